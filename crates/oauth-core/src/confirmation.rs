@@ -1,0 +1,54 @@
+//! Proof that the bearer is the one the token was given to: RFC 7800, RFC 8705.
+
+use aws_lc_rs::{constant_time, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::json::Object;
+use crate::printable::Printable;
+use crate::reject::Reject;
+
+/// RFC 8705 §3.1: the SHA-256 of the certificate's DER.
+const CERTIFICATE_METHOD: &str = "x5t#S256";
+
+/// What is known of the client's end of the connection.
+pub trait Peer {
+    /// The DER of the certificate that the client presented by TLS, if it did. Asked only for tokens
+    /// that are bound to a certificate.
+    fn certificate_der(&self) -> Option<Vec<u8>>;
+}
+
+/// A client that presented no certificate.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCertificate;
+
+impl Peer for NoCertificate {
+    fn certificate_der(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
+
+/// RFC 7800 §3.1: a token with `cnf` is worth nothing without the proof; what can not be proven here is refused.
+pub(crate) fn validate_confirmation(claims: &Object, peer: &dyn Peer) -> Result<(), Reject> {
+    let methods = match claims.get("cnf") {
+        None => return Ok(()),
+        Some(Value::Object(methods)) if !methods.is_empty() => methods,
+        Some(_) => return Err(Reject::CnfMalformed),
+    };
+    if let Some(other) = methods.keys().find(|method| *method != CERTIFICATE_METHOD) {
+        return Err(Reject::CnfUnsupported {
+            method: Printable::new(other),
+        });
+    }
+    let bound_to = methods
+        .get(CERTIFICATE_METHOD)
+        .and_then(Value::as_str)
+        .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
+        .filter(|digest| digest.len() == 32)
+        .ok_or(Reject::CnfMalformed)?;
+    let presented = peer.certificate_der().ok_or(Reject::CertificateMissing)?;
+    let presented = digest::digest(&digest::SHA256, &presented);
+    constant_time::verify_slices_are_equal(&bound_to, presented.as_ref())
+        .map_err(|_| Reject::CertificateMismatch)
+}

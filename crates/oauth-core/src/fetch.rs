@@ -1,0 +1,57 @@
+//! Asking the provider for its keys. The network itself is passed in.
+
+use http::{Response, StatusCode};
+
+use crate::issuer::{Endpoint, Issuer};
+use crate::jwk::JwkSet;
+use crate::metadata::ProviderMetadata;
+use crate::printable::Printable;
+use crate::reject::{Unavailable, UnavailableCause};
+
+/// Bytes of the largest answer that a client may return.
+pub const MAX_RESPONSE_BYTES: usize = 256 * 1024;
+
+/// Sends HTTP requests.
+pub trait HttpClient {
+    /// Asks for `url` by GET, with `Accept: application/json`.
+    ///
+    /// Follows no redirect, bounds its time, and returns at most [`MAX_RESPONSE_BYTES`] of body; a larger
+    /// one is an error. An answer of any status is an answer.
+    fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause>;
+}
+
+/// Fetches the issuer's metadata, then its keys.
+pub fn fetch_jwk_set(http: &dyn HttpClient, issuer: &Issuer) -> Result<JwkSet, Unavailable> {
+    let metadata = fetch(http, issuer.discovery(), |body| {
+        ProviderMetadata::parse(body, issuer)
+    })?;
+    fetch(http, metadata.jwks_uri(), JwkSet::parse)
+}
+
+/// One request, and the parsing of its answer.
+fn fetch<T>(
+    http: &dyn HttpClient,
+    url: &Endpoint,
+    parse: impl FnOnce(&[u8]) -> Result<T, UnavailableCause>,
+) -> Result<T, Unavailable> {
+    http.get(url)
+        .and_then(|response| {
+            validate_status(response.status())?;
+            parse(response.body())
+        })
+        .map_err(|cause| Unavailable {
+            url: Printable::new(url.as_str()),
+            cause,
+        })
+}
+
+/// RFC 8414 §3.2: a successful answer has status 200.
+fn validate_status(status: StatusCode) -> Result<(), UnavailableCause> {
+    if status == StatusCode::OK {
+        Ok(())
+    } else if status.is_redirection() {
+        Err(UnavailableCause::Redirect(status.as_u16()))
+    } else {
+        Err(UnavailableCause::Status(status.as_u16()))
+    }
+}

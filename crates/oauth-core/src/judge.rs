@@ -1,0 +1,157 @@
+//! The judgement: the one place that grants.
+
+use crate::claims;
+use crate::clock::{Clock, Timestamp};
+use crate::confirmation::{Peer, validate_confirmation};
+use crate::identity::parse_identity;
+use crate::json::Object;
+use crate::keys::KeySource;
+use crate::policy::Policy;
+use crate::printable::Printable;
+use crate::reject::Failure;
+use crate::scope::validate_scope;
+use crate::token::{Bearer, UnverifiedToken};
+use crate::verify::VerifiedToken;
+
+/// What a client asks for when it logs in with a token.
+pub struct LoginAttempt<'a> {
+    /// The token.
+    pub token: Bearer<'a>,
+    /// The client's end of the connection.
+    pub peer: &'a dyn Peer,
+}
+
+/// The outcome of a judgement, and what the log may say about it.
+#[derive(Debug)]
+pub struct Decision {
+    outcome: Result<Grant, Failure>,
+    known: Known,
+}
+
+/// What becomes known of a token on the way, however the way ends.
+#[derive(Debug, Default)]
+struct Known {
+    authn_id: Option<String>,
+    evidence: Evidence,
+}
+
+/// What a token that passed every check is good for.
+#[derive(Debug)]
+pub struct Grant {
+    expires_at: Timestamp,
+    claims: Object,
+}
+
+/// What is known of a token, accepted or not. Nothing in here is secret.
+#[derive(Debug, Default, Clone)]
+pub struct Evidence {
+    /// The key that the header names; the sender may have put anything there.
+    pub kid: Option<Printable>,
+    /// The client that the token was issued to; from a verified token only.
+    pub client_id: Option<Printable>,
+    /// The token's identifier (RFC 7519 §4.1.7); from a verified token only.
+    pub jti: Option<Printable>,
+}
+
+impl Decision {
+    /// Whether the token opens the session.
+    pub fn is_authorized(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    /// Who the bearer is. Known of a refused token too, once its signature, issuer and audience hold.
+    pub fn authn_id(&self) -> Option<&str> {
+        self.known.authn_id.as_deref()
+    }
+
+    /// The grant, or why there is none.
+    pub fn outcome(&self) -> Result<&Grant, &Failure> {
+        self.outcome.as_ref()
+    }
+
+    /// What the log may say about the token.
+    pub fn evidence(&self) -> &Evidence {
+        &self.known.evidence
+    }
+
+    /// A refusal of a token that was not even looked at.
+    pub fn refused(failure: impl Into<Failure>) -> Self {
+        Decision {
+            outcome: Err(failure.into()),
+            known: Known::default(),
+        }
+    }
+}
+
+impl Grant {
+    /// When the token expires (`exp`).
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// The verified claims.
+    pub fn claims(&self) -> &serde_json::Map<String, serde_json::Value> {
+        &self.claims
+    }
+}
+
+/// Judges a token: structure, key and signature, then claims, then identity. Refused unless all holds.
+pub fn judge(
+    attempt: &LoginAttempt<'_>,
+    policy: &Policy,
+    keys: &dyn KeySource,
+    clock: &dyn Clock,
+) -> Decision {
+    let mut known = Known::default();
+    let outcome = run_checks(attempt, policy, keys, clock, &mut known);
+    Decision { outcome, known }
+}
+
+/// The checks in their order.
+fn run_checks(
+    attempt: &LoginAttempt<'_>,
+    policy: &Policy,
+    keys: &dyn KeySource,
+    clock: &dyn Clock,
+    known: &mut Known,
+) -> Result<Grant, Failure> {
+    let token = UnverifiedToken::parse(&attempt.token, policy)?;
+    known.evidence.kid = token.header.kid.as_deref().map(Printable::new);
+    let key = keys.find_key(token.header.kid.as_deref(), token.header.alg)?;
+
+    let verified = token.verify(&key)?;
+    known.note_verified(&verified);
+    let claims = verified.claims();
+
+    claims::validate_issuer(claims, policy)?;
+    claims::validate_audience(claims, policy)?;
+    let identity = parse_identity(claims, policy);
+    known.authn_id = identity.as_ref().ok().cloned();
+
+    // Asked only now: a fetch of keys may have taken a while.
+    let now = clock.now();
+    let expires_at = claims::validate_expiry(claims, policy, now)?;
+    claims::validate_not_before(claims, policy, now)?;
+    claims::validate_issued_at(claims, policy, now)?;
+    claims::validate_is_access_token(claims)?;
+    claims::validate_client(claims, policy)?;
+    validate_scope(claims, policy)?;
+    claims::validate_required_claims(claims, policy)?;
+    validate_confirmation(claims, attempt.peer)?;
+    identity?;
+    Ok(Grant {
+        expires_at,
+        claims: verified.into_claims(),
+    })
+}
+
+impl Known {
+    fn note_verified(&mut self, verified: &VerifiedToken) {
+        let claims = verified.claims();
+        self.evidence.client_id = claims::client_id(claims).map(Printable::new);
+        self.evidence.jti = claims
+            .get("jti")
+            .and_then(|jti| jti.as_str())
+            .map(Printable::new);
+    }
+}

@@ -1,0 +1,253 @@
+//! The provider's keys: RFC 7517, with the key types of RFC 7518 §6 and RFC 8037 §2.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk as ParsedJwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+};
+use serde_json::Value;
+
+use crate::algorithm::{Algorithm, KeyKind};
+use crate::json;
+use crate::printable::Printable;
+use crate::reject::{Reject, UnavailableCause};
+
+/// Keys that are considered of one set; providers publish two to ten.
+const MAX_KEYS: usize = 256;
+/// RFC 7518 §3.3: RSA keys have 2048 bits or more. The upper bound is what verification supports.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+/// Bytes of the longest RSA exponent; 65537 has three.
+const MAX_RSA_EXPONENT_BYTES: usize = 4;
+
+/// The raw public material of a key, of a kind that can verify signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublicKey {
+    /// RFC 7518 §6.3.1: modulus and exponent, big-endian without leading zeros.
+    Rsa {
+        /// The modulus.
+        n: Vec<u8>,
+        /// The exponent.
+        e: Vec<u8>,
+    },
+    /// RFC 7518 §6.2.1: a point on P-256, uncompressed (`0x04 x y`).
+    P256(Vec<u8>),
+    /// RFC 7518 §6.2.1: a point on P-384, uncompressed (`0x04 x y`).
+    P384(Vec<u8>),
+    /// RFC 8037 §2: an Ed25519 public key, 32 bytes.
+    Ed25519(Vec<u8>),
+}
+
+impl PublicKey {
+    /// What kind of key this is.
+    pub fn kind(&self) -> KeyKind {
+        match self {
+            PublicKey::Rsa { .. } => KeyKind::Rsa,
+            PublicKey::P256(_) => KeyKind::P256,
+            PublicKey::P384(_) => KeyKind::P384,
+            PublicKey::Ed25519(_) => KeyKind::Ed25519,
+        }
+    }
+
+    pub(crate) fn to_decoding_key(&self) -> DecodingKey {
+        match self {
+            PublicKey::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
+            PublicKey::P256(point) | PublicKey::P384(point) => DecodingKey::from_ec_der(point),
+            PublicKey::Ed25519(point) => DecodingKey::from_ed_der(point),
+        }
+    }
+}
+
+/// One key of a set, with what it may be used for.
+///
+/// A key that may not verify signatures (`use` is `enc`, `key_ops` without `verify`, type `oct`, too
+/// short …) is kept by its `kid` alone, so that a token that names it is refused for the right reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jwk {
+    kid: Option<String>,
+    alg: Option<Algorithm>,
+    key: Option<PublicKey>,
+}
+
+impl Jwk {
+    /// The key's identifier (RFC 7517 §4.5).
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// The only algorithm that the key may be used with (RFC 7517 §4.4), if it names one.
+    pub fn alg(&self) -> Option<Algorithm> {
+        self.alg
+    }
+
+    /// The key itself; `None` if it may not verify signatures.
+    pub fn public_key(&self) -> Option<&PublicKey> {
+        self.key.as_ref()
+    }
+
+    fn parse(value: &Value) -> Self {
+        let kid = value.get("kid").and_then(Value::as_str).map(str::to_owned);
+        let usable = serde_json::from_value::<ParsedJwk>(value.clone())
+            .ok()
+            .and_then(|jwk| parse_verification_key(&jwk));
+        let (alg, key) = match usable {
+            Some((alg, key)) => (alg, Some(key)),
+            None => (None, None),
+        };
+        Jwk { kid, alg, key }
+    }
+
+    /// The public key, if it may verify a signature of `alg`.
+    fn fitting(&self, alg: Algorithm) -> Option<&PublicKey> {
+        self.key
+            .as_ref()
+            .filter(|key| key.kind() == alg.key_kind() && self.alg.is_none_or(|own| own == alg))
+    }
+}
+
+/// The material and the algorithm of a key that may verify signatures.
+fn parse_verification_key(jwk: &ParsedJwk) -> Option<(Option<Algorithm>, PublicKey)> {
+    // RFC 7517 §4.2: a key for another use must not verify signatures; an absent "use" allows it.
+    if !matches!(
+        jwk.common.public_key_use,
+        None | Some(PublicKeyUse::Signature)
+    ) {
+        return None;
+    }
+    // RFC 7517 §4.3: where operations are listed, "verify" must be among them.
+    if let Some(operations) = &jwk.common.key_operations
+        && !operations.contains(&KeyOperations::Verify)
+    {
+        return None;
+    }
+    let key = parse_material(&jwk.algorithm)?;
+    // RFC 7517 §4.4: a key that names an algorithm is for that one, which must fit its type.
+    let alg = match jwk.common.key_algorithm {
+        None => None,
+        Some(named) => Some(parse_key_algorithm(named).filter(|alg| alg.key_kind() == key.kind())?),
+    };
+    Some((alg, key))
+}
+
+fn parse_key_algorithm(named: KeyAlgorithm) -> Option<Algorithm> {
+    let named = jsonwebtoken::Algorithm::try_from(named).ok()?;
+    Algorithm::ALL
+        .into_iter()
+        .find(|alg| alg.to_jsonwebtoken() == named)
+}
+
+fn parse_material(parameters: &AlgorithmParameters) -> Option<PublicKey> {
+    match parameters {
+        AlgorithmParameters::RSA(rsa) => parse_rsa(&decode(&rsa.n)?, &decode(&rsa.e)?),
+        AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
+            EllipticCurve::P256 => parse_point(&ec.x, &ec.y, 32).map(PublicKey::P256),
+            EllipticCurve::P384 => parse_point(&ec.x, &ec.y, 48).map(PublicKey::P384),
+            _ => None,
+        },
+        AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => {
+            decode(&okp.x)
+                .filter(|x| x.len() == 32)
+                .map(PublicKey::Ed25519)
+        }
+        // A symmetric key in a public document is known to everyone.
+        _ => None,
+    }
+}
+
+fn parse_rsa(n: &[u8], e: &[u8]) -> Option<PublicKey> {
+    let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
+    let bits = n
+        .len()
+        .saturating_mul(8)
+        .saturating_sub(n.first()?.leading_zeros() as usize);
+    let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
+    let usable_exponent = e.len() <= MAX_RSA_EXPONENT_BYTES && odd(e) && e != [1];
+    (RSA_BITS.contains(&bits) && odd(n) && usable_exponent).then(|| PublicKey::Rsa {
+        n: n.to_vec(),
+        e: e.to_vec(),
+    })
+}
+
+fn without_leading_zeros(number: &[u8]) -> &[u8] {
+    let start = number
+        .iter()
+        .position(|byte| *byte != 0)
+        .unwrap_or(number.len());
+    number.get(start..).unwrap_or_default()
+}
+
+/// RFC 7518 §6.2.1.2: each coordinate has the full size of the curve's field.
+fn parse_point(x: &str, y: &str, field_bytes: usize) -> Option<Vec<u8>> {
+    let (x, y) = (decode(x)?, decode(y)?);
+    (x.len() == field_bytes && y.len() == field_bytes).then(|| [&[4], &x[..], &y[..]].concat())
+}
+
+fn decode(text: &str) -> Option<Vec<u8>> {
+    URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// A provider's key set (RFC 7517 §5).
+///
+/// ```
+/// use oauth_core::{Algorithm, JwkSet};
+/// let set = JwkSet::parse(br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a",
+///     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#).unwrap();
+/// assert!(set.select(Some("a"), Algorithm::EdDSA).is_ok());
+/// assert_eq!(set.select(Some("b"), Algorithm::EdDSA).unwrap_err().code(), "unknown_kid");
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct JwkSet {
+    keys: Vec<Jwk>,
+}
+
+impl JwkSet {
+    /// Parses a key set. Keys that can not verify signatures do not harm the others; a document that is
+    /// not a key set, or has no key that could verify a signature, is an error.
+    pub fn parse(bytes: &[u8]) -> Result<Self, UnavailableCause> {
+        let malformed = |why: &str| UnavailableCause::Malformed(Printable::new(why));
+        let document =
+            json::parse_object(bytes).map_err(|_| malformed("the key set is not a JSON object"))?;
+        let Some(Value::Array(values)) = document.get("keys") else {
+            return Err(malformed("the key set has no \"keys\" array"));
+        };
+        let keys: Vec<Jwk> = values.iter().take(MAX_KEYS).map(Jwk::parse).collect();
+        if keys.iter().all(|jwk| jwk.key.is_none()) {
+            return Err(UnavailableCause::NoUsableKey);
+        }
+        Ok(JwkSet { keys })
+    }
+
+    /// The keys, in the order of the document.
+    pub fn keys(&self) -> &[Jwk] {
+        &self.keys
+    }
+
+    /// The key that verifies a token with this `kid` and `alg` (RFC 7515 §6).
+    ///
+    /// Without a `kid`, exactly one key of the set must fit the algorithm.
+    pub fn select(&self, kid: Option<&str>, alg: Algorithm) -> Result<&PublicKey, Reject> {
+        let (named, none_fits): (Vec<&Jwk>, _) = match kid {
+            None => (self.keys.iter().collect(), Reject::NoFittingKey),
+            Some(kid) => {
+                let named: Vec<&Jwk> = self
+                    .keys
+                    .iter()
+                    .filter(|jwk| jwk.kid.as_deref() == Some(kid))
+                    .collect();
+                if named.is_empty() {
+                    return Err(Reject::UnknownKid);
+                }
+                (named, Reject::KeyUnsuitable)
+            }
+        };
+        let mut fitting = named.iter().filter_map(|jwk| jwk.fitting(alg));
+        let key = fitting.next().ok_or(none_fits)?;
+        // The same key twice is one key; two keys leave open which one is meant.
+        if fitting.all(|other| other == key) {
+            Ok(key)
+        } else {
+            Err(Reject::AmbiguousKey)
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! Where keys come from: passed in, so that a judgement needs no network.
+
+use crate::algorithm::Algorithm;
+use crate::jwk::{JwkSet, PublicKey};
+use crate::reject::Failure;
+
+/// Finds the key that verifies a token. Asked only for tokens whose structure and header are acceptable.
+pub trait KeySource {
+    /// The key of the policy's issuer for a token with this `kid` (`None`: it names none) and `alg`.
+    ///
+    /// Errors: a `Reject` if the issuer has no such key, `Unavailable` if its keys can not be had.
+    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure>;
+}
+
+/// A key set that is at hand.
+impl KeySource for JwkSet {
+    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
+        self.select(kid, alg).cloned().map_err(Failure::from)
+    }
+}

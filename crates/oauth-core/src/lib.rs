@@ -1,0 +1,85 @@
+//! Judges OAuth 2.0 bearer tokens: does this token open a session for this bearer, here and now?
+//!
+//! This crate holds every judgement that the PostgreSQL module `validator` makes, and nothing of
+//! PostgreSQL, so that a connection pooler or a proxy can make the same one. Time, keys and network are
+//! passed in ([`Clock`], [`KeySource`], [`HttpClient`]), and nothing is granted except by [`judge`].
+//!
+//! A token passes, in this order: size and structure (RFC 7515 §5.2), header (RFC 7515 §4, RFC 8725),
+//! key (RFC 7517) and signature, then the claims of an access token (RFC 7519 §4.1, RFC 9068 §4), its
+//! scopes (RFC 6750 §3.1), its binding to a certificate (RFC 8705), and the identity that it gives.
+//! Each cause of a refusal is one variant of [`Reject`] with a stable code.
+//!
+//! # Example
+//!
+//! The access token of RFC 9068 §3, signed with the Ed25519 key of RFC 8037 appendix A.1:
+//!
+//! ```
+//! use oauth_core::{Bearer, Issuer, JwkSet, LoginAttempt, NoCertificate, Policy, Timestamp, judge};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let keys = JwkSet::parse(br#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "RjEwOwOA",
+//!     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#)?;
+//! let token = concat!(
+//!     "eyJ0eXAiOiJhdCtKV1QiLCJhbGciOiJFZERTQSIsImtpZCI6IlJqRXdPd09BIn0.",
+//!     "eyJpc3MiOiJodHRwczovL2F1dGhvcml6YXRpb24tc2VydmVyLmV4YW1wbGUuY29tLyIsInN1YiI6IjViYTU1",
+//!     "MmQ2NyIsImF1ZCI6Imh0dHBzOi8vcnMuZXhhbXBsZS5jb20vIiwiZXhwIjoxNjM5NTI4OTEyLCJpYXQiOjE2",
+//!     "MTgzNTQwOTAsImp0aSI6ImRiZTM5YmYzYTNiYTQyMzhhNTEzZjUxZDZlMTY5MWM0IiwiY2xpZW50X2lkIjoi",
+//!     "czZCaGRSa3F0MyIsInNjb3BlIjoib3BlbmlkIHByb2ZpbGUgcmVhZGVtYWlsIn0.",
+//!     "BTUD1qqEgl-SkmcBDSUlMrCPrxgfPZabHnbfUvb0KmQYx5iAx7DbW48qCVrvNZZATlWiMSFbm_F20hzP-HWpCg",
+//! );
+//!
+//! let issuer = Issuer::parse("https://authorization-server.example.com/")?;
+//! let policy = Policy::builder(issuer)
+//!     .audience("https://rs.example.com/".parse()?)
+//!     .required_scopes("openid profile")
+//!     .build()?;
+//! let attempt = LoginAttempt { token: Bearer::new(token), peer: &NoCertificate };
+//!
+//! let in_time = Timestamp::from_unix_seconds(1_618_354_100);
+//! let decision = judge(&attempt, &policy, &keys, &in_time);
+//! assert!(decision.is_authorized());
+//! assert_eq!(decision.authn_id(), Some("5ba552d67"));
+//!
+//! let too_late = Timestamp::from_unix_seconds(1_639_528_912 + 30);
+//! let decision = judge(&attempt, &policy, &keys, &too_late);
+//! assert_eq!(decision.outcome().unwrap_err().code(), "expired");
+//! # Ok(())
+//! # }
+//! ```
+
+mod algorithm;
+mod claims;
+mod clock;
+mod confirmation;
+mod fetch;
+mod identity;
+mod issuer;
+mod json;
+mod judge;
+mod jwk;
+mod keys;
+mod metadata;
+mod policy;
+mod printable;
+mod reject;
+mod scope;
+mod setting;
+mod token;
+mod verify;
+
+pub use algorithm::{Algorithm, Algorithms, KeyKind};
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use confirmation::{NoCertificate, Peer};
+pub use fetch::{HttpClient, MAX_RESPONSE_BYTES, fetch_jwk_set};
+pub use issuer::{Endpoint, Issuer};
+pub use judge::{Decision, Evidence, Grant, LoginAttempt, judge};
+pub use jwk::{Jwk, JwkSet, PublicKey};
+pub use keys::KeySource;
+pub use metadata::ProviderMetadata;
+pub use policy::{Policy, PolicyBuilder};
+pub use printable::Printable;
+pub use reject::{Failure, Internal, Misconfigured, Reject, Unavailable, UnavailableCause};
+pub use setting::{
+    ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
+};
+pub use token::Bearer;

@@ -1,0 +1,216 @@
+//! What an issuer's tokens must be like: built once, checked, then only read.
+
+use std::time::Duration;
+
+use crate::algorithm::Algorithms;
+use crate::issuer::Issuer;
+use crate::reject::Misconfigured;
+use crate::setting::{ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
+
+/// Everything that a token of one issuer is judged by.
+///
+/// ```
+/// use oauth_core::{Issuer, Policy};
+/// let issuer = Issuer::parse("https://idp.example/realms/corp").unwrap();
+/// let policy = Policy::builder(issuer)
+///     .audience("https://pg.example/".parse().unwrap())
+///     .required_scopes("openid postgres")
+///     .build()
+///     .unwrap();
+/// assert_eq!(policy.issuer().identifier(), "https://idp.example/realms/corp");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Policy {
+    issuer: Issuer,
+    required_scopes: Vec<String>,
+    optional_scopes: StringList,
+    audience: StringList,
+    algorithms: Algorithms,
+    token_types: TokenTypes,
+    identity_claim: ClaimPath,
+    identity_prefix: IdentityPrefix,
+    required_claims: RequiredClaims,
+    client_ids: StringList,
+    clock_skew: Duration,
+    max_token_age: Option<Duration>,
+    max_token_size: usize,
+    delegated: bool,
+}
+
+impl Policy {
+    /// Starts a policy for tokens of `issuer`, with the defaults of RFC 9068 and no audience yet.
+    pub fn builder(issuer: Issuer) -> PolicyBuilder {
+        PolicyBuilder(Policy {
+            issuer,
+            required_scopes: Vec::new(),
+            optional_scopes: StringList::default(),
+            audience: StringList::default(),
+            algorithms: Algorithms::default(),
+            token_types: TokenTypes::default(),
+            identity_claim: ClaimPath::subject(),
+            identity_prefix: IdentityPrefix::default(),
+            required_claims: RequiredClaims::default(),
+            client_ids: StringList::default(),
+            clock_skew: Duration::from_secs(30),
+            max_token_age: None,
+            max_token_size: 16 * 1024,
+            delegated: false,
+        })
+    }
+
+    /// The issuer whose tokens are accepted.
+    pub fn issuer(&self) -> &Issuer {
+        &self.issuer
+    }
+
+    /// The accepted audiences.
+    pub fn audience(&self) -> &StringList {
+        &self.audience
+    }
+
+    /// The accepted signature algorithms.
+    pub fn algorithms(&self) -> &Algorithms {
+        &self.algorithms
+    }
+
+    /// The accepted `typ` headers.
+    pub fn token_types(&self) -> &TokenTypes {
+        &self.token_types
+    }
+
+    /// The claim that becomes the identity.
+    pub fn identity_claim(&self) -> &ClaimPath {
+        &self.identity_claim
+    }
+
+    /// Bytes of the largest token that is looked at.
+    pub fn max_token_size(&self) -> usize {
+        self.max_token_size
+    }
+
+    pub(crate) fn identity_prefix(&self) -> &IdentityPrefix {
+        &self.identity_prefix
+    }
+
+    /// The scopes that a token must carry: those of the HBA line without the optional ones.
+    pub(crate) fn demanded_scopes(&self) -> impl Iterator<Item = &str> {
+        self.required_scopes
+            .iter()
+            .map(String::as_str)
+            .filter(|scope| !self.optional_scopes.contains(scope))
+    }
+
+    pub(crate) fn required_claims(&self) -> &RequiredClaims {
+        &self.required_claims
+    }
+
+    pub(crate) fn client_ids(&self) -> &StringList {
+        &self.client_ids
+    }
+
+    pub(crate) fn clock_skew(&self) -> Duration {
+        self.clock_skew
+    }
+
+    pub(crate) fn max_token_age(&self) -> Option<Duration> {
+        self.max_token_age
+    }
+}
+
+/// Collects the parts of a [`Policy`].
+#[derive(Debug, Clone)]
+pub struct PolicyBuilder(Policy);
+
+impl PolicyBuilder {
+    /// Values of `aud` of which a token must name one (RFC 7519 §4.1.3).
+    pub fn audience(mut self, audience: StringList) -> Self {
+        self.0.audience = audience;
+        self
+    }
+
+    /// Scopes that a token must carry, separated by spaces (RFC 6749 §3.3).
+    pub fn required_scopes(mut self, scopes: &str) -> Self {
+        self.0.required_scopes = scopes.split_ascii_whitespace().map(str::to_owned).collect();
+        self
+    }
+
+    /// Scopes that a token need not carry although they are required.
+    pub fn optional_scopes(mut self, scopes: StringList) -> Self {
+        self.0.optional_scopes = scopes;
+        self
+    }
+
+    /// Accepted signature algorithms.
+    pub fn algorithms(mut self, algorithms: Algorithms) -> Self {
+        self.0.algorithms = algorithms;
+        self
+    }
+
+    /// Accepted `typ` headers.
+    pub fn token_types(mut self, token_types: TokenTypes) -> Self {
+        self.0.token_types = token_types;
+        self
+    }
+
+    /// The claim that becomes the identity.
+    pub fn identity_claim(mut self, claim: ClaimPath) -> Self {
+        self.0.identity_claim = claim;
+        self
+    }
+
+    /// Text put before the identity.
+    pub fn identity_prefix(mut self, prefix: IdentityPrefix) -> Self {
+        self.0.identity_prefix = prefix;
+        self
+    }
+
+    /// Claims that must hold.
+    pub fn required_claims(mut self, claims: RequiredClaims) -> Self {
+        self.0.required_claims = claims;
+        self
+    }
+
+    /// Accepted `azp` and `client_id`; empty accepts every client.
+    pub fn client_ids(mut self, client_ids: StringList) -> Self {
+        self.0.client_ids = client_ids;
+        self
+    }
+
+    /// How far the clocks of issuer and server may differ.
+    pub fn clock_skew(mut self, skew: Duration) -> Self {
+        self.0.clock_skew = skew;
+        self
+    }
+
+    /// How long ago a token may have been issued; `None` for no limit.
+    pub fn max_token_age(mut self, age: Option<Duration>) -> Self {
+        self.0.max_token_age = age;
+        self
+    }
+
+    /// Bytes of the largest token that is looked at.
+    pub fn max_token_size(mut self, bytes: usize) -> Self {
+        self.0.max_token_size = bytes;
+        self
+    }
+
+    /// Whether this judgement alone decides who may be which role (`delegate_ident_mapping=1`).
+    pub fn delegated(mut self, delegated: bool) -> Self {
+        self.0.delegated = delegated;
+        self
+    }
+
+    /// Checks that the parts allow a judgement.
+    ///
+    /// Errors: `AudienceUnset` without an audience, since a token for any other service would do;
+    /// `RoleClaimUnset` under delegation, where nothing else says who may be which role.
+    pub fn build(self) -> Result<Policy, Misconfigured> {
+        if self.0.audience.is_empty() {
+            return Err(Misconfigured::AudienceUnset);
+        }
+        if self.0.delegated {
+            return Err(Misconfigured::RoleClaimUnset);
+        }
+        Ok(self.0)
+    }
+}

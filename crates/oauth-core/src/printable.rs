@@ -1,0 +1,108 @@
+//! Text from outside, made safe for a log line.
+
+use std::fmt;
+
+/// Characters of untrusted text that are kept.
+const MAX_CHARS: usize = 100;
+
+/// Text that came from outside, bounded in length and free of anything that could forge or garble
+/// a log line: control, formatting and bidirectional characters, backslashes and double quotes are escaped.
+///
+/// ```
+/// use oauth_core::Printable;
+/// assert_eq!(Printable::new("a\nLOG:  b\"").as_str(), r#"a\u{a}LOG:  b\""#);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Printable(String);
+
+impl Printable {
+    /// Makes `text` safe to print.
+    pub fn new(text: &str) -> Self {
+        let mut out = String::with_capacity(text.len().min(MAX_CHARS));
+        for (count, c) in text.chars().enumerate() {
+            if count == MAX_CHARS {
+                out.push('…');
+                break;
+            }
+            match c {
+                '"' | '\\' => out.extend(['\\', c]),
+                c if is_unsafe_to_print(c) => out.extend(c.escape_unicode()),
+                c => out.push(c),
+            }
+        }
+        Printable(out)
+    }
+
+    /// Makes a list of texts safe to print, separated by commas.
+    pub fn list<'a>(texts: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut joined = String::new();
+        for text in texts {
+            if !joined.is_empty() {
+                joined.push_str(", ");
+            }
+            joined.push_str(text);
+            if joined.len() > MAX_CHARS.saturating_mul(4) {
+                break;
+            }
+        }
+        Printable::new(&joined)
+    }
+
+    /// The safe text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Printable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Control characters, line and paragraph separators, and the invisible ones that reorder or hide text.
+fn is_unsafe_to_print(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{e0000}'..='\u{e007f}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_what_could_forge_a_log_line() {
+        assert_eq!(Printable::new("a\r\nb\0").as_str(), r"a\u{d}\u{a}b\u{0}");
+        assert_eq!(
+            Printable::new("\u{202e}x\u{2028}").as_str(),
+            r"\u{202e}x\u{2028}"
+        );
+        assert_eq!(Printable::new(r#"say "x" \n"#).as_str(), r#"say \"x\" \\n"#);
+    }
+
+    #[test]
+    fn keeps_plain_and_foreign_text() {
+        assert_eq!(Printable::new("Zoë 李").as_str(), "Zoë 李");
+    }
+
+    #[test]
+    fn bounds_the_length_on_a_character_boundary() {
+        let long = "é".repeat(MAX_CHARS + 1);
+        let printed = Printable::new(&long);
+        assert_eq!(printed.as_str().chars().count(), MAX_CHARS + 1);
+        assert!(printed.as_str().ends_with('…'));
+        assert!(
+            !Printable::new(&"é".repeat(MAX_CHARS))
+                .as_str()
+                .ends_with('…')
+        );
+        assert!(
+            Printable::list(std::iter::repeat_n("x", 100_000))
+                .as_str()
+                .len()
+                < 200
+        );
+    }
+}

@@ -1,0 +1,447 @@
+//! Why a token does not open a session, and whose fault that is.
+//!
+//! Every cause has a variant of its own and a stable code: the code appears in the server's log,
+//! in statistics, in the troubleshooting page and in the tests, so it never changes its meaning.
+
+use std::fmt;
+
+use crate::printable::Printable;
+
+/// Anything that keeps a token from being accepted, sorted by whose fault it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// The token (or who sent it) is at fault: it is not good for this session.
+    Reject(Reject),
+    /// The identity provider is at fault: what is needed to judge the token can not be had.
+    Unavailable(Unavailable),
+    /// The administrator is at fault: the settings do not allow a judgement.
+    Misconfigured(Misconfigured),
+    /// We are at fault: something that can not happen did.
+    Internal(Internal),
+}
+
+impl Failure {
+    /// The stable code of this failure, such as `aud_mismatch`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Failure::Reject(reject) => reject.code(),
+            Failure::Unavailable(_) => "provider_unavailable",
+            Failure::Misconfigured(misconfigured) => misconfigured.code(),
+            Failure::Internal(_) => "internal_error",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Reject(reject) => reject.fmt(f),
+            Failure::Unavailable(unavailable) => unavailable.fmt(f),
+            Failure::Misconfigured(misconfigured) => misconfigured.fmt(f),
+            Failure::Internal(internal) => internal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Reject> for Failure {
+    fn from(reject: Reject) -> Self {
+        Failure::Reject(reject)
+    }
+}
+
+impl From<Unavailable> for Failure {
+    fn from(unavailable: Unavailable) -> Self {
+        Failure::Unavailable(unavailable)
+    }
+}
+
+impl From<Misconfigured> for Failure {
+    fn from(misconfigured: Misconfigured) -> Self {
+        Failure::Misconfigured(misconfigured)
+    }
+}
+
+impl From<Internal> for Failure {
+    fn from(internal: Internal) -> Self {
+        Failure::Internal(internal)
+    }
+}
+
+/// Declares [`Reject`]: the variant, its stable code, its primary message.
+macro_rules! rejects {
+    ($($(#[$doc:meta])+ $variant:ident $({ $($(#[$field_doc:meta])+ $field:ident : $type:ty),+ $(,)? })?
+        = $code:literal, $message:literal;)+) => {
+        /// A fault of the token: one variant for each cause.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[non_exhaustive]
+        pub enum Reject {
+            $($(#[$doc])+ $variant $({ $($(#[$field_doc])+ $field: $type),+ })?,)+
+        }
+
+        impl Reject {
+            /// Every code that a token can be refused with, in the order of the checks.
+            pub const CODES: &'static [&'static str] = &[$($code),+];
+
+            /// The stable code of this cause, such as `aud_mismatch`.
+            pub fn code(&self) -> &'static str {
+                match self {
+                    $(Reject::$variant { .. } => $code,)+
+                }
+            }
+
+            /// The cause in a few words, without anything that came with the token.
+            pub fn message(&self) -> &'static str {
+                match self {
+                    $(Reject::$variant { .. } => $message,)+
+                }
+            }
+        }
+    };
+}
+
+rejects! {
+    // --- structure of the token -----------------------------------------------------------------
+    /// The token has more bytes than the policy allows.
+    TokenTooLarge {
+        /// Bytes of the token.
+        size: usize,
+    } = "token_too_large", "token is too large";
+    /// RFC 7515 §7.1: a signed JWT has three parts, separated by dots.
+    NotAJwt = "not_a_jwt", "token is not a signed JWT";
+    /// RFC 7516 §7.1: five parts are an encrypted JWT, which can not be verified here.
+    Encrypted = "encrypted_jwt", "token is an encrypted JWT";
+    /// RFC 7515 §2: each part is base64url without padding.
+    BadEncoding = "bad_encoding", "token is not base64url-encoded";
+    /// RFC 7515 §4: the header is one JSON object, without repeated members, of a bounded size.
+    HeaderMalformed = "header_malformed", "JOSE header is malformed";
+    /// RFC 7515 §4.1.1: the algorithm is not one that the policy accepts (or none is named).
+    AlgNotAllowed {
+        /// What the header names; absent if it names nothing.
+        alg: Option<Printable>,
+    } = "alg_not_allowed", "signature algorithm is not accepted";
+    /// RFC 7515 §4.1.11: an extension that must be understood is not.
+    CritUnsupported = "crit_unsupported", "token demands an extension that is not supported";
+    /// RFC 9068 §4, RFC 8725 §3.11: the type of the token is not one that the policy accepts.
+    TypNotAllowed {
+        /// What the header names; absent if it names nothing.
+        typ: Option<Printable>,
+    } = "typ_not_allowed", "token type is not accepted";
+
+    // --- key and signature ----------------------------------------------------------------------
+    /// RFC 7515 §4.1.4: no key of the provider has the token's `kid`.
+    UnknownKid = "unknown_kid", "signing key is not one of the provider's";
+    /// The token names no key, and no key of the provider fits its algorithm.
+    NoFittingKey = "no_fitting_key", "no key of the provider fits the token's algorithm";
+    /// More than one key of the provider fits: which one is meant can not be told.
+    AmbiguousKey = "ambiguous_key", "more than one key of the provider fits the token";
+    /// RFC 7517 §4.2, §4.3, §4.4: the key is for another use, operation, algorithm or curve, or too weak.
+    KeyUnsuitable = "key_unsuitable", "signing key may not be used for this token";
+    /// RFC 7515 §5.2: the signature is not the key's over this header and payload.
+    BadSignature = "bad_signature", "signature does not verify";
+
+    // --- claims ---------------------------------------------------------------------------------
+    /// RFC 7519 §7.2: the payload is one JSON object of bounded depth.
+    ClaimsMalformed = "claims_malformed", "claims are not one JSON object";
+    /// RFC 7519 §4: a claim appears more than once.
+    DuplicateClaim = "duplicate_claim", "a claim appears more than once";
+    /// RFC 9068 §2.2: `iss` is required.
+    IssMissing = "iss_missing", "issuer is missing";
+    /// RFC 7519 §4.1.1: `iss` is a string.
+    IssMalformed = "iss_malformed", "issuer is not a string";
+    /// RFC 9068 §4: `iss` is not exactly the issuer of the HBA line.
+    IssMismatch {
+        /// What the token names.
+        iss: Printable,
+    } = "iss_mismatch", "issuer does not match";
+    /// RFC 9068 §2.2: `aud` is required.
+    AudMissing = "aud_missing", "audience is missing";
+    /// RFC 7519 §4.1.3: `aud` is a string or an array of strings.
+    AudMalformed = "aud_malformed", "audience is neither a string nor an array of strings";
+    /// RFC 7519 §4.1.3: a principal that is not named by `aud` must refuse the token.
+    AudMismatch {
+        /// What the token names.
+        named: Printable,
+    } = "aud_mismatch", "audience does not match";
+    /// RFC 9068 §2.2: `exp` is required.
+    ExpMissing = "exp_missing", "expiration time is missing";
+    /// RFC 7519 §4.1.4: `exp` is a number.
+    ExpMalformed = "exp_malformed", "expiration time is not a number";
+    /// RFC 7519 §4.1.4: the token has expired.
+    Expired {
+        /// Seconds since then.
+        seconds_ago: u64,
+    } = "expired", "token has expired";
+    /// RFC 7519 §4.1.5: `nbf` is a number.
+    NbfMalformed = "nbf_malformed", "not-before time is not a number";
+    /// RFC 7519 §4.1.5: the token is not valid yet.
+    NotYetValid {
+        /// Seconds until then.
+        seconds_ahead: u64,
+    } = "not_yet_valid", "token is not valid yet";
+    /// RFC 7519 §4.1.6: `iat` is a number.
+    IatMalformed = "iat_malformed", "issue time is not a number";
+    /// The token says that it was issued in the future.
+    IssuedInFuture {
+        /// Seconds until then.
+        seconds_ahead: u64,
+    } = "issued_in_future", "token was issued in the future";
+    /// A limit on age is set, and the token does not say when it was issued.
+    IatMissing = "iat_missing", "issue time is missing";
+    /// The token was issued longer ago than the policy allows.
+    TooOld {
+        /// Seconds since it was issued.
+        seconds_old: u64,
+    } = "too_old", "token is older than allowed";
+    /// RFC 8725 §3.12: an ID token (or another kind of JWT) is no access token.
+    NotAnAccessToken {
+        /// What shows it: the name of a claim.
+        claim: &'static str,
+    } = "not_an_access_token", "token is not an access token";
+    /// The policy lists clients, and the token names none.
+    ClientMissing = "client_missing", "token does not name its client";
+    /// RFC 8693 §4.3: the client's identifier is a string.
+    ClientMalformed = "client_malformed", "client identifier is not a string";
+    /// The client is not one that the policy lists.
+    ClientNotAllowed {
+        /// What the token names.
+        client: Printable,
+    } = "client_not_allowed", "client is not accepted";
+    /// RFC 8693 §4.2: scopes are a string, or an array of strings.
+    ScopeMalformed = "scope_malformed", "scope is neither a string nor an array of strings";
+    /// RFC 6750 §3.1: the token lacks a scope that the HBA line demands.
+    InsufficientScope {
+        /// The scopes that are missing.
+        missing: Printable,
+    } = "insufficient_scope", "token lacks a required scope";
+    /// A claim that the policy requires is missing.
+    RequiredClaimMissing {
+        /// The name of the claim, as the setting has it.
+        claim: Printable,
+    } = "required_claim_missing", "a required claim is missing";
+    /// A claim that the policy requires has another value.
+    RequiredClaimMismatch {
+        /// The name of the claim, as the setting has it.
+        claim: Printable,
+    } = "required_claim_mismatch", "a required claim has another value";
+
+    // --- confirmation (proof of possession) -------------------------------------------------------
+    /// RFC 7800 §3.1: `cnf` is an object that names one way to prove possession.
+    CnfMalformed = "cnf_malformed", "confirmation claim is malformed";
+    /// RFC 9449 §7.2: the token is bound to a key whose possession can not be proven here.
+    CnfUnsupported {
+        /// The confirmation method, such as `jkt`.
+        method: Printable,
+    } = "cnf_unsupported", "token is bound in a way that can not be proven here";
+    /// RFC 8705 §3: the token is bound to a certificate, and the connection presented none.
+    CertificateMissing = "certificate_missing", "token is bound to a client certificate, and there is none";
+    /// RFC 8705 §3: the token is bound to another certificate.
+    CertificateMismatch = "certificate_mismatch", "token is bound to another client certificate";
+
+    // --- identity and role ------------------------------------------------------------------------
+    /// The claim that gives the identity is missing.
+    IdentityMissing = "identity_missing", "identity claim is missing";
+    /// The claim that gives the identity is not a string, or an empty one.
+    IdentityMalformed = "identity_malformed", "identity claim is not a non-empty string";
+    /// The identity has more than 255 bytes (with its prefix).
+    IdentityTooLong = "identity_too_long", "identity is too long";
+    /// The identity has control characters, which must not reach a log or a map.
+    IdentityUnprintable = "identity_unprintable", "identity has control characters";
+}
+
+impl fmt::Display for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.message())
+    }
+}
+
+impl std::error::Error for Reject {}
+
+/// A fault of the identity provider, or of the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What was asked for: the URL.
+    pub url: Printable,
+    /// What went wrong.
+    pub cause: UnavailableCause,
+}
+
+/// What went wrong in asking the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnavailableCause {
+    /// No answer within the time allowed.
+    Timeout,
+    /// The host name did not resolve.
+    NameResolution,
+    /// No connection, or it broke.
+    Connection(Printable),
+    /// The TLS handshake failed, or the certificate is not trusted.
+    Tls(Printable),
+    /// RFC 9110 §15.4: a redirect, which is not followed.
+    Redirect(u16),
+    /// An HTTP status other than 200.
+    Status(u16),
+    /// The answer is larger than allowed.
+    TooLarge,
+    /// The answer is not the JSON document that was asked for.
+    Malformed(Printable),
+    /// OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3: the document is another issuer's.
+    IssuerMismatch(Printable),
+    /// A URL in the document that may not be used (not https, or not a URL).
+    BadUrl(Printable),
+    /// The key set holds no key that could verify a signature.
+    NoUsableKey,
+}
+
+impl UnavailableCause {
+    /// The stable code of this cause, such as `timeout`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            UnavailableCause::Timeout => "timeout",
+            UnavailableCause::NameResolution => "name_resolution",
+            UnavailableCause::Connection(_) => "connection",
+            UnavailableCause::Tls(_) => "tls",
+            UnavailableCause::Redirect(_) => "redirect",
+            UnavailableCause::Status(_) => "http_status",
+            UnavailableCause::TooLarge => "too_large",
+            UnavailableCause::Malformed(_) => "malformed",
+            UnavailableCause::IssuerMismatch(_) => "issuer_mismatch",
+            UnavailableCause::BadUrl(_) => "bad_url",
+            UnavailableCause::NoUsableKey => "no_usable_key",
+        }
+    }
+}
+
+impl fmt::Display for UnavailableCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            UnavailableCause::Timeout => f.write_str("no answer in time"),
+            UnavailableCause::NameResolution => f.write_str("host name does not resolve"),
+            UnavailableCause::Connection(text) => write!(f, "connection failed: {text}"),
+            UnavailableCause::Tls(text) => write!(f, "TLS failed: {text}"),
+            UnavailableCause::Redirect(status) => {
+                write!(
+                    f,
+                    "answered with a redirect ({status}), which is not followed"
+                )
+            }
+            UnavailableCause::Status(status) => write!(f, "answered with HTTP status {status}"),
+            UnavailableCause::TooLarge => f.write_str("answer is too large"),
+            UnavailableCause::Malformed(text) => write!(f, "answer is malformed: {text}"),
+            UnavailableCause::IssuerMismatch(issuer) => {
+                write!(f, "discovery document is of another issuer: \"{issuer}\"")
+            }
+            UnavailableCause::BadUrl(url) => {
+                write!(
+                    f,
+                    "discovery document names a URL that may not be used: \"{url}\""
+                )
+            }
+            UnavailableCause::NoUsableKey => {
+                f.write_str("key set has no key that could verify a signature")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "provider is not available: {}", self.cause)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+/// A fault of the settings: no token can be judged until an administrator mends it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Misconfigured {
+    /// The kill switch is off.
+    Disabled,
+    /// No audience is set: without one, a token meant for any other service would do.
+    AudienceUnset,
+    /// The HBA line names no issuer, or something that is not an issuer's URL.
+    IssuerInvalid {
+        /// Why.
+        why: &'static str,
+    },
+    /// A setting has a value that can not be used.
+    SettingInvalid {
+        /// The setting's name.
+        setting: Printable,
+        /// What is wrong with it.
+        why: Printable,
+    },
+    /// Mapping is delegated to the validator, and no claim is set that could list roles.
+    RoleClaimUnset,
+}
+
+impl Misconfigured {
+    /// The stable code of this cause, such as `audience_unset`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Misconfigured::Disabled => "disabled",
+            Misconfigured::AudienceUnset => "audience_unset",
+            Misconfigured::IssuerInvalid { .. } => "issuer_invalid",
+            Misconfigured::SettingInvalid { .. } => "setting_invalid",
+            Misconfigured::RoleClaimUnset => "role_claim_unset",
+        }
+    }
+}
+
+impl fmt::Display for Misconfigured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Misconfigured::Disabled => f.write_str("validation is switched off"),
+            Misconfigured::AudienceUnset => f.write_str("no audience is configured"),
+            Misconfigured::IssuerInvalid { why } => write!(f, "issuer is not valid: {why}"),
+            Misconfigured::SettingInvalid { setting, why } => {
+                write!(f, "setting \"{setting}\" can not be used: {why}")
+            }
+            Misconfigured::RoleClaimUnset => f.write_str("no claim is configured that lists roles"),
+        }
+    }
+}
+
+impl std::error::Error for Misconfigured {}
+
+/// A fault of ours. It carries no text of the token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Internal(
+    /// What happened, for the log.
+    pub Printable,
+);
+
+impl fmt::Display for Internal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "internal error: {}", self.0)
+    }
+}
+
+impl std::error::Error for Internal {}
+
+/// Checks that the text of a macro-made list can be relied on.
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_unique_and_plain() {
+        let mut seen = std::collections::HashSet::new();
+        for code in Reject::CODES {
+            assert!(seen.insert(code), "{code} appears twice");
+            assert!(
+                code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
+                "{code}"
+            );
+        }
+    }
+
+    #[test]
+    fn code_of_an_algorithm_refusal_is_stable() {
+        let reject = Reject::AlgNotAllowed { alg: None };
+        assert_eq!(Failure::from(reject).code(), "alg_not_allowed");
+    }
+}

@@ -1,0 +1,44 @@
+//! What the token was granted: RFC 6749 §3.3, RFC 8693 §4.2.
+
+use serde_json::Value;
+
+use crate::json::Object;
+use crate::policy::Policy;
+use crate::printable::Printable;
+use crate::reject::Reject;
+
+/// The claims that carry scopes: RFC 8693 §4.2, and the form that some providers use.
+const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
+
+/// Whether the token carries scopes at all, as an access token does and an ID token does not.
+pub(crate) fn has_scope(claims: &Object) -> bool {
+    SCOPE_CLAIMS.iter().any(|name| claims.contains_key(*name))
+}
+
+/// RFC 6750 §3.1: every demanded scope must be granted, whatever else is.
+pub(crate) fn validate_scope(claims: &Object, policy: &Policy) -> Result<(), Reject> {
+    let mut granted = Vec::new();
+    for name in SCOPE_CLAIMS {
+        match claims.get(name) {
+            None => {}
+            Some(Value::String(scopes)) => granted.extend(scopes.split(' ')),
+            Some(Value::Array(scopes)) => {
+                for scope in scopes {
+                    granted.push(scope.as_str().ok_or(Reject::ScopeMalformed)?);
+                }
+            }
+            Some(_) => return Err(Reject::ScopeMalformed),
+        }
+    }
+    let missing: Vec<&str> = policy
+        .demanded_scopes()
+        .filter(|scope| !granted.contains(scope))
+        .collect();
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Reject::InsufficientScope {
+            missing: Printable::list(missing),
+        })
+    }
+}

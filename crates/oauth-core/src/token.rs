@@ -1,0 +1,135 @@
+//! From text to an unverified token: RFC 7515 §5.2, steps 1 to 6.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::algorithm::Algorithm;
+use crate::json::{self, Object};
+use crate::policy::Policy;
+use crate::printable::Printable;
+use crate::reject::Reject;
+
+/// Bytes of the largest decoded JOSE header.
+const MAX_HEADER_BYTES: usize = 4096;
+
+/// A bearer token as it came from the client: a secret, so it can be neither printed nor copied.
+pub struct Bearer<'a>(&'a str);
+
+impl<'a> Bearer<'a> {
+    /// Takes the token's text, without the word `Bearer`.
+    pub fn new(token: &'a str) -> Self {
+        Bearer(token)
+    }
+
+    pub(crate) fn expose(&self) -> &'a str {
+        self.0
+    }
+}
+
+/// A token whose structure and header are acceptable, and of which nothing is proven yet.
+pub(crate) struct UnverifiedToken<'a> {
+    pub(crate) header: JoseHeader,
+    /// RFC 7515 §5.2: what the signature is over, `header "." payload` as sent.
+    pub(crate) signing_input: &'a str,
+    /// The decoded payload; nothing reads it before the signature is verified.
+    pub(crate) payload: Vec<u8>,
+    /// The signature as sent, known to be base64url.
+    pub(crate) signature: &'a str,
+}
+
+/// What is used of the JOSE header (RFC 7515 §4.1). Keys and key locations in it (`jwk`, `jku`,
+/// `x5c`, `x5u`) are whatever the sender likes, and never looked at.
+pub(crate) struct JoseHeader {
+    pub(crate) alg: Algorithm,
+    pub(crate) kid: Option<String>,
+}
+
+impl<'a> UnverifiedToken<'a> {
+    /// Checks size, structure, encoding and header. Nothing is fetched for a token that fails here.
+    pub(crate) fn parse(token: &Bearer<'a>, policy: &Policy) -> Result<Self, Reject> {
+        let text = token.expose();
+        if text.len() > policy.max_token_size() {
+            return Err(Reject::TokenTooLarge { size: text.len() });
+        }
+        let (signing_input, header, payload, signature) = split(text)?;
+        let header = decode(header)?;
+        let payload = decode(payload)?;
+        decode(signature)?;
+        Ok(UnverifiedToken {
+            header: JoseHeader::parse(&header, policy)?,
+            signing_input,
+            payload,
+            signature,
+        })
+    }
+}
+
+/// RFC 7515 §7.1: three parts are a signed JWT; RFC 7516 §7.1: five are an encrypted one.
+fn split(text: &str) -> Result<(&str, &str, &str, &str), Reject> {
+    let dots = text.bytes().filter(|byte| *byte == b'.').count();
+    if dots == 4 {
+        return Err(Reject::Encrypted);
+    }
+    if dots != 2 {
+        return Err(Reject::NotAJwt);
+    }
+    let (signing_input, signature) = text.rsplit_once('.').ok_or(Reject::NotAJwt)?;
+    let (header, payload) = signing_input.split_once('.').ok_or(Reject::NotAJwt)?;
+    Ok((signing_input, header, payload, signature))
+}
+
+/// RFC 7515 §2: base64url without padding, white space or stray bits.
+fn decode(part: &str) -> Result<Vec<u8>, Reject> {
+    URL_SAFE_NO_PAD
+        .decode(part)
+        .map_err(|_| Reject::BadEncoding)
+}
+
+impl JoseHeader {
+    fn parse(bytes: &[u8], policy: &Policy) -> Result<Self, Reject> {
+        if bytes.len() > MAX_HEADER_BYTES {
+            return Err(Reject::HeaderMalformed);
+        }
+        let header = json::parse_object(bytes).map_err(|_| Reject::HeaderMalformed)?;
+        let alg = parse_alg(&header, policy)?;
+        // RFC 7515 §4.1.11: we understand no extension, so any "crit" is a refusal.
+        if header.contains_key("crit") {
+            return Err(Reject::CritUnsupported);
+        }
+        validate_typ(&header, policy)?;
+        let kid = string_member(&header, "kid")?.map(str::to_owned);
+        Ok(JoseHeader { alg, kid })
+    }
+}
+
+/// RFC 8725 §3.1: only algorithms that the policy lists are ever used.
+fn parse_alg(header: &Object, policy: &Policy) -> Result<Algorithm, Reject> {
+    let name = string_member(header, "alg")?;
+    name.and_then(Algorithm::from_name)
+        .filter(|alg| policy.algorithms().contains(*alg))
+        .ok_or_else(|| Reject::AlgNotAllowed {
+            alg: name.map(Printable::new),
+        })
+}
+
+/// RFC 9068 §4: the type must be one that the policy lists.
+fn validate_typ(header: &Object, policy: &Policy) -> Result<(), Reject> {
+    let typ = string_member(header, "typ")?;
+    if policy.token_types().accept(typ) {
+        Ok(())
+    } else {
+        Err(Reject::TypNotAllowed {
+            typ: typ.map(Printable::new),
+        })
+    }
+}
+
+/// A member that must be a string if it is there.
+fn string_member<'a>(header: &'a Object, name: &str) -> Result<Option<&'a str>, Reject> {
+    match header.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Reject::HeaderMalformed),
+    }
+}
