@@ -1,0 +1,55 @@
+//! Generates the few types of the server's headers that pgrx does not bind, with the layout that this very
+//! server was built with (struct Port differs with OpenSSL and GSSAPI).
+
+use std::env;
+use std::error::Error;
+use std::fs;
+use std::path::PathBuf;
+
+use pgrx_pg_config::Pgrx;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=src/abi.h");
+    println!("cargo::rerun-if-env-changed=PGRX_PG_CONFIG_PATH");
+    println!("cargo::rustc-check-cfg=cfg(server_has_openssl)");
+
+    let label = if env::var_os("CARGO_FEATURE_PG19").is_some() {
+        "pg19"
+    } else {
+        "pg18"
+    };
+    let pgrx = Pgrx::from_config()?;
+    let pg_config = pgrx.get(label)?;
+
+    let bindings = bindgen::Builder::default()
+        .header("src/abi.h")
+        .clang_arg(format!("-I{}", pg_config.includedir_server()?.display()))
+        .clang_args(
+            pg_config
+                .cppflags()?
+                .to_string_lossy()
+                .split_ascii_whitespace(),
+        )
+        .allowlist_type("OAuthValidatorCallbacks|ValidatorModuleState|ValidatorModuleResult")
+        .allowlist_type("HbaLine|Port")
+        .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC")
+        // PostgreSQL's errors unwind through these functions.
+        .override_abi(bindgen::Abi::CUnwind, ".*")
+        .wrap_unsafe_ops(true)
+        .generate_comments(false)
+        .merge_extern_blocks(true)
+        .formatter(bindgen::Formatter::None)
+        .generate()?
+        .to_string();
+
+    if bindings.contains("pub peer : * mut X509") {
+        println!("cargo::rustc-cfg=server_has_openssl");
+    }
+    fs::write(PathBuf::from(env::var("OUT_DIR")?).join("abi.rs"), bindings)?;
+
+    // Relocations are work that every login repeats when the module is loaded on demand: pack them (glibc 2.36).
+    if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("gnu") {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
+    }
+    Ok(())
+}

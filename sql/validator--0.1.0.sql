@@ -1,0 +1,8 @@
+-- validator 0.1.0: what SQL sees of the OAuth token validator, in schema "validator".
+\echo Use "CREATE EXTENSION validator" to load this file. \quit
+
+CREATE FUNCTION version() RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
+    AS 'MODULE_PATHNAME', 'version_wrapper';
+
+COMMENT ON FUNCTION version() IS 'version of the loaded validator module';

@@ -1,0 +1,6 @@
+/* What build.rs generates Rust types from. */
+#include "postgres.h"
+
+#include "libpq/hba.h"
+#include "libpq/libpq-be.h"
+#include "libpq/oauth.h"

@@ -1,0 +1,132 @@
+//! Waits for the network without ever being out of reach of a cancel.
+//!
+//! The work runs on a helper thread with all signals blocked, which calls no PostgreSQL function, while
+//! the backend waits on its latch. So authentication_timeout, pg_terminate_backend and a shutdown end the
+//! login at once, whatever the provider or the resolver does: the thread is then left behind, and holds
+//! nothing of PostgreSQL's. Threads that the work starts (ureq's resolver) inherit the blocked signals.
+
+use std::io::{self, Read};
+use std::mem::MaybeUninit;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use oauth_core::{Endpoint, Failure, Internal, Printable, Unavailable, UnavailableCause};
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+use pgrx::{check_for_interrupts, pg_sys};
+
+/// Added to the deadline, so that the work's own, more exact word on what timed out comes first.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Runs `work` on a helper thread and waits for its result, at most until `deadline`.
+///
+/// Errors: what `work` returns; `Unavailable` (timeout, asking for `url`) if it does not return in time.
+/// Raises PostgreSQL's own error if the backend is told to stop.
+pub fn run_until<T: Send + 'static>(
+    deadline: Instant,
+    url: &Endpoint,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
+    let result = Arc::new(Mutex::new(None));
+    let slot = Arc::clone(&result);
+    let (mut done, done_by_thread) = UnixStream::pair().map_err(internal)?;
+    spawn_without_signals(move || {
+        // Closed when the thread ends in whatever way: that is what wakes the backend.
+        let _done = done_by_thread;
+        let outcome = work();
+        *slot.lock() = Some(outcome);
+    })
+    .map_err(internal)?;
+
+    done.set_nonblocking(true).map_err(internal)?;
+    while !is_closed(&mut done)? {
+        let left = (deadline + GRACE).saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            let cause = UnavailableCause::Timeout;
+            return Err(Unavailable {
+                url: Printable::new(url.as_str()),
+                cause,
+            }
+            .into());
+        }
+        wait(&done, left);
+    }
+    let outcome = result.lock().take();
+    outcome.unwrap_or_else(|| Err(Internal(Printable::new("the helper thread panicked")).into()))
+}
+
+/// Starts a thread in which no signal is ever delivered: PostgreSQL's handlers must run in the
+/// main thread only.
+fn spawn_without_signals(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: sigfillset and pthread_sigmask write the sets that they are given, and can not fail with
+    // these arguments. The new thread inherits the mask; the backend's own is restored below.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let spawned = thread::Builder::new()
+        .name("validator fetch".to_owned())
+        .spawn(work);
+    // SAFETY: `before` was written by the call above.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut());
+    }
+    spawned.map(drop)
+}
+
+/// Whether the other end is closed, that is, whether the thread has ended.
+fn is_closed(done: &mut UnixStream) -> Result<bool, Failure> {
+    match done.read(&mut [0]) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+        Err(error) => Err(internal(error)),
+    }
+}
+
+/// Sleeps until the thread ends, the backend's latch is set, or time is up; then serves interrupts.
+fn wait(done: &UnixStream, left: Duration) {
+    let events = pg_sys::WL_LATCH_SET
+        | pg_sys::WL_SOCKET_READABLE
+        | pg_sys::WL_TIMEOUT
+        | pg_sys::WL_EXIT_ON_PM_DEATH;
+    let millis = left
+        .as_millis()
+        .saturating_add(1)
+        .try_into()
+        .unwrap_or(std::ffi::c_long::MAX);
+    // SAFETY: called in the backend's main thread; MyLatch is its own latch, and the socket is open.
+    let happened = unsafe {
+        pg_sys::WaitLatchOrSocket(
+            pg_sys::MyLatch,
+            events as i32,
+            done.as_raw_fd(),
+            millis,
+            wait_event(),
+        )
+    };
+    if happened as u32 & pg_sys::WL_LATCH_SET != 0 {
+        // SAFETY: MyLatch is this backend's own.
+        unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
+    }
+    check_for_interrupts!();
+}
+
+/// What pg_stat_activity shows while a login waits for its provider.
+fn wait_event() -> u32 {
+    static EVENT: OnceCell<u32> = OnceCell::new();
+    *EVENT.get_or_init(|| {
+        // SAFETY: called in the main thread with a NUL-terminated name; the same name gives the same
+        // number in every backend.
+        unsafe { pg_sys::WaitEventExtensionNew(c"ValidatorFetch".as_ptr()) }
+    })
+}
+
+fn internal(error: io::Error) -> Failure {
+    Internal(Printable::new(&error.to_string())).into()
+}

@@ -1,0 +1,48 @@
+//! The line of pg_hba.conf that this connection matched.
+
+use std::ffi::{CStr, c_char};
+
+use pgrx::pg_sys;
+
+use crate::abi;
+
+/// What the matched line says about OAuth, copied: the line's memory is gone after authentication.
+pub struct HbaLine {
+    /// `issuer`: an issuer's identifier or its well-known URI.
+    pub issuer: String,
+    /// `scope`: scopes, separated by spaces.
+    pub scope: String,
+    /// `delegate_ident_mapping`: the validator alone decides who may be which role.
+    pub delegated: bool,
+}
+
+/// The connection of this backend, as the server's headers lay it out.
+pub fn port() -> Option<&'static abi::Port> {
+    // SAFETY: MyProcPort is null or points to this backend's Port, which lives as long as the
+    // process; abi::Port is generated from the headers of the server that we are loaded into.
+    unsafe { pg_sys::MyProcPort.cast::<abi::Port>().as_ref() }
+}
+
+/// The line that this connection matched. `None` outside of authentication.
+pub fn matched_line() -> Option<HbaLine> {
+    // SAFETY: called from validate_cb only, while the backend authenticates: MyProcPort->hba is
+    // the matched line and stays unchanged (src/backend/libpq/auth.c, ClientAuthentication).
+    let line = unsafe { port()?.hba.as_ref()? };
+    Some(HbaLine {
+        issuer: copy(line.oauth_issuer)?,
+        scope: copy(line.oauth_scope)?,
+        delegated: line.oauth_skip_usermap,
+    })
+}
+
+/// Copies a string of the server. `None` if it is null or not UTF-8.
+fn copy(text: *const c_char) -> Option<String> {
+    if text.is_null() {
+        return None;
+    }
+    // SAFETY: not null, and a NUL-terminated string of pg_hba.conf's parsed lines.
+    unsafe { CStr::from_ptr(text) }
+        .to_str()
+        .ok()
+        .map(str::to_owned)
+}

@@ -1,0 +1,25 @@
+//! `validator`: decides whether an OAuth 2.0 bearer token opens a PostgreSQL session.
+//!
+//! This crate is the PostgreSQL side and judges nothing: it copies settings and the matched HBA line into a
+//! policy, hands the token to `oauth-core`, and carries the decision back. See ARCHITECTURE.md.
+
+mod abi;
+mod callbacks;
+mod fetch_thread;
+mod gucs;
+mod hba;
+mod http_client;
+mod key_source;
+mod peer;
+mod refusal_log;
+mod sql;
+
+use pgrx::prelude::*;
+
+pgrx::pg_module_magic!(name, version);
+
+/// Runs when the module is loaded: once in the postmaster if preloaded, else at every login.
+#[pg_guard]
+pub extern "C-unwind" fn _PG_init() {
+    gucs::define();
+}

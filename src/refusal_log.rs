@@ -1,0 +1,232 @@
+//! One line in the server log for each refused token: what, why, whose fault, and what to do.
+//!
+//! The client learns nothing of it. Everything that came from outside has passed [`Printable`].
+
+use std::fmt::Write as _;
+
+use oauth_core::{
+    Decision, Failure, Misconfigured, Policy, Printable, Reject, Unavailable, UnavailableCause,
+};
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+/// Logs why the token was refused. `policy` is absent where the settings did not allow one.
+pub fn log_refusal(role: &str, decision: &Decision, failure: &Failure, policy: Option<&Policy>) {
+    let message = format!(
+        "OAuth token refused for user \"{}\": {failure}",
+        Printable::new(role)
+    );
+    let mut report = ErrorReport::new(
+        PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+        message,
+        "validate",
+    )
+    .set_detail(reason(decision, failure, policy));
+    if let Some(hint) = hint(failure, policy) {
+        report = report.set_hint(hint);
+    }
+    // Never sent to a client, whatever its client_min_messages.
+    report.report(PgLogLevel::LOG_SERVER_ONLY);
+}
+
+/// The facts in the form `name=value`, the stable reason code first.
+pub fn reason(decision: &Decision, failure: &Failure, policy: Option<&Policy>) -> String {
+    let mut facts = format!("reason={}", failure.code());
+    let mut add = |name: &str, value: &dyn std::fmt::Display| {
+        // Writing to a String does not fail.
+        let _ = write!(facts, " {name}={value}");
+    };
+    if let Failure::Unavailable(Unavailable { url, cause }) = failure {
+        add("cause", &cause.code());
+        add("url", url);
+    }
+    if let Some(policy) = policy {
+        add("issuer", &Printable::new(policy.issuer().identifier()));
+    }
+    let evidence = decision.evidence();
+    let known = [
+        ("kid", &evidence.kid),
+        ("client_id", &evidence.client_id),
+        ("jti", &evidence.jti),
+    ];
+    for (name, value) in known {
+        if let Some(value) = value {
+            add(name, value);
+        }
+    }
+    if let Some(identity) = decision.authn_id() {
+        add("identity", &Printable::new(identity));
+    }
+    facts
+}
+
+/// What the administrator can do about it.
+fn hint(failure: &Failure, policy: Option<&Policy>) -> Option<String> {
+    match failure {
+        Failure::Reject(reject) => reject_hint(reject, policy),
+        Failure::Unavailable(unavailable) => Some(unavailable_hint(&unavailable.cause)),
+        Failure::Misconfigured(misconfigured) => Some(misconfigured_hint(misconfigured)),
+        Failure::Internal(_) => {
+            Some("This is a defect of the validator module; please report it.".to_owned())
+        }
+    }
+}
+
+fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
+    match misconfigured {
+        Misconfigured::Disabled => "Set validator.enabled = on to accept tokens again.".to_owned(),
+        Misconfigured::AudienceUnset => "Set validator.audience to the value that the provider \
+            puts into \"aud\" of tokens meant for this server."
+            .to_owned(),
+        Misconfigured::IssuerInvalid { .. } => "Give the provider's https URL as issuer=\"...\" \
+            in pg_hba.conf, exactly as its discovery document has it."
+            .to_owned(),
+        Misconfigured::SettingInvalid { setting, .. } => {
+            format!("Correct {setting} and reload; a preloaded module needs a value, or a restart.")
+        }
+        Misconfigured::RoleClaimUnset => "With delegate_ident_mapping=1 the token alone decides \
+            who may be which role, and no claim is configured for that: use map=... in \
+            pg_hba.conf instead."
+            .to_owned(),
+        _ => "Correct the settings and reload.".to_owned(),
+    }
+}
+
+fn unavailable_hint(cause: &UnavailableCause) -> String {
+    match cause {
+        UnavailableCause::Timeout
+        | UnavailableCause::NameResolution
+        | UnavailableCause::Connection(_) => {
+            "The database server itself must reach this URL: check the name, routes and firewalls \
+             from there, and validator.http_timeout."
+        }
+        UnavailableCause::Tls(_) => {
+            "If the provider's certificate is of a private authority, name that authority's \
+             certificate in validator.ca_file."
+        }
+        UnavailableCause::Redirect(_) => {
+            "Give the final URL as issuer in pg_hba.conf; it must equal \"issuer\" in the \
+             discovery document."
+        }
+        UnavailableCause::IssuerMismatch(_) => {
+            "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for \
+             byte; mind a trailing slash."
+        }
+        UnavailableCause::BadUrl(_) => "The provider must name an https URL as \"jwks_uri\".",
+        UnavailableCause::NoUsableKey => {
+            "The provider's key set must have a signature key that is RSA of 2048 bits or more, \
+             P-256, P-384 or Ed25519."
+        }
+        UnavailableCause::Status(_)
+        | UnavailableCause::TooLarge
+        | UnavailableCause::Malformed(_) => {
+            "Look at what this URL returns: it should be a JSON document with status 200."
+        }
+        _ => "Look at what this URL returns.",
+    }
+    .to_owned()
+}
+
+fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
+    use Reject as R;
+    let list = |values: &oauth_core::StringList| Printable::list(values.iter());
+    let hint = match reject {
+        R::TokenTooLarge { size } => {
+            let limit = policy.map_or(0, Policy::max_token_size);
+            format!("The token has {size} bytes; validator.max_token_size allows {limit}.")
+        }
+        R::NotAJwt => "The provider issues opaque tokens, or the client sent something else. Have \
+            the provider issue JWT access tokens for this audience."
+            .to_owned(),
+        R::Encrypted => "Have the provider sign, and not encrypt, its access tokens.".to_owned(),
+        R::AlgNotAllowed { alg } => format!(
+            "The token names {}; validator.algorithms accepts {}.",
+            quoted(alg),
+            policy.map_or_else(String::new, |policy| policy.algorithms().names()),
+        ),
+        R::TypNotAllowed { typ: None } => "The token's header has no \"typ\". If the provider's \
+            access tokens are like this, add \"-\" to validator.token_types."
+            .to_owned(),
+        R::TypNotAllowed { typ: Some(typ) } => format!(
+            "The token's header has \"typ\" \"{typ}\". If the provider's access tokens are like \
+             this, add it to validator.token_types; if this is an ID token, have the client send \
+             the access token."
+        ),
+        R::UnknownKid | R::NoFittingKey => "The provider's key set does not have this key: the \
+            token is of another issuer, or older than the provider's last rotation of keys."
+            .to_owned(),
+        R::AmbiguousKey | R::KeyUnsuitable => "Look at the provider's key set: the token's \
+            \"kid\" must name one signature key that fits its \"alg\"."
+            .to_owned(),
+        R::BadSignature => "The token was altered or forged, or its key was replaced under the \
+            same \"kid\"."
+            .to_owned(),
+        R::IssMismatch { iss } => format!(
+            "The token names \"{iss}\"; the issuer in pg_hba.conf must equal it, byte for byte."
+        ),
+        R::AudMissing => "Have the provider put an audience for this server into its access \
+            tokens, and name it in validator.audience."
+            .to_owned(),
+        R::AudMismatch { named } => format!(
+            "The token names \"{named}\"; validator.audience accepts \"{}\". Have the provider \
+             add the audience, or add the value to validator.audience if such tokens are meant \
+             for this server.",
+            policy.map_or_else(|| Printable::new(""), |policy| list(policy.audience())),
+        ),
+        R::Expired { seconds_ago } => format!(
+            "The token expired {seconds_ago} s ago: the client must get a new one. If it did, \
+             compare the clocks of provider and server."
+        ),
+        R::NotYetValid { seconds_ahead } | R::IssuedInFuture { seconds_ahead } => format!(
+            "The token's time is {seconds_ahead} s ahead: compare the clocks of provider and \
+             server, and see validator.clock_skew."
+        ),
+        R::TooOld { seconds_old } => {
+            format!("The token was issued {seconds_old} s ago; see validator.max_token_age.")
+        }
+        R::IatMissing => "validator.max_token_age needs tokens with \"iat\".".to_owned(),
+        R::NotAnAccessToken { claim } => format!(
+            "Its claim \"{claim}\" shows an ID token or another kind of token: have the client \
+             send the access token."
+        ),
+        R::ClientMissing => {
+            "validator.client_ids needs tokens with \"client_id\" or \"azp\".".to_owned()
+        }
+        R::ClientNotAllowed { client } => {
+            format!(
+                "The token was issued to \"{client}\", which validator.client_ids does not list."
+            )
+        }
+        R::InsufficientScope { missing } => format!(
+            "The token lacks \"{missing}\" of the HBA line's scope. Have the provider grant it to \
+             the client and the user; a scope that never appears in tokens belongs into \
+             validator.optional_scopes."
+        ),
+        R::RequiredClaimMissing { claim } | R::RequiredClaimMismatch { claim } => {
+            format!("See \"{claim}\" in validator.required_claims.")
+        }
+        R::CnfUnsupported { method } => format!(
+            "The token is bound by \"{method}\"; only \"x5t#S256\" (client certificates) can be \
+             proven to PostgreSQL. Have the provider issue tokens without DPoP for this client."
+        ),
+        R::CertificateMissing => "The client must connect by TLS with the certificate that it \
+            got the token with (sslcert, sslkey), and ssl_ca_file must be set so that the server \
+            asks for it."
+            .to_owned(),
+        R::CertificateMismatch => "The client must connect with the same certificate that it got \
+            the token with; otherwise the token may be stolen."
+            .to_owned(),
+        R::IdentityMissing | R::IdentityMalformed => format!(
+            "Set validator.identity_claim to a string claim of the provider's access tokens; it \
+             is \"{}\".",
+            Printable::new(policy.map_or("", |policy| policy.identity_claim().as_str())),
+        ),
+        _ => return None,
+    };
+    Some(hint)
+}
+
+fn quoted(text: &Option<Printable>) -> String {
+    text.as_ref()
+        .map_or_else(|| "nothing".to_owned(), |text| format!("\"{text}\""))
+}
