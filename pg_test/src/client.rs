@@ -1,0 +1,317 @@
+//! A client that speaks PostgreSQL's protocol, and SASL OAUTHBEARER, to the letter, or against it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+
+use crate::server::Server;
+use crate::session::Session;
+use crate::tls::{self, Authority, Identity};
+use crate::wire::{Ending, ServerMessage, Wire};
+
+/// What the client sends first (RFC 7628 §3.1).
+#[derive(Clone)]
+pub enum FirstResponse {
+    /// The initial response that carries this token.
+    Token(String),
+    /// The initial response without a token: the client asks where to get one.
+    Discovery,
+    /// These bytes as the initial response.
+    Bytes(Vec<u8>),
+    /// No initial response; after the server's empty challenge, these bytes.
+    Late(Vec<u8>),
+    /// Nothing: the client closes the connection when it is asked to authenticate.
+    Close,
+}
+
+impl FirstResponse {
+    /// RFC 7628 §3.1: the bytes that carry a token.
+    pub fn bearer(token: &str) -> Vec<u8> {
+        format!("n,,\u{1}auth=Bearer {token}\u{1}\u{1}").into_bytes()
+    }
+}
+
+/// What the client answers to the server's error document (RFC 7628 §3.2.3).
+#[derive(Clone)]
+pub enum OnError {
+    /// The single byte `\x01`, as it must.
+    Acknowledge,
+    /// Nothing: it waits.
+    Silence,
+    /// It closes the connection.
+    Close,
+    /// These bytes.
+    Bytes(Vec<u8>),
+}
+
+enum Way {
+    Socket(PathBuf),
+    Tcp(u16),
+    Tls(u16, Arc<ClientConfig>),
+}
+
+/// A login that is being described; [`run`](Login::run) tries it.
+#[must_use]
+pub struct Login {
+    way: Way,
+    port: u16,
+    role: String,
+    database: String,
+    first: FirstResponse,
+    on_error: OnError,
+    limit: Duration,
+}
+
+impl Login {
+    /// A login over TCP without TLS. Without a token, it asks for discovery.
+    pub fn new(server: &Server, role: &str) -> Login {
+        let port = server.port();
+        Login::over(Way::Tcp(port), port, role)
+    }
+
+    /// A login over the server's Unix socket.
+    pub fn by_socket(server: &Server, role: &str) -> Login {
+        let port = server.port();
+        let path = server.socket_folder().join(format!(".s.PGSQL.{port}"));
+        Login::over(Way::Socket(path), port, role)
+    }
+
+    /// A login over TLS that trusts the shared authority; with a certificate, if one is given.
+    pub fn by_tls(server: &Server, role: &str, identity: Option<&Identity>) -> Login {
+        let port = server.port();
+        let config = tls::client_config(Authority::shared(), identity);
+        Login::over(Way::Tls(port, config), port, role)
+    }
+
+    fn over(way: Way, port: u16, role: &str) -> Login {
+        Login {
+            way,
+            port,
+            role: role.to_owned(),
+            database: "postgres".to_owned(),
+            first: FirstResponse::Discovery,
+            on_error: OnError::Acknowledge,
+            limit: Duration::from_secs(30),
+        }
+    }
+
+    /// Presents a token.
+    pub fn token(self, token: &str) -> Login {
+        self.first(FirstResponse::Token(token.to_owned()))
+    }
+
+    /// Sends something else first.
+    pub fn first(mut self, first: FirstResponse) -> Login {
+        self.first = first;
+        self
+    }
+
+    /// Answers the server's error document in another way.
+    pub fn on_error(mut self, answer: OnError) -> Login {
+        self.on_error = answer;
+        self
+    }
+
+    /// Logs in to another database than `postgres`.
+    pub fn database(mut self, database: &str) -> Login {
+        self.database = database.to_owned();
+        self
+    }
+
+    /// Gives up after this time (otherwise 30 seconds).
+    pub fn limit(mut self, limit: Duration) -> Login {
+        self.limit = limit;
+        self
+    }
+
+    /// Connects and authenticates, until the server lets the client in or refuses it.
+    pub fn run(self) -> Outcome {
+        let start = Instant::now();
+        let mut refusal = Refusal::default();
+        match self.connect() {
+            Err(error) => refusal.connection_error = Some(error.to_string()),
+            Ok(mut wire) => match self.authenticate(&mut wire, &mut refusal) {
+                Ok((pid, cancel_key)) => {
+                    return Outcome::Session(Session::new(wire, self.port, pid, cancel_key));
+                }
+                Err(ending) => {
+                    refusal.ending = ending;
+                    refusal.received = wire.received().to_vec();
+                }
+            },
+        }
+        refusal.elapsed = start.elapsed();
+        Outcome::Refused(refusal)
+    }
+
+    fn connect(&self) -> io::Result<Wire> {
+        match &self.way {
+            Way::Socket(path) => Wire::by_socket(path, self.limit),
+            Way::Tcp(port) => Wire::by_tcp(*port, self.limit),
+            Way::Tls(port, config) => Wire::by_tls(*port, config.clone(), self.limit),
+        }
+    }
+
+    /// The whole exchange up to ReadyForQuery; gives the backend's process id and cancel key.
+    fn authenticate(
+        &self,
+        wire: &mut Wire,
+        refusal: &mut Refusal,
+    ) -> Result<(u32, Vec<u8>), Ending> {
+        let mut startup = PROTOCOL_3_0.to_be_bytes().to_vec();
+        for text in ["user", &self.role, "database", &self.database, ""] {
+            startup.extend_from_slice(text.as_bytes());
+            startup.push(0);
+        }
+        wire.send(None, &startup)?;
+        let mut backend = (0, Vec::new());
+        loop {
+            let message = wire.receive()?;
+            match message.tag {
+                b'R' => self.continue_authentication(wire, &message.body, refusal)?,
+                b'E' => refusal.errors.push(ServerMessage::parse(&message.body)),
+                b'K' => {
+                    let (pid, key) = message.body.split_first_chunk().ok_or(Ending::Reset)?;
+                    backend = (u32::from_be_bytes(*pid), key.to_vec());
+                }
+                b'Z' => return Ok(backend),
+                _ => {}
+            }
+        }
+    }
+
+    fn continue_authentication(
+        &self,
+        wire: &mut Wire,
+        body: &[u8],
+        refusal: &mut Refusal,
+    ) -> Result<(), Ending> {
+        let (code, data) = body.split_first_chunk().ok_or(Ending::Reset)?;
+        match u32::from_be_bytes(*code) {
+            AUTHENTICATION_SASL => {
+                refusal.asked_for_token = true;
+                let initial = match &self.first {
+                    FirstResponse::Token(token) => Some(FirstResponse::bearer(token)),
+                    FirstResponse::Discovery => Some(b"n,,\x01auth=\x01\x01".to_vec()),
+                    FirstResponse::Bytes(bytes) => Some(bytes.clone()),
+                    FirstResponse::Late(_) => None,
+                    FirstResponse::Close => return Err(Ending::ClosedByClient),
+                };
+                wire.send(Some(b'p'), &initial_response(initial.as_deref()))
+            }
+            AUTHENTICATION_SASL_CONTINUE if data.is_empty() => match &self.first {
+                FirstResponse::Late(bytes) => wire.send(Some(b'p'), bytes),
+                _ => Err(Ending::Reset),
+            },
+            AUTHENTICATION_SASL_CONTINUE => {
+                refusal.document = Some(String::from_utf8_lossy(data).into_owned());
+                match &self.on_error {
+                    OnError::Acknowledge => wire.send(Some(b'p'), b"\x01"),
+                    OnError::Bytes(bytes) => wire.send(Some(b'p'), bytes),
+                    OnError::Silence => Ok(()),
+                    OnError::Close => Err(Ending::ClosedByClient),
+                }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const PROTOCOL_3_0: u32 = 3 << 16;
+const AUTHENTICATION_SASL: u32 = 10;
+const AUTHENTICATION_SASL_CONTINUE: u32 = 11;
+
+/// SASLInitialResponse: the mechanism, and a length of -1 where there is no response yet.
+fn initial_response(response: Option<&[u8]>) -> Vec<u8> {
+    let length = response.map_or(-1, |r| i32::try_from(r.len()).expect("a response is small"));
+    let mut body = b"OAUTHBEARER\0".to_vec();
+    body.extend_from_slice(&length.to_be_bytes());
+    body.extend_from_slice(response.unwrap_or_default());
+    body
+}
+
+/// What became of a login.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The server let the client in.
+    Session(Session),
+    /// It did not.
+    Refused(Refusal),
+}
+
+impl Outcome {
+    /// Whether the server let the client in.
+    pub fn is_session(&self) -> bool {
+        matches!(self, Outcome::Session(_))
+    }
+
+    /// The session; a refusal fails the test.
+    #[track_caller]
+    pub fn session(self) -> Session {
+        match self {
+            Outcome::Session(session) => session,
+            Outcome::Refused(refusal) => panic!("login refused: {refusal:?}"),
+        }
+    }
+
+    /// The refusal; a session fails the test.
+    #[track_caller]
+    pub fn refusal(self) -> Refusal {
+        match self {
+            Outcome::Session(_) => panic!("the server let the client in"),
+            Outcome::Refused(refusal) => refusal,
+        }
+    }
+}
+
+/// All that a client learned from a login that failed.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Why there was no connection at all.
+    pub connection_error: Option<String>,
+    /// Whether the server asked for OAUTHBEARER.
+    pub asked_for_token: bool,
+    /// The server's error document (RFC 7628 §3.2.2), as it came.
+    pub document: Option<String>,
+    /// Every ErrorResponse.
+    pub errors: Vec<ServerMessage>,
+    /// Every byte that the server sent.
+    pub received: Vec<u8>,
+    /// How the connection ended.
+    pub ending: Ending,
+    /// How long all that took.
+    pub elapsed: Duration,
+}
+
+impl Default for Refusal {
+    fn default() -> Self {
+        Refusal {
+            connection_error: None,
+            asked_for_token: false,
+            document: None,
+            errors: Vec::new(),
+            received: Vec::new(),
+            ending: Ending::Reset,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
+impl Refusal {
+    /// The only error that the server sent; none or several fail the test.
+    #[track_caller]
+    pub fn error(&self) -> &ServerMessage {
+        match self.errors.as_slice() {
+            [error] => error,
+            _ => panic!("not one error: {self:?}"),
+        }
+    }
+
+    /// Every byte that the server sent, as text.
+    pub fn received_text(&self) -> String {
+        String::from_utf8_lossy(&self.received).into_owned()
+    }
+}

@@ -1,0 +1,53 @@
+//! What `make test` tells the rig about this machine.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The folder of PostgreSQL's programs, from the pg_config named by `PG_CONFIG`.
+pub fn bindir() -> &'static Path {
+    static BINDIR: OnceLock<PathBuf> = OnceLock::new();
+    BINDIR.get_or_init(|| {
+        let pg_config = required("PG_CONFIG", "the path of PostgreSQL's pg_config");
+        let output = Command::new(&pg_config)
+            .arg("--bindir")
+            .output()
+            .unwrap_or_else(|e| panic!("PG_CONFIG={} can not be run: {e}", pg_config.display()));
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+    })
+}
+
+/// The folder of the built module: `lib/validator.so` and `share/extension/validator.control`.
+pub fn stage() -> PathBuf {
+    let stage = required(
+        "VALIDATOR_STAGE",
+        "the folder into which `make stage` installs the module",
+    );
+    let library = stage.join("lib/validator.so");
+    assert!(
+        library.exists(),
+        "{} does not exist: run `make stage`",
+        library.display()
+    );
+    stage
+}
+
+/// The `node` program.
+pub fn node() -> PathBuf {
+    required("NODE", "the path of node")
+}
+
+/// The folder in which npm installed `oidc-provider`.
+pub fn oidc_provider_folder() -> PathBuf {
+    required(
+        "OIDC_PROVIDER_DIR",
+        "the folder in which npm installed oidc-provider",
+    )
+}
+
+fn required(name: &str, what: &str) -> PathBuf {
+    match std::env::var_os(name) {
+        Some(value) if !value.is_empty() => PathBuf::from(value),
+        _ => panic!("the environment variable {name} is not set: {what} (`make test` sets it)"),
+    }
+}

@@ -1,0 +1,367 @@
+//! A scriptable OpenID provider: right by default, wrong where a test says so.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::Value;
+
+use crate::device_grant::DeviceGrant;
+use crate::fault::Fault;
+use crate::http::{HttpServer, Request};
+use crate::issuer_http::Routes;
+use crate::key::{Key, KeyKind};
+use crate::mint::Token;
+use crate::tls::{Authority, Identity};
+
+/// What an issuer answers requests for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// OpenID Connect Discovery 1.0 §4: `/.well-known/openid-configuration`.
+    Discovery,
+    /// RFC 8414 §3: `/.well-known/oauth-authorization-server`.
+    ServerMetadata,
+    /// RFC 7517 §5: the key set.
+    Jwks,
+    /// RFC 8628 §3.1: a client asks for a code.
+    DeviceAuthorization,
+    /// RFC 6749 §3.2: a client polls for its token.
+    Token,
+    /// RFC 8628 §3.3: a person enters the code.
+    Verification,
+    /// Where [`Fault::Redirect`] points to: whoever comes here followed a redirect.
+    Redirected,
+    /// Nothing.
+    Unknown,
+}
+
+/// What happens to a connection before a request, or even a TLS handshake, can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionFault {
+    /// It is accepted and nothing is ever sent.
+    Hang,
+    /// It is closed.
+    Close,
+}
+
+/// An issuer that is being described; [`start`](IssuerBuilder::start) makes it run.
+#[must_use]
+pub struct IssuerBuilder {
+    path: String,
+    identity: Option<Identity>,
+    key: Option<Key>,
+    audience: String,
+    interval: u64,
+}
+
+impl IssuerBuilder {
+    /// The path of the issuer's identifier, such as `/realms/corp` or `/realms/corp/`.
+    pub fn path(mut self, path: &str) -> Self {
+        self.path = path.to_owned();
+        self
+    }
+
+    /// Speaks https as `localhost`, with a certificate of the shared authority.
+    pub fn https(self) -> Self {
+        self.https_as(Authority::shared().server())
+    }
+
+    /// Speaks https as `localhost`, with this certificate.
+    pub fn https_as(mut self, identity: Identity) -> Self {
+        self.identity = Some(identity);
+        self
+    }
+
+    /// Starts with this key instead of an RSA key.
+    pub fn key(mut self, key: Key) -> Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// The `aud` of its tokens (otherwise [`Issuer::AUDIENCE`]).
+    pub fn audience(mut self, audience: &str) -> Self {
+        self.audience = audience.to_owned();
+        self
+    }
+
+    /// RFC 8628 §3.2: how many seconds a device waits between polls (otherwise 1).
+    pub fn interval(mut self, seconds: u64) -> Self {
+        self.interval = seconds;
+        self
+    }
+
+    /// Starts the issuer.
+    pub fn start(self) -> Issuer {
+        let (listener, port) = HttpServer::bind();
+        let tls = self.identity.as_ref().map(Identity::server_config);
+        let origin = match tls {
+            None => format!("http://127.0.0.1:{port}"),
+            Some(_) => format!("https://localhost:{port}"),
+        };
+        let key = self.key.unwrap_or_else(|| Key::new(KeyKind::Rsa));
+        let state = State {
+            published: vec![Published::of(&key)],
+            signing: key,
+            document: None,
+            faults: HashMap::new(),
+            headers: Vec::new(),
+            connection_fault: None,
+            requests: Vec::new(),
+            grants: Vec::new(),
+            token_errors: VecDeque::new(),
+            alteration: None,
+        };
+        let shared = Arc::new(Shared {
+            url: format!("{origin}{}", self.path),
+            origin,
+            path: self.path.trim_end_matches('/').to_owned(),
+            audience: self.audience,
+            interval: self.interval,
+            state: Mutex::new(state),
+        });
+        let server = HttpServer::start(
+            listener,
+            Arc::new(Routes {
+                issuer: shared.clone(),
+            }),
+            tls,
+        );
+        Issuer { shared, server }
+    }
+}
+
+/// A running issuer on this machine. It stops when this value goes.
+pub struct Issuer {
+    shared: Arc<Shared>,
+    server: HttpServer,
+}
+
+/// What the issuer's threads share.
+pub(crate) struct Shared {
+    pub(crate) url: String,
+    pub(crate) origin: String,
+    /// The path without a slash at its end.
+    pub(crate) path: String,
+    pub(crate) audience: String,
+    pub(crate) interval: u64,
+    state: Mutex<State>,
+}
+
+pub(crate) type Alteration = Arc<dyn Fn(Token) -> Token + Send + Sync>;
+
+pub(crate) struct State {
+    published: Vec<Published>,
+    signing: Key,
+    document: Option<Value>,
+    pub(crate) faults: HashMap<Endpoint, Fault>,
+    pub(crate) headers: Vec<(Endpoint, String, String)>,
+    pub(crate) connection_fault: Option<ConnectionFault>,
+    pub(crate) requests: Vec<(Endpoint, Request)>,
+    pub(crate) grants: Vec<DeviceGrant>,
+    pub(crate) token_errors: VecDeque<String>,
+    pub(crate) alteration: Option<Alteration>,
+}
+
+struct Published {
+    kid: Option<String>,
+    jwk: Value,
+}
+
+impl Published {
+    /// A key as most issuers publish it, with `alg`.
+    fn of(key: &Key) -> Published {
+        let alg = Value::from(key.default_alg().name());
+        Published {
+            kid: key.kid().map(str::to_owned),
+            jwk: key.jwk_with(serde_json::json!({"alg": alg})),
+        }
+    }
+}
+
+impl Issuer {
+    /// The `aud` of an issuer's tokens, unless the builder is told another one.
+    pub const AUDIENCE: &'static str = "https://pg.example.test/";
+
+    /// The scope of [`Issuer::token`]'s tokens.
+    pub const SCOPE: &'static str = "openid postgres";
+
+    /// Describes an issuer `http://127.0.0.1:PORT/realms/corp` with one RSA key.
+    pub fn builder() -> IssuerBuilder {
+        IssuerBuilder {
+            path: "/realms/corp".to_owned(),
+            identity: None,
+            key: None,
+            audience: Issuer::AUDIENCE.to_owned(),
+            interval: 1,
+        }
+    }
+
+    /// The issuer's identifier: what `iss` and the HBA line name.
+    pub fn url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// The origin of all its endpoints, without a path: `http://127.0.0.1:PORT`.
+    pub fn origin(&self) -> &str {
+        &self.shared.origin
+    }
+
+    /// A good access token of this issuer for the client `psql`, ready to be spoiled.
+    pub fn token(&self, user: &str) -> Token {
+        self.shared.token(user, "psql", Issuer::SCOPE)
+    }
+
+    /// Alters every token that the device flow gives out.
+    pub fn alter_tokens(&self, change: impl Fn(Token) -> Token + Send + Sync + 'static) {
+        self.shared.state().alteration = Some(Arc::new(change));
+    }
+
+    // --- keys ---------------------------------------------------------------------------------
+
+    /// The key that new tokens are signed with.
+    pub fn signing_key(&self) -> Key {
+        self.shared.state().signing.clone()
+    }
+
+    /// Signs new tokens with this key, published or not.
+    pub fn sign_with(&self, key: &Key) {
+        self.shared.state().signing = key.clone();
+    }
+
+    /// Publishes a key.
+    pub fn publish(&self, key: &Key) {
+        self.shared.state().published.push(Published::of(key));
+    }
+
+    /// Publishes this JWK as it is.
+    pub fn publish_jwk(&self, jwk: Value) {
+        let kid = jwk["kid"].as_str().map(str::to_owned);
+        self.shared.state().published.push(Published { kid, jwk });
+    }
+
+    /// Publishes nothing but these JWKs.
+    pub fn publish_only(&self, jwks: &[Value]) {
+        self.shared.state().published.clear();
+        jwks.iter().for_each(|jwk| self.publish_jwk(jwk.clone()));
+    }
+
+    /// Publishes this document as the key set, whatever it is; `None`: the keys again.
+    pub fn publish_document(&self, document: Option<Value>) {
+        self.shared.state().document = document;
+    }
+
+    /// Takes a key out of the key set.
+    pub fn withdraw(&self, kid: &str) {
+        self.shared
+            .state()
+            .published
+            .retain(|p| p.kid.as_deref() != Some(kid));
+    }
+
+    /// Publishes a new P-256 key and signs with it; the old keys stay published.
+    pub fn rotate(&self) -> Key {
+        let key = Key::new(KeyKind::P256);
+        self.publish(&key);
+        self.sign_with(&key);
+        key
+    }
+
+    // --- faults and what was asked ----------------------------------------------------------------
+
+    /// Makes an endpoint fail from now on.
+    pub fn fail(&self, endpoint: Endpoint, fault: Fault) {
+        self.shared.state().faults.insert(endpoint, fault);
+    }
+
+    /// Makes every connection fail before a request is read.
+    pub fn fail_connections(&self, fault: ConnectionFault) {
+        self.shared.state().connection_fault = Some(fault);
+    }
+
+    /// Ends all faults.
+    pub fn heal(&self) {
+        let mut state = self.shared.state();
+        state.faults.clear();
+        state.connection_fault = None;
+    }
+
+    /// Adds a header to every right answer of an endpoint, such as `Cache-Control`.
+    pub fn add_header(&self, endpoint: Endpoint, name: &str, value: &str) {
+        self.shared
+            .state()
+            .headers
+            .push((endpoint, name.to_owned(), value.to_owned()));
+    }
+
+    /// Closes the port: connections are refused.
+    pub fn go_down(&self) {
+        self.server.stop();
+    }
+
+    /// Opens the port again.
+    pub fn come_up(&self) {
+        self.server.resume();
+    }
+
+    /// How many requests an endpoint has had.
+    pub fn hits(&self, endpoint: Endpoint) -> usize {
+        self.shared
+            .state()
+            .requests
+            .iter()
+            .filter(|(e, _)| *e == endpoint)
+            .count()
+    }
+
+    /// All requests so far, in order.
+    pub fn requests(&self) -> Vec<(Endpoint, Request)> {
+        self.shared.state().requests.clone()
+    }
+
+    // --- device flow --------------------------------------------------------------------------
+
+    /// The person `user` enters this code and agrees. An unknown code fails the test.
+    #[track_caller]
+    pub fn approve(&self, user_code: &str, user: &str) {
+        assert!(
+            self.shared.approve(user_code, user),
+            "no device waits with the code {user_code}"
+        );
+    }
+
+    /// A person enters this code and refuses.
+    #[track_caller]
+    pub fn deny(&self, user_code: &str) {
+        assert!(
+            self.shared.deny(user_code),
+            "no device waits with the code {user_code}"
+        );
+    }
+
+    /// Answers the next polls with these errors (`authorization_pending`, `slow_down` …).
+    pub fn answer_polls_with(&self, errors: &[&str]) {
+        self.shared
+            .state()
+            .token_errors
+            .extend(errors.iter().map(|e| e.to_string()));
+    }
+}
+
+impl Shared {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    pub(crate) fn token(&self, user: &str, client_id: &str, scope: &str) -> Token {
+        let key = self.state().signing.clone();
+        Token::new(&key, &self.url, user, &self.audience, client_id, scope)
+    }
+
+    /// The key set as it is published.
+    pub(crate) fn key_set(&self) -> Value {
+        let state = self.state();
+        state.document.clone().unwrap_or_else(|| {
+            let keys: Vec<&Value> = state.published.iter().map(|p| &p.jwk).collect();
+            serde_json::json!({ "keys": keys })
+        })
+    }
+}

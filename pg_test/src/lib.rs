@@ -1,0 +1,48 @@
+//! The test rig of `validator`: throw-away PostgreSQL servers, clients that speak OAUTHBEARER to
+//! the letter or against it, an issuer that fails on demand, and tokens of every shape.
+//!
+//! It is only for tests, the demo and the benchmark: what goes wrong in it panics with a message.
+
+pub mod browser;
+pub mod child;
+pub mod client;
+pub mod device;
+mod device_grant;
+mod encoding;
+pub mod environment;
+pub mod fault;
+pub mod http;
+pub mod issuer;
+mod issuer_http;
+pub mod key;
+pub mod mint;
+pub mod oidc_provider;
+pub mod scratch;
+pub mod server;
+mod server_builder;
+mod server_files;
+pub mod server_log;
+mod session;
+pub mod tls;
+pub mod verdict;
+mod wire;
+
+pub use browser::{Browser, Form, Page};
+pub use child::Finished;
+pub use client::{FirstResponse, Login, OnError, Outcome, Refusal};
+pub use device::{DeviceLogin, DeviceOutcome, Prompt};
+pub use encoding::{base64url, from_base64url};
+pub use fault::Fault;
+pub use http::{Request, Response};
+pub use issuer::{ConnectionFault, Endpoint, Issuer, IssuerBuilder};
+pub use key::{Alg, Key, KeyKind};
+pub use mint::{SignatureFault, Token, now};
+pub use oidc_provider::OidcProvider;
+pub use server::{Server, StopMode};
+pub use server_builder::ServerBuilder;
+pub use server_files::oauth_line;
+pub use server_log::{Log, LogMark};
+pub use session::{Rows, Session};
+pub use tls::{Authority, Identity};
+pub use verdict::{Verdict, assert_silent_log, assert_silent_refusal, reasons};
+pub use wire::{Ending, ServerMessage};

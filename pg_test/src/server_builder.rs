@@ -1,0 +1,139 @@
+//! Describing a throw-away server, and making it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use crate::issuer::Issuer;
+use crate::server::Server;
+use crate::server_files::{Configuration, oauth_line};
+use crate::tls::{Authority, Identity};
+use crate::{child, environment, scratch};
+
+/// A server that is being described; [`start`](ServerBuilder::start) makes it run.
+#[must_use]
+pub struct ServerBuilder {
+    configuration: Configuration,
+    certificate: Option<Identity>,
+}
+
+impl ServerBuilder {
+    /// The rig's own defaults.
+    pub(crate) fn new() -> ServerBuilder {
+        ServerBuilder {
+            configuration: Configuration::new(),
+            certificate: None,
+        }
+    }
+
+    /// The rig's own defaults, and what every set-up with this issuer needs.
+    pub(crate) fn trusting(issuer: &Issuer) -> ServerBuilder {
+        let builder = ServerBuilder::new()
+            .set("validator.audience", Issuer::AUDIENCE)
+            .hba(&oauth_line(issuer.url(), ""));
+        match issuer.url().starts_with("https:") {
+            true => {
+                let authority = Authority::shared().file().display().to_string();
+                builder.set("validator.ca_file", &authority)
+            }
+            false => builder.set("validator.allow_http", "on"),
+        }
+    }
+
+    /// Sets a parameter of postgresql.conf; the value is quoted as it needs.
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        self.configuration.set(name, value);
+        self
+    }
+
+    /// Adds a line to pg_hba.conf, below the one that lets the rig in.
+    pub fn hba(mut self, line: &str) -> Self {
+        self.configuration.hba.push(line.to_owned());
+        self
+    }
+
+    /// Adds a line to pg_ident.conf.
+    pub fn ident(mut self, line: &str) -> Self {
+        self.configuration.ident.push(line.to_owned());
+        self
+    }
+
+    /// Loads the module at server start instead of at each login.
+    pub fn preload(self) -> Self {
+        self.set("shared_preload_libraries", "validator")
+    }
+
+    /// Logs everything, as a test needs that looks for a token in the log.
+    pub fn log_everything(self) -> Self {
+        self.set("log_min_messages", "debug5")
+    }
+
+    /// Switches TLS on, with a certificate of the shared authority.
+    pub fn tls(mut self) -> Self {
+        self.certificate = Some(Authority::shared().server());
+        self.set("ssl", "on")
+    }
+
+    /// Switches TLS on and verifies clients' certificates, where they present one.
+    pub fn client_certificates(self) -> Self {
+        let authority = Authority::shared().file().display().to_string();
+        self.tls().set("ssl_ca_file", &authority)
+    }
+
+    /// Starts the server and waits until it lets the rig in; a server that fails to start is a
+    /// failed test.
+    #[track_caller]
+    pub fn start(self) -> Server {
+        self.try_start()
+            .unwrap_or_else(|log| panic!("PostgreSQL does not start:\n{log}"))
+    }
+
+    /// Starts the server; one that fails to start is described by its log.
+    pub fn try_start(self) -> Result<Server, String> {
+        let folder = scratch::new_folder("s");
+        child::give_to_server_user(&folder);
+        let data = folder.join("data");
+        copy_template(&data);
+        if let Some(identity) = &self.certificate {
+            write_private(&data.join("server.crt"), identity.certificate_pem());
+            write_private(&data.join("server.key"), &identity.key_pem());
+        }
+        let server = Server::new(folder, self.configuration);
+        server.start_on_free_port()?;
+        server.sql("CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN");
+        Ok(server)
+    }
+}
+
+/// initdb takes a second: one template for all servers of this process.
+fn copy_template(data: &Path) {
+    static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
+    let template = TEMPLATE.get_or_init(|| {
+        let folder = scratch::new_folder("template");
+        child::give_to_server_user(&folder);
+        let data = folder.join("data");
+        let mut command = Command::new(environment::bindir().join("initdb"));
+        command.arg("-D").arg(&data).current_dir(&folder);
+        command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8"]);
+        command.args(["--no-locale", "--no-sync", "--wal-segsize=1"]);
+        command.env("LC_ALL", "C");
+        child::as_server_user(&mut command);
+        child::run(command, Duration::from_secs(120)).success();
+        data
+    });
+    let mut command = Command::new("cp");
+    command
+        .args(["-a", "--reflink=auto"])
+        .arg(template)
+        .arg(data);
+    child::run(command, Duration::from_secs(60)).success();
+}
+
+/// A file that PostgreSQL demands to be its own and closed to others.
+fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap_or_else(|e| panic!("can not write {}: {e}", path.display()));
+    scratch::set_mode(path, 0o600);
+    child::give_to_server_user(path);
+}
