@@ -1,0 +1,109 @@
+# validator, a PostgreSQL OAuth token validator. `make` alone lists the targets.
+# What a target needs and does not find (packages, PostgreSQL, a provider to test with), it gets by itself.
+
+# --- What may be set on the command line ---
+
+# PostgreSQL's major version; PG_CONFIG names the installation to build for, else scripts/postgresql.sh finds or builds one.
+export PG ?= 18
+export PG_CONFIG
+# For `make install`: SUDO=sudo gets the right to write into PostgreSQL's folders, DESTDIR is for packagers.
+SUDO ?=
+DESTDIR ?=
+# Lasts longer than a checkout and is shared by clones. Root's home would be closed to the tests' unprivileged server.
+export VALIDATOR_CACHE ?= $(if $(filter 0,$(shell id -u)),/var/cache/validator,$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/validator)
+
+# --- What the recipes share ---
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.NOTPARALLEL:
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export CARGO_TARGET_DIR := $(CURDIR)/target
+
+pg_config = "$$(scripts/postgresql.sh)"
+# pgrx 0.19 declares rustc 1.96, but builds and works with 1.95, where cargo has to be told not to mind.
+cargo_flags = --locked $$(rustc --version | sed -n 's/^rustc 1[.]95[.].*/--ignore-rust-version/p')
+features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
+
+# This checkout's own installation, for the tests: they write nothing into PostgreSQL's folders.
+stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)
+test_env = PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage)
+
+# $(call install_module,LIBRARY FOLDER,SHARE FOLDER). Running servers have the library mapped: it is replaced, not written over.
+define install_module
+@$(SUDO) install -d -m 755 $(1) $(2)/extension
+@$(SUDO) install -m 755 target/release/libvalidator.so $(1)/validator.so.new
+@$(SUDO) mv -f $(1)/validator.so.new $(1)/validator.so
+@$(SUDO) install -m 644 validator.control sql/validator--*.sql $(2)/extension
+endef
+pkglibdir = $(DESTDIR)$$($(pg_config) --pkglibdir)
+sharedir = $(DESTDIR)$$($(pg_config) --sharedir)
+
+# --- Targets ---
+
+help: ## list the targets (the default)
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+
+demo: stage ## log in with psql by the device flow, then watch refusals (INTERACTIVE=1: approve in your own browser)
+	@$(test_env) INTERACTIVE="$(INTERACTIVE)" cargo run $(cargo_flags) -p demo
+
+test: test-packages stage provider test-core test-logins ## run all tests, with a real PostgreSQL and a real provider
+
+test-core: build-tools ## run the tests that need no server
+	cargo test --no-fail-fast $(cargo_flags) -p oauth-core
+
+test-logins: stage provider ## run the tests that log in to a PostgreSQL
+	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p pg_test
+
+lint: build-tools pg ## check formatting, code, dependencies and scripts
+	@scripts/rust.sh clippy rustfmt
+	cargo fmt --all --check
+	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
+	@if type cargo-deny >/dev/null 2>&1; \
+	then cargo deny --locked check $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
+	else echo "skipped: cargo-deny (licences and sources of the dependencies) is not installed"; fi
+	@if type shellcheck >/dev/null 2>&1; \
+	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
+	else echo "skipped: shellcheck (scripts/ and .ci/run) is not installed"; fi
+
+build: build-tools pg ## build the module
+	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo build --release $(cargo_flags) $(features)
+
+install: build ## build the module and install it into PostgreSQL (SUDO=sudo: write there as root; DESTDIR=FOLDER: for packagers)
+	$(call install_module,$(pkglibdir),$(sharedir))
+	@echo "installed: $(pkglibdir)/validator.so and $(sharedir)/extension/validator.control"
+
+uninstall: pg ## remove what `make install` put there
+	$(SUDO) rm -f $(pkglibdir)/validator.so $(sharedir)/extension/validator{.control,--*.sql}
+
+pg: ## provide PostgreSQL 18 with headers: PG_CONFIG, an installed one, apt's, or a build from Debian's source package
+	@scripts/packages.sh postgresql
+	@scripts/postgresql.sh >/dev/null
+
+pg-config: pg ## print the path of the pg_config in use (with `make -s`, nothing else)
+	@scripts/postgresql.sh
+
+clean: ## remove what was built from this checkout
+	rm -rf target $(stage)
+
+distclean: clean ## remove also what all checkouts of this user share: PostgreSQL, the provider, logs
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,stage,log,*.lock}*
+	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
+
+# Steps of the targets above.
+
+stage: build
+	$(call install_module,$(stage)/lib,$(stage)/share)
+
+provider: test-packages
+	@scripts/oidc-provider.sh >/dev/null
+
+build-tools:
+	@scripts/packages.sh module postgresql
+	@scripts/rust.sh
+
+# All packages that the tests need at once, so that whoever may not install them is told in one line.
+test-packages:
+	@scripts/packages.sh module postgresql node
+
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)

@@ -1,0 +1,40 @@
+# Sourced by the other scripts, which make starts: the cache folder, progress, failures.
+# shellcheck shell=bash
+set -euo pipefail
+umask 022 # the tests' server runs as another user, who must be able to read what is put here
+
+: "${VALIDATOR_CACHE:?is set by the Makefile: start this by make}"
+unset MAKEFLAGS MAKELEVEL MFLAGS MAKEOVERRIDES DESTDIR # what make was told is not for PostgreSQL's own make
+mkdir -p "$VALIDATOR_CACHE/log"
+log=$VALIDATOR_CACHE/log/$(basename "$0" .sh).log
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+    say "$@"
+    exit 1
+}
+
+# step LABEL COMMAND...: shows one line with the time it took; the output goes to $log, and is shown on a failure.
+step() {
+    local label=$1 start=$SECONDS
+    shift
+    printf '%s ... ' "$label" >&2
+    printf '\n== %s: %s\n' "$label" "$*" >>"$log"
+    if ! "$@" </dev/null >>"$log" 2>&1; then
+        say "failed after $((SECONDS - start)) s; the end of the log:"
+        tail -n 20 "$log" | sed 's/^/    /' >&2
+        die "$label: failed. The whole output is in $log"
+    fi
+    say "$((SECONDS - start)) s"
+}
+
+# one_at_a_time: waits while another checkout does the same, then starts the log anew. The lock ends with this process.
+one_at_a_time() {
+    exec {lock}>"$VALIDATOR_CACHE/$(basename "$0").lock"
+    flock --nonblock "$lock" || {
+        say "waiting for another make, which runs $0 too ..."
+        flock "$lock"
+    }
+    : >"$log"
+}
