@@ -5,10 +5,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde_json::Value;
 
 /// A point in time, in microseconds since the Unix epoch. Arithmetic saturates.
+#[repr(transparent)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// Before everything: marks what has not happened.
+    pub const NEVER: Timestamp = Timestamp(i64::MIN);
+
     /// From whole seconds since the Unix epoch.
     pub fn from_unix_seconds(seconds: i64) -> Self {
         Timestamp(seconds.saturating_mul(1_000_000))
