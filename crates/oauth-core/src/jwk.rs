@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::algorithm::{Algorithm, KeyKind};
 use crate::json;
+use crate::key_record::{KeyHead, select_key};
 use crate::printable::Printable;
 use crate::reject::{Reject, UnavailableCause};
 
@@ -98,11 +99,9 @@ impl Jwk {
         Jwk { kid, alg, key }
     }
 
-    /// The public key, if it may verify a signature of `alg`.
-    fn fitting(&self, alg: Algorithm) -> Option<&PublicKey> {
-        self.key
-            .as_ref()
-            .filter(|key| key.kind() == alg.key_kind() && self.alg.is_none_or(|own| own == alg))
+    /// The form that a cache keeps: the head, and the key's material.
+    pub fn describe(&self) -> (KeyHead, Vec<u8>) {
+        KeyHead::describe(self.kid(), self.alg, self.key.as_ref())
     }
 }
 
@@ -227,27 +226,11 @@ impl JwkSet {
     ///
     /// Without a `kid`, exactly one key of the set must fit the algorithm.
     pub fn select(&self, kid: Option<&str>, alg: Algorithm) -> Result<&PublicKey, Reject> {
-        let (named, none_fits): (Vec<&Jwk>, _) = match kid {
-            None => (self.keys.iter().collect(), Reject::NoFittingKey),
-            Some(kid) => {
-                let named: Vec<&Jwk> = self
-                    .keys
-                    .iter()
-                    .filter(|jwk| jwk.kid.as_deref() == Some(kid))
-                    .collect();
-                if named.is_empty() {
-                    return Err(Reject::UnknownKid);
-                }
-                (named, Reject::KeyUnsuitable)
-            }
-        };
-        let mut fitting = named.iter().filter_map(|jwk| jwk.fitting(alg));
-        let key = fitting.next().ok_or(none_fits)?;
-        // The same key twice is one key; two keys leave open which one is meant.
-        if fitting.all(|other| other == key) {
-            Ok(key)
-        } else {
-            Err(Reject::AmbiguousKey)
-        }
+        let heads: Vec<KeyHead> = self.keys.iter().map(|jwk| jwk.describe().0).collect();
+        let index = select_key(&heads, kid, alg)?;
+        self.keys
+            .get(index)
+            .and_then(Jwk::public_key)
+            .ok_or(Reject::KeyUnsuitable)
     }
 }

@@ -58,6 +58,7 @@ mod issuer;
 mod json;
 mod judge;
 mod jwk;
+mod key_record;
 mod keys;
 mod metadata;
 mod policy;
@@ -76,11 +77,14 @@ pub use freshness::{CacheLimits, Freshness, Plan, freshness_lifetime};
 pub use issuer::{Endpoint, Issuer};
 pub use judge::{Decision, Evidence, Grant, LoginAttempt, judge};
 pub use jwk::{Jwk, JwkSet, PublicKey};
+pub use key_record::{KeyHead, select_key};
 pub use keys::KeySource;
 pub use metadata::ProviderMetadata;
 pub use policy::{Policy, PolicyBuilder};
 pub use printable::Printable;
-pub use reject::{Failure, Internal, Misconfigured, Reject, Unavailable, UnavailableCause};
+pub use reject::{
+    Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,
+};
 pub use setting::{
     ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
 };

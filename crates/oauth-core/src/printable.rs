@@ -48,6 +48,11 @@ impl Printable {
         Printable::new(&joined)
     }
 
+    /// Takes text that has been made safe before, by another process of this program.
+    pub(crate) fn from_printed(text: &str) -> Self {
+        Printable(text.to_owned())
+    }
+
     /// The safe text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -293,6 +293,13 @@ pub enum UnavailableCause {
     BadUrl(Printable),
     /// The key set holds no key that could verify a signature.
     NoUsableKey,
+    /// Another login has asked, and this is how it failed.
+    Reported {
+        /// The code of its cause.
+        code: &'static str,
+        /// Its message.
+        message: Printable,
+    },
 }
 
 impl UnavailableCause {
@@ -310,7 +317,60 @@ impl UnavailableCause {
             UnavailableCause::IssuerMismatch(_) => "issuer_mismatch",
             UnavailableCause::BadUrl(_) => "bad_url",
             UnavailableCause::NoUsableKey => "no_usable_key",
+            UnavailableCause::Reported { code, .. } => code,
         }
+    }
+}
+
+/// A failure as plain data, by which one process tells others how its request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedUnavailable {
+    /// Not zero; stands for the code of the cause.
+    pub code: u8,
+    /// The URL, printable.
+    pub url: String,
+    /// The message, printable.
+    pub message: String,
+}
+
+impl Unavailable {
+    /// Every code of a cause.
+    pub const CAUSES: [&'static str; 11] = [
+        "timeout",
+        "name_resolution",
+        "connection",
+        "tls",
+        "redirect",
+        "http_status",
+        "too_large",
+        "malformed",
+        "issuer_mismatch",
+        "bad_url",
+        "no_usable_key",
+    ];
+
+    /// The failure as plain data.
+    pub fn pack(&self) -> PackedUnavailable {
+        let code = Self::CAUSES
+            .iter()
+            .position(|code| *code == self.cause.code());
+        PackedUnavailable {
+            code: code
+                .and_then(|code| u8::try_from(code).ok()?.checked_add(1))
+                .unwrap_or(1),
+            url: self.url.to_string(),
+            message: self.cause.to_string(),
+        }
+    }
+
+    /// The failure that another process packed, with this code, URL and message.
+    pub fn unpack(code: u8, url: &str, message: &str) -> Option<Self> {
+        let code = *Self::CAUSES.get(usize::from(code.checked_sub(1)?))?;
+        let message = Printable::from_printed(message);
+        Some(Unavailable {
+            url: Printable::from_printed(url),
+            cause: UnavailableCause::Reported { code, message },
+        })
     }
 }
 
@@ -342,6 +402,7 @@ impl fmt::Display for UnavailableCause {
             UnavailableCause::NoUsableKey => {
                 f.write_str("key set has no key that could verify a signature")
             }
+            UnavailableCause::Reported { message, .. } => message.fmt(f),
         }
     }
 }
@@ -436,6 +497,43 @@ mod tests {
                 code.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'),
                 "{code}"
             );
+        }
+    }
+
+    #[test]
+    fn a_failure_survives_the_way_to_another_process() {
+        for code in Unavailable::CAUSES {
+            let message = Printable::new("a \"b\"");
+            let cause = UnavailableCause::Reported { code, message };
+            let failure = Unavailable {
+                url: Printable::new("https://a.example"),
+                cause,
+            };
+            let packed = failure.pack();
+            let unpacked = Unavailable::unpack(packed.code, &packed.url, &packed.message);
+            assert_eq!(unpacked, Some(failure));
+        }
+        assert_eq!(Unavailable::unpack(0, "", ""), None);
+        assert_eq!(Unavailable::unpack(200, "", ""), None);
+    }
+
+    #[test]
+    fn every_cause_has_its_code_in_the_list() {
+        let text = || Printable::new("");
+        for cause in [
+            UnavailableCause::Timeout,
+            UnavailableCause::NameResolution,
+            UnavailableCause::Connection(text()),
+            UnavailableCause::Tls(text()),
+            UnavailableCause::Redirect(302),
+            UnavailableCause::Status(500),
+            UnavailableCause::TooLarge,
+            UnavailableCause::Malformed(text()),
+            UnavailableCause::IssuerMismatch(text()),
+            UnavailableCause::BadUrl(text()),
+            UnavailableCause::NoUsableKey,
+        ] {
+            assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
         }
     }
 

@@ -1,0 +1,242 @@
+//! A key in the form that a cache keeps: plain data of fixed size, parsed once and looked up without parsing.
+
+use aws_lc_rs::digest;
+
+use crate::algorithm::{Algorithm, KeyKind};
+use crate::jwk::PublicKey;
+use crate::reject::Reject;
+
+/// What a key is selected by. Plain data: it may live in shared memory, beside the key's material.
+#[repr(C)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyHead {
+    /// SHA-256 of the `kid`; all zeros if the key has none.
+    kid: [u8; 32],
+    /// SHA-256 of kind and material; the same key twice has one fingerprint.
+    fingerprint: [u8; 32],
+    /// 0: may not verify signatures; else 1 and the place in [`KINDS`].
+    kind: u8,
+    /// 0: any that fits; else 1 and the place in [`Algorithm::ALL`].
+    alg: u8,
+    /// Bytes of the exponent at the end of an RSA key's material.
+    exponent_bytes: u8,
+    /// Bytes of the material.
+    material_bytes: u16,
+}
+
+const KINDS: [KeyKind; 4] = [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
+const NO_KID: [u8; 32] = [0; 32];
+
+/// The digest by which a `kid` is looked up.
+fn kid_digest(kid: Option<&str>) -> [u8; 32] {
+    kid.map_or(NO_KID, |kid| sha256(&[kid.as_bytes()]))
+}
+
+fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}
+
+impl KeyHead {
+    /// No key.
+    pub const EMPTY: KeyHead = KeyHead {
+        kid: NO_KID,
+        fingerprint: [0; 32],
+        kind: 0,
+        alg: 0,
+        exponent_bytes: 0,
+        material_bytes: 0,
+    };
+
+    /// The head of a key, and its material. A key that may not verify signatures has no material.
+    pub fn describe(
+        kid: Option<&str>,
+        alg: Option<Algorithm>,
+        key: Option<&PublicKey>,
+    ) -> (KeyHead, Vec<u8>) {
+        let head = KeyHead {
+            kid: kid_digest(kid),
+            ..KeyHead::EMPTY
+        };
+        let Some(key) = key else {
+            return (head, Vec::new());
+        };
+        let (material, exponent) = match key {
+            PublicKey::Rsa { n, e } => ([n.as_slice(), e].concat(), e.len()),
+            PublicKey::P256(point) | PublicKey::P384(point) | PublicKey::Ed25519(point) => {
+                (point.clone(), 0)
+            }
+        };
+        let sizes = (u8::try_from(exponent), u16::try_from(material.len()));
+        // jwk.rs bounds both far below; a key that does not fit verifies nothing.
+        let (Ok(exponent_bytes), Ok(material_bytes)) = sizes else {
+            return (head, Vec::new());
+        };
+        let kind = place(&KINDS, &key.kind());
+        let fingerprint = sha256(&[&[kind, exponent_bytes], &material]);
+        let alg = alg.map_or(0, |alg| place(&Algorithm::ALL, &alg));
+        (
+            KeyHead {
+                fingerprint,
+                kind,
+                alg,
+                exponent_bytes,
+                material_bytes,
+                ..head
+            },
+            material,
+        )
+    }
+
+    /// The key that this head describes, made of its material: as many bytes of `buffer` as belong to it.
+    pub fn key(&self, buffer: &[u8]) -> Option<PublicKey> {
+        let material = buffer.get(..usize::from(self.material_bytes))?;
+        match self.kind()? {
+            KeyKind::Rsa => {
+                let modulus = material
+                    .len()
+                    .checked_sub(usize::from(self.exponent_bytes))?;
+                let (n, e) = material.split_at_checked(modulus)?;
+                Some(PublicKey::Rsa {
+                    n: n.to_vec(),
+                    e: e.to_vec(),
+                })
+            }
+            KeyKind::P256 => Some(PublicKey::P256(material.to_vec())),
+            KeyKind::P384 => Some(PublicKey::P384(material.to_vec())),
+            KeyKind::Ed25519 => Some(PublicKey::Ed25519(material.to_vec())),
+        }
+    }
+
+    /// What kind of key this is; `None` if it may not verify signatures.
+    pub fn kind(&self) -> Option<KeyKind> {
+        KINDS.get(usize::from(self.kind).checked_sub(1)?).copied()
+    }
+
+    /// The only algorithm that the key may be used with (RFC 7517 §4.4), if it names one.
+    pub fn alg(&self) -> Option<Algorithm> {
+        Algorithm::ALL
+            .get(usize::from(self.alg).checked_sub(1)?)
+            .copied()
+    }
+
+    fn fits(&self, alg: Algorithm) -> bool {
+        self.kind() == Some(alg.key_kind()) && self.alg().is_none_or(|own| own == alg)
+    }
+}
+
+fn place<T: PartialEq>(all: &[T], one: &T) -> u8 {
+    let index = all.iter().position(|each| each == one);
+    index
+        .and_then(|index| u8::try_from(index.saturating_add(1)).ok())
+        .unwrap_or(0)
+}
+
+/// RFC 7515 §6: the place, among `heads`, of the key that verifies a token with this `kid` and `alg`.
+///
+/// Without a `kid`, exactly one key must fit the algorithm. The same key twice is one key; two keys leave
+/// open which one is meant.
+pub fn select_key(heads: &[KeyHead], kid: Option<&str>, alg: Algorithm) -> Result<usize, Reject> {
+    let wanted = kid_digest(kid);
+    let is_named = |head: &KeyHead| kid.is_none() || head.kid == wanted;
+    let mut fitting = heads
+        .iter()
+        .enumerate()
+        .filter(|(_, head)| is_named(head) && head.fits(alg));
+    let Some((index, key)) = fitting.next() else {
+        return Err(match kid {
+            None => Reject::NoFittingKey,
+            Some(_) if heads.iter().any(is_named) => Reject::KeyUnsuitable,
+            Some(_) => Reject::UnknownKid,
+        });
+    };
+    if fitting.all(|(_, other)| other.fingerprint == key.fingerprint) {
+        Ok(index)
+    } else {
+        Err(Reject::AmbiguousKey)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn keys() -> Vec<PublicKey> {
+        vec![
+            PublicKey::Rsa {
+                n: vec![7; 256],
+                e: vec![1, 0, 1],
+            },
+            PublicKey::Rsa {
+                n: vec![9; 1024],
+                e: vec![3],
+            },
+            PublicKey::P256(vec![4; 65]),
+            PublicKey::P384(vec![4; 97]),
+            PublicKey::Ed25519(vec![5; 32]),
+        ]
+    }
+
+    #[test]
+    fn every_kind_of_key_survives_the_way_through_a_cache() {
+        for key in keys() {
+            let alg = Algorithm::ALL
+                .into_iter()
+                .find(|alg| alg.key_kind() == key.kind());
+            let (head, mut material) = KeyHead::describe(Some("a"), alg, Some(&key));
+            material.extend([0xff; 100]);
+            assert_eq!(head.key(&material), Some(key));
+            assert_eq!(head.alg(), alg);
+        }
+    }
+
+    #[test]
+    fn a_key_that_may_not_verify_keeps_its_kid_only() {
+        let (head, material) = KeyHead::describe(Some("a"), None, None);
+        assert_eq!((head.kind(), head.key(&material)), (None, None));
+        assert_eq!(
+            select_key(&[head], Some("a"), Algorithm::RS256),
+            Err(Reject::KeyUnsuitable)
+        );
+        assert_eq!(
+            select_key(&[head], Some("b"), Algorithm::RS256),
+            Err(Reject::UnknownKid)
+        );
+        assert_eq!(
+            select_key(&[head], None, Algorithm::RS256),
+            Err(Reject::NoFittingKey)
+        );
+    }
+
+    #[test]
+    fn a_key_without_kid_is_not_found_by_any_kid() {
+        let (head, _) = KeyHead::describe(None, None, keys().first());
+        for kid in ["", "\0", "0"] {
+            assert_eq!(
+                select_key(&[head], Some(kid), Algorithm::RS256),
+                Err(Reject::UnknownKid)
+            );
+        }
+        assert_eq!(select_key(&[head], None, Algorithm::RS256), Ok(0));
+        assert_eq!(
+            select_key(&[head, KeyHead::EMPTY], None, Algorithm::RS256),
+            Ok(0)
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn garbage_in_a_cache_makes_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..64),
+            kind: u8, alg: u8, exponent_bytes: u8, material_bytes: u16) {
+            let head = KeyHead { kind, alg, exponent_bytes, material_bytes, ..KeyHead::EMPTY };
+            let _ = head.key(&bytes);
+            let _ = select_key(&[head], None, Algorithm::RS256);
+        }
+    }
+}
