@@ -63,8 +63,11 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that name, if it is one of these.
+    /// The algorithm of that name, if it is one of these. RFC 9864 §2.2 calls EdDSA with this curve `Ed25519`.
     pub fn from_name(name: &str) -> Option<Algorithm> {
+        if name == "Ed25519" {
+            return Some(Algorithm::EdDSA);
+        }
         Algorithm::ALL.into_iter().find(|alg| alg.name() == name)
     }
 

@@ -37,6 +37,9 @@ fn fetch<T>(
     http.get(url)
         .and_then(|response| {
             validate_status(response.status())?;
+            if response.body().len() > MAX_RESPONSE_BYTES {
+                return Err(UnavailableCause::TooLarge);
+            }
             parse(response.body())
         })
         .map_err(|cause| Unavailable {

@@ -47,8 +47,8 @@ pub fn freshness_lifetime(headers: &HeaderMap, limits: &CacheLimits) -> Duration
                 "no-store" | "no-cache" => return limits.min_ttl,
                 // RFC 9111 §4.2.1: what can not be read counts as stale.
                 "max-age" => {
-                    let seconds = argument.trim().trim_matches('"').parse().unwrap_or(0);
-                    lifetime = Duration::from_secs(seconds);
+                    let seconds = parse_seconds(argument.trim().trim_matches('"'));
+                    lifetime = Duration::from_secs(seconds.unwrap_or(0));
                 }
                 _ => {}
             }
@@ -56,13 +56,20 @@ pub fn freshness_lifetime(headers: &HeaderMap, limits: &CacheLimits) -> Duration
     }
     let age = headers
         .get(AGE)
-        .and_then(|age| age.to_str().ok()?.trim().parse().ok())
+        .and_then(|age| parse_seconds(age.to_str().ok()?.trim()))
         .unwrap_or(0);
     // Not clamp(), which panics where an administrator sets min above max.
     lifetime
         .saturating_sub(Duration::from_secs(age))
         .min(limits.max_ttl)
         .max(limits.min_ttl)
+}
+
+/// RFC 9111 §1.2.2: digits alone.
+fn parse_seconds(text: &str) -> Option<u64> {
+    text.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then(|| text.parse().ok())?
 }
 
 /// What is known of one issuer's keys over time. Plain data: it may live in shared memory.
@@ -230,6 +237,7 @@ impl Freshness {
 }
 
 #[cfg(test)]
+#[allow(clippy::arithmetic_side_effects)]
 mod tests {
     use super::*;
     use proptest::prelude::*;

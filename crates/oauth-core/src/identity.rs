@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use crate::json::Object;
 use crate::policy::Policy;
+use crate::printable::is_invisible;
 use crate::reject::Reject;
 
 /// Bytes of the longest identity, with its prefix. RFC 9068 sets no limit; OpenID Connect Core 1.0 §2
@@ -21,7 +22,7 @@ pub(crate) fn parse_identity(claims: &Object, policy: &Policy) -> Result<String,
     if identity.len() > MAX_IDENTITY_BYTES {
         return Err(Reject::IdentityTooLong);
     }
-    if identity.chars().any(char::is_control) {
+    if identity.chars().any(|c| c.is_control() || is_invisible(c)) {
         return Err(Reject::IdentityUnprintable);
     }
     Ok(identity)

@@ -31,12 +31,12 @@ impl Endpoint {
         if url.len() > MAX_URL_BYTES {
             return Err("the URL is too long");
         }
+        // RFC 3986 §2: what a URL may consist of, without the "#" of a fragment.
         if url
             .bytes()
-            .any(|byte| byte.is_ascii_control() || byte == b' ')
-            || url.contains('#')
+            .any(|byte| !byte.is_ascii_graphic() || b"#\"<>\\^`{|}".contains(&byte))
         {
-            return Err("the URL has a fragment or unprintable characters");
+            return Err("the URL has a fragment or characters that need to be percent-encoded");
         }
         let uri: Uri = url.parse().map_err(|_| "it is not a URL")?;
         let host = uri
@@ -44,7 +44,10 @@ impl Endpoint {
             .filter(|host| !host.is_empty())
             .ok_or("the URL has no host")?;
         let authority = uri.authority().map_or("", |authority| authority.as_str());
-        let is_port = |text: &str| text.parse::<u16>().is_ok_and(|port| port > 0);
+        let is_port = |text: &str| {
+            text.bytes().all(|byte| byte.is_ascii_digit())
+                && text.parse::<u16>().is_ok_and(|port| port > 0)
+        };
         match authority.strip_prefix(host) {
             Some("") => {}
             Some(rest) if rest.strip_prefix(':').is_some_and(is_port) => {}

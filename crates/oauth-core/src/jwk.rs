@@ -1,14 +1,19 @@
 //! The provider's keys: RFC 7517, with the key types of RFC 7518 §6 and RFC 8037 §2.
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
+    VerificationAlgorithm,
+};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{
-    AlgorithmParameters, EllipticCurve, Jwk as ParsedJwk, KeyAlgorithm, KeyOperations, PublicKeyUse,
+    AlgorithmParameters, EllipticCurve, Jwk as ParsedJwk, KeyOperations, PublicKeyUse,
 };
 use serde_json::Value;
 
 use crate::algorithm::{Algorithm, KeyKind};
+use crate::ed25519::has_small_order;
 use crate::json;
 use crate::key_record::{KeyHead, select_key};
 use crate::printable::Printable;
@@ -91,7 +96,8 @@ impl Jwk {
         let kid = value.get("kid").and_then(Value::as_str).map(str::to_owned);
         let usable = serde_json::from_value::<ParsedJwk>(value.clone())
             .ok()
-            .and_then(|jwk| parse_verification_key(&jwk));
+            .filter(|_| !has_private_part(value))
+            .and_then(|jwk| parse_verification_key(&jwk, value.get("alg")));
         let (alg, key) = match usable {
             Some((alg, key)) => (alg, Some(key)),
             None => (None, None),
@@ -106,7 +112,10 @@ impl Jwk {
 }
 
 /// The material and the algorithm of a key that may verify signatures.
-fn parse_verification_key(jwk: &ParsedJwk) -> Option<(Option<Algorithm>, PublicKey)> {
+fn parse_verification_key(
+    jwk: &ParsedJwk,
+    alg: Option<&Value>,
+) -> Option<(Option<Algorithm>, PublicKey)> {
     // RFC 7517 §4.2: a key for another use must not verify signatures; an absent "use" allows it.
     if !matches!(
         jwk.common.public_key_use,
@@ -122,31 +131,36 @@ fn parse_verification_key(jwk: &ParsedJwk) -> Option<(Option<Algorithm>, PublicK
     }
     let key = parse_material(&jwk.algorithm)?;
     // RFC 7517 §4.4: a key that names an algorithm is for that one, which must fit its type.
-    let alg = match jwk.common.key_algorithm {
+    let alg = match alg {
         None => None,
-        Some(named) => Some(parse_key_algorithm(named).filter(|alg| alg.key_kind() == key.kind())?),
+        Some(named) => {
+            let named = Algorithm::from_name(named.as_str()?);
+            Some(named.filter(|alg| alg.key_kind() == key.kind())?)
+        }
     };
     Some((alg, key))
 }
 
-fn parse_key_algorithm(named: KeyAlgorithm) -> Option<Algorithm> {
-    let named = jsonwebtoken::Algorithm::try_from(named).ok()?;
-    Algorithm::ALL
-        .into_iter()
-        .find(|alg| alg.to_jsonwebtoken() == named)
+/// A key whose private part is published signs for everyone (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
+fn has_private_part(jwk: &Value) -> bool {
+    jwk.get("d").is_some()
 }
 
 fn parse_material(parameters: &AlgorithmParameters) -> Option<PublicKey> {
     match parameters {
         AlgorithmParameters::RSA(rsa) => parse_rsa(&decode(&rsa.n)?, &decode(&rsa.e)?),
         AlgorithmParameters::EllipticCurve(ec) => match ec.curve {
-            EllipticCurve::P256 => parse_point(&ec.x, &ec.y, 32).map(PublicKey::P256),
-            EllipticCurve::P384 => parse_point(&ec.x, &ec.y, 48).map(PublicKey::P384),
+            EllipticCurve::P256 => parse_point(&ec.x, &ec.y, 32)
+                .filter(|point| is_point(&ECDSA_P256_SHA256_FIXED, point))
+                .map(PublicKey::P256),
+            EllipticCurve::P384 => parse_point(&ec.x, &ec.y, 48)
+                .filter(|point| is_point(&ECDSA_P384_SHA384_FIXED, point))
+                .map(PublicKey::P384),
             _ => None,
         },
         AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => {
             decode(&okp.x)
-                .filter(|x| x.len() == 32)
+                .filter(|x| !has_small_order(x) && is_point(&ED25519, x))
                 .map(PublicKey::Ed25519)
         }
         // A symmetric key in a public document is known to everyone.
@@ -180,6 +194,11 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
 fn parse_point(x: &str, y: &str, field_bytes: usize) -> Option<Vec<u8>> {
     let (x, y) = (decode(x)?, decode(y)?);
     (x.len() == field_bytes && y.len() == field_bytes).then(|| [&[4], &x[..], &y[..]].concat())
+}
+
+/// Whether these bytes are a public key on the curve of `algorithm`.
+fn is_point(algorithm: &'static dyn VerificationAlgorithm, point: &[u8]) -> bool {
+    ParsedPublicKey::new(algorithm, point).is_ok()
 }
 
 fn decode(text: &str) -> Option<Vec<u8>> {

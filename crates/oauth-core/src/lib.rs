@@ -51,6 +51,7 @@ mod algorithm;
 mod claims;
 mod clock;
 mod confirmation;
+mod ed25519;
 mod fetch;
 mod freshness;
 mod identity;

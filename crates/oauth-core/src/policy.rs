@@ -7,6 +7,9 @@ use crate::issuer::Issuer;
 use crate::reject::Misconfigured;
 use crate::setting::{ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
 
+/// More would not be a difference of clocks, but a longer life for tokens.
+const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+
 /// Everything that a token of one issuer is judged by.
 ///
 /// ```
@@ -43,7 +46,7 @@ impl Policy {
         PolicyBuilder(Policy {
             issuer,
             required_scopes: Vec::new(),
-            optional_scopes: StringList::default(),
+            optional_scopes: StringList::of(&["openid", "offline_access"]),
             audience: StringList::default(),
             algorithms: Algorithms::default(),
             token_types: TokenTypes::default(),
@@ -134,7 +137,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Scopes that a token need not carry although they are required.
+    /// Scopes that a token need not carry although they are required: otherwise `openid` and `offline_access`,
+    /// which steer the provider and often do not appear in a token.
     pub fn optional_scopes(mut self, scopes: StringList) -> Self {
         self.0.optional_scopes = scopes;
         self
@@ -176,9 +180,9 @@ impl PolicyBuilder {
         self
     }
 
-    /// How far the clocks of issuer and server may differ.
+    /// How far the clocks of issuer and server may differ; five minutes at most.
     pub fn clock_skew(mut self, skew: Duration) -> Self {
-        self.0.clock_skew = skew;
+        self.0.clock_skew = skew.min(MAX_CLOCK_SKEW);
         self
     }
 

@@ -5,8 +5,8 @@ use std::fmt;
 /// Characters of untrusted text that are kept.
 const MAX_CHARS: usize = 100;
 
-/// Text that came from outside, bounded in length and free of anything that could forge or garble
-/// a log line: control, formatting and bidirectional characters, backslashes and double quotes are escaped.
+/// Text that came from outside, bounded in length and free of anything that could forge or garble a log line:
+/// backslashes, double quotes, and all that is not ASCII, a letter or a digit is escaped.
 ///
 /// ```
 /// use oauth_core::Printable;
@@ -65,12 +65,20 @@ impl fmt::Display for Printable {
     }
 }
 
-/// Control characters, line and paragraph separators, and the invisible ones that reorder or hide text.
+/// Everything but ASCII, letters and digits: among the rest are the characters that reorder or hide text.
 fn is_unsafe_to_print(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{e0000}'..='\u{e007f}')
+    c.is_control() || is_invisible(c) || !(c.is_ascii() || c.is_alphanumeric())
+}
+
+/// Whether a character is not seen, or changes how others are seen: formatting, fillers, separators of lines.
+pub(crate) fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}'
+        | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+        | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+        | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}'
+        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 #[cfg(test)]

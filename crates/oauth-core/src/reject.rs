@@ -246,8 +246,8 @@ rejects! {
     IdentityMalformed = "identity_malformed", "identity claim is not a non-empty string";
     /// The identity has more than 255 bytes (with its prefix).
     IdentityTooLong = "identity_too_long", "identity is too long";
-    /// The identity has control characters, which must not reach a log or a map.
-    IdentityUnprintable = "identity_unprintable", "identity has control characters";
+    /// The identity has control or invisible characters, which must not reach a log or a map.
+    IdentityUnprintable = "identity_unprintable", "identity has control or invisible characters";
 }
 
 impl fmt::Display for Reject {
@@ -406,6 +406,8 @@ impl fmt::Display for UnavailableCause {
         }
     }
 }
+
+impl std::error::Error for UnavailableCause {}
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

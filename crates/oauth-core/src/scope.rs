@@ -12,7 +12,15 @@ const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
 
 /// Whether the token carries scopes at all, as an access token does and an ID token does not.
 pub(crate) fn has_scope(claims: &Object) -> bool {
-    SCOPE_CLAIMS.iter().any(|name| claims.contains_key(*name))
+    let is_empty = |scopes: &Value| match scopes {
+        Value::String(scopes) => scopes.trim().is_empty(),
+        Value::Array(scopes) => scopes.is_empty(),
+        _ => true,
+    };
+    SCOPE_CLAIMS
+        .iter()
+        .filter_map(|name| claims.get(*name))
+        .any(|scopes| !is_empty(scopes))
 }
 
 /// RFC 6750 §3.1: every demanded scope must be granted, whatever else is.

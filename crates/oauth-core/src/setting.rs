@@ -100,6 +100,10 @@ fn parse_quoted(text: &str) -> Result<(String, &str), SettingError> {
 pub struct StringList(Vec<String>);
 
 impl StringList {
+    pub(crate) fn of(items: &[&str]) -> Self {
+        StringList(items.iter().map(|item| (*item).to_owned()).collect())
+    }
+
     /// Whether `text` is one of the items, byte for byte.
     pub fn contains(&self, text: &str) -> bool {
         self.0.iter().any(|item| item == text)
@@ -171,10 +175,14 @@ impl FromStr for TokenTypes {
             absent: false,
         };
         for item in parse_list(text)? {
-            if item == "-" {
-                types.absent = true;
-            } else {
-                types.names.push(short_media_type(&item));
+            match short_media_type(&item) {
+                name if name == "-" => types.absent = true,
+                name if name.is_empty() => {
+                    return Err(SettingError::new(
+                        "the list has a token type without a name",
+                    ));
+                }
+                name => types.names.push(name),
             }
         }
         if types.names.is_empty() && !types.absent {
@@ -263,8 +271,8 @@ impl FromStr for ClaimPath {
 
 /// Claims that must hold: `name=value` pairs.
 ///
-/// A value equals a string claim byte for byte, a boolean or number claim by its JSON text, and an
-/// array if one of its elements equals it.
+/// A value equals a string claim byte for byte, a boolean claim as `true` or `false`, a number claim in its
+/// shortest form (`2`, `2.5`), and an array if one of its elements equals it.
 ///
 /// ```
 /// use oauth_core::RequiredClaims;
