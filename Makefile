@@ -27,7 +27,7 @@ features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
 
 # This checkout's own installation, for the tests: they write nothing into PostgreSQL's folders.
 stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)
-test_env = PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage)
+test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage)
 
 # $(call install_module,LIBRARY FOLDER,SHARE FOLDER). Running servers have the library mapped: it is replaced, not written over.
 define install_module
@@ -50,17 +50,17 @@ demo: stage ## log in with psql by the device flow, then watch refusals (INTERAC
 test: test-packages stage provider test-core test-logins ## run all tests, with a real PostgreSQL and a real provider
 
 test-core: build-tools ## run the tests that need no server
-	cargo test --no-fail-fast $(cargo_flags) -p oauth-core
+	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
 
 test-logins: stage provider ## run the tests that log in to a PostgreSQL
 	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p pg_test
 
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
-	cargo fmt --all --check
+	@cargo fmt --all --check
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
 	@if type cargo-deny >/dev/null 2>&1; \
-	then cargo deny --locked check $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
+	then cargo deny --locked check --hide-inclusion-graph $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
 	else echo "skipped: cargo-deny (licences and sources of the dependencies) is not installed"; fi
 	@if type shellcheck >/dev/null 2>&1; \
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
@@ -93,6 +93,7 @@ distclean: clean ## remove also what all checkouts of this user share: PostgreSQ
 # Steps of the targets above.
 
 stage: build
+	@umask 022 && mkdir -p $(stage)
 	$(call install_module,$(stage)/lib,$(stage)/share)
 
 provider: test-packages

@@ -21,7 +21,7 @@ step() {
     shift
     printf '%s ... ' "$label" >&2
     printf '\n== %s: %s\n' "$label" "$*" >>"$log"
-    if ! "$@" </dev/null >>"$log" 2>&1; then
+    if ! "$@" </dev/null >>"$log" 2>&1 9>&-; then # 9: a service that a package starts must not keep our lock
         say "failed after $((SECONDS - start)) s; the end of the log:"
         tail -n 20 "$log" | sed 's/^/    /' >&2
         die "$label: failed. The whole output is in $log"
@@ -31,10 +31,10 @@ step() {
 
 # one_at_a_time: waits while another checkout does the same, then starts the log anew. The lock ends with this process.
 one_at_a_time() {
-    exec {lock}>"$VALIDATOR_CACHE/$(basename "$0").lock"
-    flock --nonblock "$lock" || {
+    exec 9>"$VALIDATOR_CACHE/$(basename "$0").lock"
+    flock --nonblock 9 || {
         say "waiting for another make, which runs $0 too ..."
-        flock "$lock"
+        flock 9
     }
     : >"$log"
 }

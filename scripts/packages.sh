@@ -41,14 +41,17 @@ wanted_packages() {
 }
 
 postgresql_packages() {
-    local found
-    found=${PG_CONFIG:-$("$scripts/postgresql.sh" --find || true)}
-    if [[ -x $found ]]; then
-        # The headers of a server with OpenSSL and GSSAPI include theirs.
-        [[ $("$found" --configure) != *--with-openssl* ]] || echo libssl-dev
-        [[ $("$found" --configure) != *--with-gssapi* ]] || echo libkrb5-dev
+    local found options
+    if found=$("$scripts/postgresql.sh" --find 2>/dev/null); then
+        # The headers of a server with OpenSSL, GSSAPI and ICU (the default) include theirs.
+        options=$("$found" --configure)
+        [[ $options != *--with-openssl* ]] || echo libssl-dev
+        [[ $options != *--with-gssapi* ]] || echo libkrb5-dev
+        [[ $options == *--without-icu* ]] || echo libicu-dev
+    elif [[ -n ${PG_CONFIG:-} ]]; then
+        return # postgresql.sh will say what is wrong with it
     elif offered "postgresql-$PG"; then
-        printf '%s\n' "postgresql-$PG" "postgresql-server-dev-$PG" libpq-oauth libssl-dev libkrb5-dev
+        printf '%s\n' "postgresql-$PG" "postgresql-server-dev-$PG" libpq-oauth libssl-dev libkrb5-dev libicu-dev
     else
         printf '%s\n' gcc libc6-dev make bison flex perl bzip2 pkg-config ca-certificates \
             libreadline-dev zlib1g-dev libssl-dev libcurl4-openssl-dev

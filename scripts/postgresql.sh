@@ -16,12 +16,14 @@ main() {
 }
 
 find_postgresql() {
+    local candidate
     if [[ -n ${PG_CONFIG:-} ]]; then
-        builds_modules "$PG_CONFIG" || die "PG_CONFIG=$PG_CONFIG is not the pg_config of a PostgreSQL $PG with server headers"
-        echo "$PG_CONFIG"
+        candidate=$(type -P "$PG_CONFIG" || true)
+        builds_modules "$candidate" ||
+            die "PG_CONFIG=$PG_CONFIG is not the pg_config of a PostgreSQL $PG with server headers"
+        realpath --no-symlinks "$candidate"
         return
     fi
-    local candidate
     for candidate in "/usr/lib/postgresql/$PG/bin/pg_config" "$(type -P pg_config)" "$prefix/bin/pg_config"; do
         if builds_modules "$candidate" && runs_tests "$candidate"; then
             echo "$candidate"
@@ -42,20 +44,20 @@ runs_tests() {
 
 build_postgresql() {
     [[ $PG == 18 ]] || die "no PostgreSQL $PG with server headers found: give PG_CONFIG=/path/to/pg_config"
-    mirror=$(debian_mirror)
+    mirror=$(debian_mirror || true)
     [[ -n $mirror ]] || die "PostgreSQL $PG: neither installed, nor offered by apt, nor is there a Debian mirror in apt's" \
         "configuration to get its source from. Install it and give PG_CONFIG=/path/to/pg_config"
     rm -rf "$build"
-    mkdir -p "$build"/{lists/partial,cache,download,source,root}
+    mkdir -p "$build"/{lists/partial,cache,download,source,staged}
     cd "$build"
     step "PostgreSQL $PG: downloading Debian's source package" download_source
     step "PostgreSQL $PG: unpacking" tar --extract --file download/*.orig.tar.* --directory source --strip-components 1 --no-same-owner
     cd source
     step "PostgreSQL $PG: configuring (about 30 seconds)" ./configure --prefix="$prefix" --with-openssl --with-libcurl --without-icu
     step "PostgreSQL $PG: compiling (about 3 minutes)" make -j"$(nproc)" world-bin
-    step "PostgreSQL $PG: installing into $prefix" make DESTDIR="$build/root" install-world-bin
+    step "PostgreSQL $PG: installing into $prefix" make DESTDIR="$build/staged" install-world-bin
     rm -rf "$prefix"
-    mv "$build/root$prefix" "$prefix" # the last step: a prefix that is there is complete
+    mv "$build/staged$prefix" "$prefix" # the last step: a prefix that is there is complete
     cd "$VALIDATOR_CACHE"
     rm -rf "$build"
 }
