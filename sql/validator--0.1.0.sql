@@ -1,8 +1,9 @@
 -- validator 0.1.0: what SQL sees of the OAuth token validator, in schema "validator".
 \echo Use "CREATE EXTENSION validator" to load this file. \quit
 
-CREATE FUNCTION version() RETURNS text
+-- Names are qualified, since pg_catalog is looked at first and has some of them, too.
+CREATE FUNCTION @extschema@.version() RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'version_wrapper';
 
-COMMENT ON FUNCTION version() IS 'version of the loaded validator module';
+COMMENT ON FUNCTION @extschema@.version() IS 'version of the loaded validator module';

@@ -114,7 +114,9 @@ fn cause(error: ureq::Error) -> UnavailableCause {
     match error {
         ureq::Error::Timeout(_) => UnavailableCause::Timeout,
         ureq::Error::HostNotFound => UnavailableCause::NameResolution,
-        ureq::Error::BodyExceedsLimit(_) => UnavailableCause::TooLarge,
+        ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
+            UnavailableCause::TooLarge
+        }
         ureq::Error::Rustls(error) => UnavailableCause::Tls(text(&error)),
         ureq::Error::Tls(why) => UnavailableCause::Tls(Printable::new(why)),
         ureq::Error::Io(error) => io_cause(&error),
@@ -128,8 +130,13 @@ fn io_cause(error: &io::Error) -> UnavailableCause {
     if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         return UnavailableCause::Tls(Printable::new(&error.to_string()));
     }
+    let message = error.to_string();
+    // What the standard library says of every failure of the resolver; it has no kind of its own.
+    if message.starts_with("failed to lookup address information") {
+        return UnavailableCause::NameResolution;
+    }
     match error.kind() {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => UnavailableCause::Timeout,
-        _ => UnavailableCause::Connection(Printable::new(&error.to_string())),
+        _ => UnavailableCause::Connection(Printable::new(&message)),
     }
 }

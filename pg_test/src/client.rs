@@ -1,5 +1,6 @@
 //! A client that speaks PostgreSQL's protocol, and SASL OAUTHBEARER, to the letter, or against it.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,8 @@ pub enum FirstResponse {
     Bytes(Vec<u8>),
     /// No initial response; after the server's empty challenge, these bytes.
     Late(Vec<u8>),
+    /// The first half of the message that carries this token; then the client closes the connection.
+    Half(String),
     /// Nothing: the client closes the connection when it is asked to authenticate.
     Close,
 }
@@ -60,6 +63,7 @@ pub struct Login {
     port: u16,
     role: String,
     database: String,
+    parameters: Vec<(String, String)>,
     first: FirstResponse,
     on_error: OnError,
     limit: Duration,
@@ -92,6 +96,7 @@ impl Login {
             port,
             role: role.to_owned(),
             database: "postgres".to_owned(),
+            parameters: Vec::new(),
             first: FirstResponse::Discovery,
             on_error: OnError::Acknowledge,
             limit: Duration::from_secs(30),
@@ -118,6 +123,12 @@ impl Login {
     /// Logs in to another database than `postgres`.
     pub fn database(mut self, database: &str) -> Login {
         self.database = database.to_owned();
+        self
+    }
+
+    /// Sends another parameter in the startup packet, such as `options` or a setting's name.
+    pub fn parameter(mut self, name: &str, value: &str) -> Login {
+        self.parameters.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -162,10 +173,13 @@ impl Login {
         refusal: &mut Refusal,
     ) -> Result<(u32, Vec<u8>), Ending> {
         let mut startup = PROTOCOL_3_0.to_be_bytes().to_vec();
-        for text in ["user", &self.role, "database", &self.database, ""] {
+        let known = [("user", &self.role), ("database", &self.database)];
+        let more = self.parameters.iter().map(|(n, v)| (n.as_str(), v));
+        for text in known.into_iter().chain(more).flat_map(|(n, v)| [n, v]) {
             startup.extend_from_slice(text.as_bytes());
             startup.push(0);
         }
+        startup.push(0);
         wire.send(None, &startup)?;
         let mut backend = (0, Vec::new());
         loop {
@@ -198,6 +212,11 @@ impl Login {
                     FirstResponse::Discovery => Some(b"n,,\x01auth=\x01\x01".to_vec()),
                     FirstResponse::Bytes(bytes) => Some(bytes.clone()),
                     FirstResponse::Late(_) => None,
+                    FirstResponse::Half(token) => {
+                        let response = FirstResponse::bearer(token);
+                        wire.send_half(Some(b'p'), &initial_response(Some(&response)))?;
+                        return Err(Ending::ClosedByClient);
+                    }
                     FirstResponse::Close => return Err(Ending::ClosedByClient),
                 };
                 wire.send(Some(b'p'), &initial_response(initial.as_deref()))
@@ -268,7 +287,6 @@ impl Outcome {
 }
 
 /// All that a client learned from a login that failed.
-#[derive(Debug)]
 pub struct Refusal {
     /// Why there was no connection at all.
     pub connection_error: Option<String>,
@@ -297,6 +315,19 @@ impl Default for Refusal {
             ending: Ending::Reset,
             elapsed: Duration::ZERO,
         }
+    }
+}
+
+/// Like a derived one, but with what was received as text.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("connection_error", &self.connection_error)
+            .field("errors", &self.errors)
+            .field("received", &self.received_text())
+            .field("ending", &self.ending)
+            .field("elapsed", &self.elapsed)
+            .finish_non_exhaustive()
     }
 }
 

@@ -169,7 +169,7 @@ impl DeviceOutcome {
         self.psql
             .stderr
             .lines()
-            .filter(|l| l.starts_with("psql: ") || l.starts_with("FATAL"))
+            .filter(|l| l.starts_with("psql: ") || l.starts_with("connection to server"))
             .collect()
     }
 }

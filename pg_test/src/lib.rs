@@ -32,7 +32,7 @@ pub use child::Finished;
 pub use client::{FirstResponse, Login, OnError, Outcome, Refusal};
 pub use device::{DeviceLogin, DeviceOutcome, Prompt};
 pub use encoding::{base64url, from_base64url};
-pub use fault::Fault;
+pub use fault::{DeafPort, Fault};
 pub use http::{Request, Response};
 pub use issuer::{ConnectionFault, Endpoint, Issuer, IssuerBuilder};
 pub use key::{Alg, Key, KeyKind};

@@ -285,6 +285,7 @@ impl Server {
             let mut command = Command::new(environment::bindir().join("postgres"));
             command.arg("-D").arg(&self.data).current_dir(&self.data);
             command.env("LC_ALL", "C").env("HOME", &self.data);
+            command.envs(state.configuration.environment.iter().cloned());
             command
                 .stdin(Stdio::null())
                 .stderr(clone(&output))

@@ -60,6 +60,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Sets a variable in the server's environment.
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        let variable = (name.to_owned(), value.to_owned());
+        self.configuration.environment.push(variable);
+        self
+    }
+
     /// Loads the module at server start instead of at each login.
     pub fn preload(self) -> Self {
         self.set("shared_preload_libraries", "validator")
@@ -102,7 +109,8 @@ impl ServerBuilder {
         }
         let server = Server::new(folder, self.configuration);
         server.start_on_free_port()?;
-        server.sql("CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN");
+        // Flushed, so that the roles outlive also an immediate shutdown.
+        server.sql("SET synchronous_commit = on; CREATE ROLE alice LOGIN; CREATE ROLE bob LOGIN; CREATE ROLE carol LOGIN");
         Ok(server)
     }
 }

@@ -18,11 +18,12 @@ pub fn oauth_line(issuer: &str, options: &str) -> String {
     )
 }
 
-/// postgresql.conf, pg_hba.conf and pg_ident.conf, as the rig writes them.
+/// postgresql.conf, pg_hba.conf and pg_ident.conf, as the rig writes them, and the server's environment.
 pub(crate) struct Configuration {
     settings: Vec<(String, String)>,
     pub(crate) hba: Vec<String>,
     pub(crate) ident: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Configuration {
@@ -33,6 +34,7 @@ impl Configuration {
             settings: vec![],
             hba: vec![],
             ident: vec![],
+            environment: vec![],
         };
         for (name, value) in [
             ("listen_addresses", "127.0.0.1"),

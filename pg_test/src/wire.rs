@@ -164,6 +164,16 @@ impl Wire {
         sent.map_err(|_| Ending::Reset)
     }
 
+    /// Sends the first half of a message, and not the rest.
+    pub(crate) fn send_half(&mut self, tag: Option<u8>, body: &[u8]) -> Result<(), Ending> {
+        let frame = frame(tag, body);
+        let sent = self
+            .stream
+            .write_all(&frame[..frame.len() / 2])
+            .and_then(|()| self.stream.flush());
+        sent.map_err(|_| Ending::Reset)
+    }
+
     pub(crate) fn receive(&mut self) -> Result<Message, Ending> {
         let mut head = [0; 5];
         self.fill(&mut head)?;

@@ -93,7 +93,6 @@ fn is_loopback(host: &str) -> bool {
 pub struct Issuer {
     identifier: String,
     discovery: Endpoint,
-    allow_http: bool,
 }
 
 impl Issuer {
@@ -114,7 +113,6 @@ impl Issuer {
             return Ok(Issuer {
                 identifier,
                 discovery: endpoint,
-                allow_http,
             });
         }
         // OpenID Connect Discovery 1.0 §4.1: a terminating "/" is removed before the suffix is added.
@@ -122,7 +120,6 @@ impl Issuer {
         Ok(Issuer {
             identifier: url.to_owned(),
             discovery: Endpoint(format!("{base}/.well-known/openid-configuration")),
-            allow_http,
         })
     }
 
@@ -136,9 +133,15 @@ impl Issuer {
         &self.discovery
     }
 
-    /// Checks a URL that the issuer's metadata names.
+    /// Checks a URL that the issuer's metadata names. Only an issuer that is plain http itself, which a test
+    /// has allowed, may name plain http.
     pub(crate) fn endpoint(&self, url: &str) -> Result<Endpoint, &'static str> {
-        Endpoint::parse_allowing(url, self.allow_http)
+        let is_http = self
+            .discovery
+            .as_str()
+            .get(..5)
+            .is_some_and(|s| s.eq_ignore_ascii_case("http:"));
+        Endpoint::parse_allowing(url, is_http)
     }
 }
 

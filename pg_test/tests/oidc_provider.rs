@@ -1,0 +1,137 @@
+//! The certified provider `oidc-provider` as the issuer: tokens that nobody here made.
+
+use pg_test::{Alg, DeviceLogin, DeviceOutcome, Issuer, OidcProvider, Server, oauth_line, reasons};
+
+fn start(provider: &OidcProvider) -> Server {
+    Server::builder()
+        .set("validator.audience", Issuer::AUDIENCE)
+        .set("validator.allow_http", "on")
+        .log_everything()
+        .hba(&oauth_line(provider.issuer(), ""))
+        .start()
+}
+
+fn log_in(server: &Server, provider: &OidcProvider, role: &str, user: &str) -> DeviceOutcome {
+    DeviceLogin::new(server, role, provider.issuer())
+        .sql("SELECT system_user || ' is ' || current_user")
+        .run(|prompt| provider.approve(prompt, user))
+}
+
+/// The access token that psql was given, from the HTTP traffic that libpq prints in debug mode.
+#[track_caller]
+fn token_of(outcome: &DeviceOutcome) -> String {
+    let (_, rest) = outcome
+        .psql
+        .stderr
+        .split_once(r#""access_token":""#)
+        .unwrap_or_else(|| panic!("no token: {outcome:?}"));
+    rest.split('"').next().unwrap_or_default().to_owned()
+}
+
+#[track_caller]
+fn assert_gets_in(alg: Alg) {
+    let provider = OidcProvider::start(alg);
+    let server = start(&provider);
+    let mark = server.log().mark();
+    let outcome = log_in(&server, &provider, "alice", "alice");
+    let log = server.log().since(mark);
+    assert_eq!(outcome.success(), "oauth:alice is alice", "{log}");
+    pg_test::assert_silent_log(&log, &token_of(&outcome));
+}
+
+#[test]
+fn psql_gets_in_with_rs256() {
+    assert_gets_in(Alg::RS256);
+}
+
+#[test]
+fn psql_gets_in_with_ps256() {
+    assert_gets_in(Alg::PS256);
+}
+
+#[test]
+fn psql_gets_in_with_es256() {
+    assert_gets_in(Alg::ES256);
+}
+
+#[test]
+fn psql_gets_in_with_eddsa() {
+    assert_gets_in(Alg::EdDSA);
+}
+
+#[test]
+fn keys_rotate_without_anyone_being_locked_out() {
+    let provider = OidcProvider::start(Alg::ES256);
+    let server = start(&provider);
+    let first = log_in(&server, &provider, "alice", "alice");
+    first.success();
+    let old = token_of(&first);
+
+    // A key nobody has seen yet is accepted at once, and the old one for as long as it is published.
+    provider.rotate();
+    let second = log_in(&server, &provider, "bob", "bob");
+    assert_eq!(second.success(), "oauth:bob is bob");
+    let new = token_of(&second);
+    server.admits("alice", &old);
+    server.admits("bob", &new);
+
+    provider.retire_old_keys();
+    server.refuses("alice", &old, "unknown_kid");
+    server.admits("bob", &new);
+    assert_eq!(
+        log_in(&server, &provider, "carol", "carol").success(),
+        "oauth:carol is carol"
+    );
+}
+
+#[test]
+fn token_of_a_stranger_at_the_same_provider_is_not_another_role() {
+    let provider = OidcProvider::start(Alg::ES256);
+    let server = start(&provider);
+    let mark = server.log().mark();
+    let outcome = log_in(&server, &provider, "alice", "mallory");
+    assert!(!outcome.psql.status.success(), "{outcome:?}");
+    let log = server.log().since(mark);
+    assert!(
+        log.contains(
+            "provided user name (alice) and authenticated user name (mallory) do not match"
+        ),
+        "{log}"
+    );
+    assert_eq!(reasons(&log).count(), 0, "{log}");
+}
+
+#[test]
+fn id_token_of_the_same_login_is_refused() {
+    let provider = OidcProvider::start(Alg::RS256);
+    let server = start(&provider);
+    let outcome = log_in(&server, &provider, "alice", "alice");
+    outcome.success();
+    let (_, rest) = outcome
+        .psql
+        .stderr
+        .split_once(r#""id_token":""#)
+        .expect("an ID token");
+    let id_token = rest.split('"').next().unwrap_or_default();
+    server.refuses("alice", id_token, "typ_not_allowed");
+    // Even where its audience and type were accepted, it grants no scope.
+    server.reload_with(&[
+        ("validator.audience", "psql"),
+        ("validator.token_types", "JWT, -"),
+    ]);
+    let mark = server.log().mark();
+    let refusal = pg_test::Login::new(&server, "alice")
+        .token(id_token)
+        .run()
+        .refusal();
+    let log = server.log().since(mark);
+    let reasons: Vec<_> = reasons(&log).collect();
+    assert!(
+        matches!(
+            reasons[..],
+            ["not_an_access_token"] | ["insufficient_scope"]
+        ),
+        "{log}"
+    );
+    pg_test::assert_silent_refusal(&refusal, reasons[0]);
+}
