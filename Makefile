@@ -53,7 +53,7 @@ test-core: build-tools ## run the tests that need no server
 	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
 
 test-logins: stage provider ## run the tests that log in to a PostgreSQL
-	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p pg_test
+	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
 
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt

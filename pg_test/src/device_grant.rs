@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::encoding::from_base64;
 use crate::http::{Request, Response};
 use crate::issuer::Shared;
-use crate::mint::random_text;
+use token_minter::random_text;
 
 /// A device that asked for a code.
 pub(crate) struct DeviceGrant {

@@ -1,17 +1,7 @@
-//! The two encodings that tokens and forms need.
+//! The encodings that HTTP needs.
 
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-
-/// RFC 7515 §2: base64url without padding.
-pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
-    URL_SAFE_NO_PAD.encode(bytes)
-}
-
-/// Bytes from base64url without padding.
-pub fn from_base64url(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
-}
+use base64::engine::general_purpose::STANDARD;
 
 /// Bytes from base64 with padding, as HTTP's Basic authentication has it.
 pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {

@@ -9,9 +9,9 @@ use crate::device_grant::DeviceGrant;
 use crate::fault::Fault;
 use crate::http::{HttpServer, Request};
 use crate::issuer_http::Routes;
-use crate::key::{Key, KeyKind};
-use crate::mint::Token;
 use crate::tls::{Authority, Identity};
+use token_minter::Token;
+use token_minter::{Key, KeyKind};
 
 /// What an issuer answers requests for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -14,8 +14,8 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::device::Prompt;
 use crate::issuer::Issuer;
-use crate::key::Alg;
 use crate::{child, environment, scratch};
+use token_minter::Alg;
 
 const PROGRAM: &str = include_str!("../providers/oidc-provider/server.mjs");
 

@@ -13,8 +13,8 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
-use crate::encoding::base64url;
 use crate::scratch;
+use token_minter::base64url;
 
 /// A certificate authority that exists only in this process.
 pub struct Authority {

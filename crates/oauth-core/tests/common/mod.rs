@@ -16,7 +16,7 @@ use oauth_core::{
 use serde_json::{Value, json};
 
 // Keys and tokens come from the minter: this line names the crate that it lives in.
-pub use pg_test::{Alg, Key, KeyKind, SignatureFault, Token, base64url, from_base64url};
+pub use token_minter::{Alg, Key, KeyKind, SignatureFault, Token, base64url, from_base64url};
 
 pub const ISSUER: &str = "https://issuer.example/realm";
 pub const AUDIENCE: &str = "https://pg.example/";

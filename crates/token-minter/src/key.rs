@@ -3,7 +3,6 @@
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
@@ -13,7 +12,6 @@ use aws_lc_rs::{hmac, rand};
 use serde_json::{Map, Value, json};
 
 use crate::encoding::base64url;
-use crate::{child, environment};
 
 /// Signature algorithms (RFC 7518 §3.1, RFC 8037 §3.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -331,9 +329,17 @@ fn weak_rsa_jwk() -> Value {
 }
 
 fn run_node(script: &str, arguments: &[&str]) -> String {
-    let mut command = Command::new(environment::node());
-    command.arg("-e").arg(script).args(arguments);
-    child::run(command, Duration::from_secs(30))
-        .success()
-        .to_owned()
+    let node = std::env::var_os("NODE").expect("NODE names a node (`make test` sets it)");
+    let output = Command::new(node)
+        .arg("-e")
+        .arg(script)
+        .args(arguments)
+        .output();
+    let output = output.expect("node can be started");
+    assert!(
+        output.status.success(),
+        "node: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).expect("node prints UTF-8")
 }

@@ -178,7 +178,7 @@ impl Token {
 }
 
 /// 128 random bits as text: a `jti`, a device code.
-pub(crate) fn random_text() -> String {
+pub fn random_text() -> String {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).expect("random bytes");
     base64url(bytes)
