@@ -13,10 +13,9 @@ use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_guard, pg_sys};
 use crate::abi::{
     OAuthValidatorCallbacks, PG_OAUTH_VALIDATOR_MAGIC, ValidatorModuleResult, ValidatorModuleState,
 };
-use crate::key_source::FetchedKeys;
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
-use crate::{gucs, hba};
+use crate::{hba, settings};
 
 /// There is nothing to start (settings are defined when the module is loaded) and nothing to shut down.
 static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
@@ -151,7 +150,7 @@ fn decide(token: &CStr) -> (Decision, Option<Policy>) {
             None,
         );
     };
-    let settings = match gucs::read(&line) {
+    let settings = match settings::read(&line) {
         Ok(settings) => settings,
         Err(misconfigured) => return (Decision::refused(misconfigured), None),
     };
@@ -162,15 +161,10 @@ fn decide(token: &CStr) -> (Decision, Option<Policy>) {
             Some(settings.policy),
         );
     };
-    let keys = FetchedKeys {
-        issuer: settings.policy.issuer(),
-        http: settings.http,
-        timeout: settings.http_timeout,
-    };
     let attempt = LoginAttempt {
         token: Bearer::new(token),
         peer: &TlsPeer,
     };
-    let decision = judge(&attempt, &settings.policy, &keys, &SystemClock);
+    let decision = judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
     (decision, Some(settings.policy))
 }

@@ -5,6 +5,7 @@
 //! login at once, whatever the provider or the resolver does: the thread is then left behind, and holds
 //! nothing of PostgreSQL's. Threads that the work starts (ureq's resolver) inherit the blocked signals.
 
+use std::ffi::CStr;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
@@ -19,7 +20,7 @@ use parking_lot::Mutex;
 use pgrx::{check_for_interrupts, pg_sys};
 
 /// Added to the deadline, so that the work's own, more exact word on what timed out comes first.
-const GRACE: Duration = Duration::from_millis(50);
+pub const GRACE: Duration = Duration::from_millis(50);
 
 /// Runs `work` on a helper thread and waits for its result, at most until `deadline`.
 ///
@@ -51,6 +52,9 @@ pub fn run_until<T: Send + 'static>(
                 cause,
             }
             .into());
+        }
+        if is_shutdown_requested() {
+            return Err(Internal(Printable::new("shutting down")).into());
         }
         wait(&done, left);
     }
@@ -117,14 +121,22 @@ fn wait(done: &UnixStream, left: Duration) {
     check_for_interrupts!();
 }
 
-/// What pg_stat_activity shows while a login waits for its provider.
+/// Whether a background worker is told to end. (Backends serve that as an interrupt.)
+pub fn is_shutdown_requested() -> bool {
+    // SAFETY: a plain variable of this process, which a signal handler sets.
+    unsafe { pg_sys::ShutdownRequestPending != 0 }
+}
+
+/// What pg_stat_activity shows while a process waits for the provider.
 fn wait_event() -> u32 {
     static EVENT: OnceCell<u32> = OnceCell::new();
-    *EVENT.get_or_init(|| {
-        // SAFETY: called in the main thread with a NUL-terminated name; the same name gives the same
-        // number in every backend.
-        unsafe { pg_sys::WaitEventExtensionNew(c"ValidatorFetch".as_ptr()) }
-    })
+    named_wait_event(&EVENT, c"ValidatorFetch")
+}
+
+/// A wait event by its name, asked for once in a process.
+pub fn named_wait_event(event: &OnceCell<u32>, name: &CStr) -> u32 {
+    // SAFETY: called in the main thread; the same name gives the same number in every process.
+    *event.get_or_init(|| unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) })
 }
 
 fn internal(error: io::Error) -> Failure {

@@ -1,4 +1,4 @@
-//! The settings: tables, from which they are defined, checked, and read into a policy.
+//! The settings as PostgreSQL sees them: tables, from which they are defined and checked.
 //!
 //! All are of context SIGHUP: set in postgresql.conf or by ALTER SYSTEM, and read at the next login after a
 //! reload. A check hook refuses a bad value, and the old one stays. Where the module is loaded at login there
@@ -6,20 +6,17 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
 use oauth_core::{
-    Algorithms, ClaimPath, IdentityPrefix, Issuer, Misconfigured, Policy, Printable,
-    RequiredClaims, StringList, TokenTypes,
+    Algorithms, ClaimPath, IdentityPrefix, Misconfigured, Printable, RequiredClaims, StringList,
+    TokenTypes,
 };
 use parking_lot::Mutex;
 use pgrx::guc::GucCheckError;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::hba::HbaLine;
-use crate::http_client::HttpSettings;
+use crate::settings::{AbsolutePath, OptionalUrl};
 
 /// What every setting's name starts with.
 const PREFIX: &str = "validator";
@@ -28,7 +25,7 @@ const PREFIX: &str = "validator";
 macro_rules! texts {
     ($($variant:ident = $name:literal: $type:ty, $default:literal, $description:literal, $details:literal;)+) => {
         #[derive(Clone, Copy)]
-        enum Text { $($variant),+ }
+        pub enum Text { $($variant),+ }
 
         const TEXTS: &[TextSetting] = &[$(TextSetting {
             name: $name,
@@ -69,6 +66,15 @@ texts! {
     OptionalScopes = "optional_scopes": StringList, c"openid, offline_access",
         c"Scopes of the HBA line that a token need not carry.",
         c"A comma-separated list. These steer the provider and often do not appear in the token.";
+    DiscoveryUrl = "discovery_url": OptionalUrl, c"",
+        c"URL of the issuer's metadata, where it is not the well-known one.",
+        c"Its \"issuer\" must still equal the issuer of the HBA line.";
+    JwksUri = "jwks_uri": OptionalUrl, c"",
+        c"URL of the issuer's keys.",
+        c"Set, the issuer's metadata is not asked for.";
+    JwksFile = "jwks_file": AbsolutePath, c"",
+        c"File that holds the issuer's keys.",
+        c"An absolute path of a JWK Set. Set, the network is not used. A changed file is noticed at the next login.";
     CaFile = "ca_file": AbsolutePath, c"",
         c"File of certificates to trust in asking the provider, besides the system's.",
         c"An absolute path of a PEM file.";
@@ -78,7 +84,7 @@ texts! {
 macro_rules! numbers {
     ($($variant:ident = $name:literal: $default:literal, $range:expr, $unit:expr, $description:literal, $details:literal;)+) => {
         #[derive(Clone, Copy)]
-        enum Number { $($variant),+ }
+        pub enum Number { $($variant),+ }
 
         const NUMBERS: &[NumberSetting] = &[$(NumberSetting {
             name: $name,
@@ -103,6 +109,18 @@ numbers! {
     MaxTokenSize = "max_token_size": 16384, (256, 65536), pg_sys::GUC_UNIT_BYTE,
         c"Size of the largest token that is looked at.",
         c"Larger ones are refused unseen.";
+    JwksMinTtl = "jwks_min_ttl": 60, (1, 86400), pg_sys::GUC_UNIT_S,
+        c"How long fetched keys are used at least before they are fetched again.",
+        c"Whatever the provider's Cache-Control says.";
+    JwksMaxTtl = "jwks_max_ttl": 86400, (1, 604800), pg_sys::GUC_UNIT_S,
+        c"How long fetched keys are used at most before they are fetched again.",
+        c"Whatever the provider's Cache-Control says. A key that the provider withdraws is accepted until then.";
+    JwksStaleTtl = "jwks_stale_ttl": 86400, (0, 2592000), pg_sys::GUC_UNIT_S,
+        c"How long fetched keys are used while the provider does not answer.",
+        c"Counted from its last good answer.";
+    JwksRefreshCooldown = "jwks_refresh_cooldown": 10, (1, 3600), pg_sys::GUC_UNIT_S,
+        c"How long after a fetch of keys an unknown key causes no other one.",
+        c"Protects the provider from tokens with made-up keys.";
     HttpTimeout = "http_timeout": 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
         c"How long a login may wait for the provider.",
         c"Covers all requests of a login together.";
@@ -112,7 +130,7 @@ numbers! {
 macro_rules! switches {
     ($($variant:ident = $name:literal: $default:literal, $description:literal, $details:literal;)+) => {
         #[derive(Clone, Copy)]
-        enum Switch { $($variant),+ }
+        pub enum Switch { $($variant),+ }
 
         const SWITCHES: &[SwitchSetting] = &[$(SwitchSetting {
             name: $name,
@@ -311,66 +329,8 @@ fn c_string(text: &str) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
-/// A path that does not depend on the server's working directory. Empty: none.
-struct AbsolutePath(Option<PathBuf>);
-
-impl FromStr for AbsolutePath {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "" => Ok(AbsolutePath(None)),
-            path if path.starts_with('/') => Ok(AbsolutePath(Some(PathBuf::from(path)))),
-            _ => Err("an absolute path is needed"),
-        }
-    }
-}
-
-/// Everything that the settings say about logins through one HBA line.
-pub struct LoginSettings {
-    /// What a token must be like.
-    pub policy: Policy,
-    /// How the provider is asked.
-    pub http: HttpSettings,
-    /// How long a login may wait for the provider.
-    pub http_timeout: Duration,
-}
-
-/// Reads the settings for a login through `line`.
-///
-/// Errors: what is set, or not set, allows no judgement.
-pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
-    if !switch(Switch::Enabled) {
-        return Err(Misconfigured::Disabled);
-    }
-    ensure_none_was_refused()?;
-    let issuer = Issuer::parse_allowing(&line.issuer, switch(Switch::AllowHttp))?;
-    let max_token_age = number(Number::MaxTokenAge);
-    let policy = Policy::builder(issuer)
-        .required_scopes(&line.scope)
-        .delegated(line.delegated)
-        .audience(text(Text::Audience)?)
-        .algorithms(text(Text::Algorithms)?)
-        .token_types(text(Text::TokenTypes)?)
-        .identity_claim(text(Text::IdentityClaim)?)
-        .identity_prefix(text(Text::IdentityPrefix)?)
-        .required_claims(text(Text::RequiredClaims)?)
-        .client_ids(text(Text::ClientIds)?)
-        .optional_scopes(text(Text::OptionalScopes)?)
-        .clock_skew(Duration::from_secs(number(Number::ClockSkew)))
-        .max_token_age((max_token_age > 0).then(|| Duration::from_secs(max_token_age)))
-        .max_token_size(usize::try_from(number(Number::MaxTokenSize)).unwrap_or(0))
-        .build()?;
-    let AbsolutePath(ca_file) = text(Text::CaFile)?;
-    Ok(LoginSettings {
-        policy,
-        http: HttpSettings { ca_file },
-        http_timeout: Duration::from_millis(number(Number::HttpTimeout)),
-    })
-}
-
 /// A setting whose value was refused at load has its default, until a reload gives it a valid one.
-fn ensure_none_was_refused() -> Result<(), Misconfigured> {
+pub fn ensure_none_was_refused() -> Result<(), Misconfigured> {
     let refused = REFUSED_AT_LOAD.lock();
     match refused.iter().find(|name| is_default(name)) {
         None => Ok(()),
@@ -382,25 +342,29 @@ fn ensure_none_was_refused() -> Result<(), Misconfigured> {
 }
 
 /// The value of a text setting, parsed.
-fn text<T: FromStr<Err: ToString>>(which: Text) -> Result<T, Misconfigured> {
-    let invalid = |why: &str| Misconfigured::SettingInvalid {
-        setting: Printable::new(&format!("{PREFIX}.{}", TEXTS[which as usize].name)),
-        why: Printable::new(why),
-    };
+pub fn text<T: FromStr<Err: ToString>>(which: Text) -> Result<T, Misconfigured> {
     // SAFETY: PostgreSQL keeps the string until the next reload, which does not happen during a login.
     let value = unsafe { text_at(TEXT_VALUES[which as usize].get()) };
-    let value = value.ok_or_else(|| invalid("it is not UTF-8"))?;
+    let value = value.ok_or_else(|| invalid(which, "it is not UTF-8"))?;
     value
         .parse()
-        .map_err(|error: T::Err| invalid(&error.to_string()))
+        .map_err(|error: T::Err| invalid(which, &error.to_string()))
+}
+
+/// A text setting can not be used as it is.
+pub fn invalid(which: Text, why: &str) -> Misconfigured {
+    Misconfigured::SettingInvalid {
+        setting: Printable::new(&format!("{PREFIX}.{}", TEXTS[which as usize].name)),
+        why: Printable::new(why),
+    }
 }
 
 /// The value of a number setting, in its unit. Its range keeps it from being negative.
-fn number(which: Number) -> u64 {
+pub fn number(which: Number) -> u64 {
     u64::try_from(NUMBER_VALUES[which as usize].get()).unwrap_or(0)
 }
 
 /// The value of a switch.
-fn switch(which: Switch) -> bool {
+pub fn switch(which: Switch) -> bool {
     SWITCH_VALUES[which as usize].get()
 }

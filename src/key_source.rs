@@ -1,29 +1,347 @@
-//! The provider's keys, fetched for this login.
+//! The provider's keys: from the shared cache where it can answer, else from the provider or a file.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use oauth_core::{Algorithm, Failure, Issuer, KeySource, PublicKey, fetch_jwk_set};
+use oauth_core::{
+    Algorithm, CacheLimits, Clock, Endpoint, Failure, Issuer, JwkSet, KeySource, Misconfigured,
+    Plan, Printable, PublicKey, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause,
+    fetch_jwk_set, freshness_lifetime,
+};
+use once_cell::sync::OnceCell;
+use parking_lot::Mutex;
+use pgrx::{pg_guard, pg_sys};
 
 use crate::fetch_thread;
 use crate::http_client::{HttpSettings, UreqClient};
+use crate::shared_cache::{Fetched, FileVersion, IssuerKey, Lookup, PackedKeys, SharedCache, Want};
+use crate::shared_memory;
 
-/// Asks the issuer at every login.
-pub struct FetchedKeys<'a> {
-    pub issuer: &'a Issuer,
+/// Bytes of the largest key file.
+const MAX_FILE_BYTES: u64 = oauth_core::MAX_RESPONSE_BYTES as u64;
+
+/// Where an issuer's keys are read from.
+#[derive(Clone)]
+pub enum KeyLocation {
+    /// From where the issuer's metadata says.
+    Metadata,
+    /// From this URL; the metadata is not asked for.
+    JwksUri(Endpoint),
+    /// From this file; the network is not used.
+    File(PathBuf),
+}
+
+/// The keys of one issuer.
+pub struct ProviderKeys {
+    pub issuer: Issuer,
+    /// The issuer as pg_hba.conf has it.
+    pub url: String,
+    pub location: KeyLocation,
+    pub limits: CacheLimits,
     pub http: HttpSettings,
-    /// How long all requests together may take.
+    /// How long a login may wait for the provider.
     pub timeout: Duration,
 }
 
-impl KeySource for FetchedKeys<'_> {
+impl KeySource for ProviderKeys {
     fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
-        let deadline = Instant::now() + self.timeout;
-        let issuer = self.issuer.clone();
-        let http = self.http.clone();
-        let fetched = fetch_thread::run_until(deadline, self.issuer.discovery(), move || {
-            let client = UreqClient::new(&http, deadline)?;
-            fetch_jwk_set(&client, &issuer).map_err(Failure::from)
-        })?;
-        fetched.find_key(kid, alg)
+        let cache = shared_memory::cache();
+        let want = self.want(kid, alg);
+        match &self.location {
+            KeyLocation::File(path) => find_in_file(cache, &want, path),
+            KeyLocation::Metadata | KeyLocation::JwksUri(_) => self.find_at_provider(cache, &want),
+        }
     }
+}
+
+impl ProviderKeys {
+    /// Fetches the keys again, unless another process does.
+    pub fn refresh(&self) -> Result<(), Failure> {
+        let cache = shared_memory::cache();
+        // No particular key is wanted; the plan for one that is not there would be to wait out a pause.
+        let want = self.want(None, Algorithm::RS256);
+        let now = SystemClock.now();
+        if cache.claim_refresh(&want, now, self.flight_end(now)) {
+            self.fetch(cache, &want).map(drop)?;
+        }
+        Ok(())
+    }
+
+    fn want<'a>(&'a self, kid: Option<&'a str>, alg: Algorithm) -> Want<'a> {
+        Want {
+            issuer: self.cache_key(),
+            url: &self.url,
+            kid,
+            alg,
+            limits: self.limits,
+        }
+    }
+
+    fn flight_end(&self, now: Timestamp) -> Timestamp {
+        now.plus(self.timeout).plus(fetch_thread::GRACE)
+    }
+
+    /// What is cached under one name must come from one place.
+    pub fn cache_key(&self) -> IssuerKey {
+        let location = match &self.location {
+            KeyLocation::Metadata => "",
+            KeyLocation::JwksUri(url) => url.as_str(),
+            KeyLocation::File(path) => path.to_str().unwrap_or_default(),
+        };
+        let discovery = self.issuer.discovery().as_str();
+        oauth_core::cache_key(&[self.issuer.identifier(), discovery, location])
+    }
+
+    /// Uses what is cached, fetches, or waits for another's fetch, as the plan says.
+    fn find_at_provider(&self, cache: &SharedCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        // The number of fetches that had ended when this login began to wait for one.
+        let mut waited_since = None;
+        loop {
+            let now = SystemClock.now();
+            let found = cache.look_up(want, now);
+            let settled = found.as_ref().is_some_and(Lookup::settles);
+            if let (Some(found), Some(fetches)) = (&found, waited_since)
+                && found.fetches != fetches
+            {
+                return answer_after_fetch(found, now);
+            }
+            let plan = match &found {
+                Some(found) => found.freshness.plan(settled, &self.limits, now),
+                None => Plan::Fetch,
+            };
+            match (plan, found) {
+                (Plan::Use | Plan::UnknownKey, Some(found)) => {
+                    return found.selected.map_err(Failure::from);
+                }
+                (Plan::Unavailable, Some(found)) => return Err(unavailable(&found, &self.issuer)),
+                (Plan::Wait, Some(found)) => {
+                    waited_since.get_or_insert(found.fetches);
+                    self.wait(cache, want, deadline)?;
+                }
+                (Plan::Fetch | Plan::UseAndRefresh, found) => {
+                    // Another process may have been faster: then look again.
+                    match cache.claim(want, now, self.flight_end(now)) {
+                        Plan::Fetch => return self.fetch_and_find(cache, want),
+                        Plan::UseAndRefresh => {
+                            return match (self.fetch_and_find(cache, want), found) {
+                                // The keys at hand are still good.
+                                (Err(Failure::Unavailable(_)), Some(found)) => {
+                                    found.selected.map_err(Failure::from)
+                                }
+                                (fetched, _) => fetched,
+                            };
+                        }
+                        _ => {}
+                    }
+                }
+                // Plans for what is not cached are to fetch.
+                (_, None) => return Err(Reject::UnknownKid.into()),
+            }
+        }
+    }
+
+    fn fetch_and_find(&self, cache: &SharedCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
+        self.fetch(cache, want)?.find_key(want.kid, want.alg)
+    }
+
+    /// Fetches, and stores the answer or the failure.
+    fn fetch(&self, cache: &SharedCache, want: &Want<'_>) -> Result<JwkSet, Failure> {
+        let flight = Flight::begin(want);
+        let fetched = self.ask_provider();
+        let now = SystemClock.now();
+        match fetched {
+            Ok((set, lifetime)) => {
+                let packed = PackedKeys::new(&set, FileVersion::default());
+                flight.end(cache, want, &Fetched::Keys(packed, lifetime), now);
+                Ok(set)
+            }
+            Err(Failure::Unavailable(failure)) => {
+                flight.end(
+                    cache,
+                    want,
+                    &Fetched::Failure(failure.pack(), random()),
+                    now,
+                );
+                Err(failure.into())
+            }
+            Err(failure) => {
+                flight.end(cache, want, &Fetched::Nothing, now);
+                Err(failure)
+            }
+        }
+    }
+
+    /// One or two requests on the helper thread; the answer, and how long it is fresh.
+    fn ask_provider(&self) -> Result<(JwkSet, Duration), Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let (issuer, http, limits) = (self.issuer.clone(), self.http.clone(), self.limits);
+        let jwks_uri = match &self.location {
+            KeyLocation::JwksUri(url) => Some(url.clone()),
+            KeyLocation::Metadata | KeyLocation::File(_) => None,
+        };
+        let asked = jwks_uri.as_ref().unwrap_or(self.issuer.discovery()).clone();
+        fetch_thread::run_until(deadline, &asked, move || {
+            let client = UreqClient::new(&http, deadline)?;
+            let fetched = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref())?;
+            let lifetime = freshness_lifetime(&fetched.headers, &limits);
+            Ok((fetched.keys, lifetime))
+        })
+    }
+
+    /// Sleeps until a fetch has ended. Serves interrupts.
+    fn wait(&self, cache: &SharedCache, want: &Want<'_>, deadline: Instant) -> Result<(), Failure> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(timed_out(&self.issuer).into());
+        }
+        cache.prepare_to_wait();
+        // The fetch may have ended before the preparation.
+        let now = SystemClock.now();
+        let still_under_way = cache.look_up(want, now).is_some_and(|found| {
+            found.freshness.plan(found.settles(), &self.limits, now) == Plan::Wait
+        });
+        if still_under_way {
+            cache.wait(left.min(LONGEST_SLEEP), wait_event());
+        }
+        cache.stop_waiting();
+        Ok(())
+    }
+}
+
+/// A waiter looks again after this time even if nobody woke it: a fetcher that was killed wakes nobody.
+const LONGEST_SLEEP: Duration = Duration::from_millis(500);
+
+/// What a login makes of the end of a fetch that it waited for: it does not fetch again.
+fn answer_after_fetch(found: &Lookup, now: Timestamp) -> Result<PublicKey, Failure> {
+    match (&found.failure, found.freshness.is_usable(now)) {
+        (Some(failure), false) => Err(failure.clone().into()),
+        _ => found.selected.clone().map_err(Failure::from),
+    }
+}
+
+/// The provider has failed a moment ago: what it failed with then.
+fn unavailable(found: &Lookup, issuer: &Issuer) -> Failure {
+    found
+        .failure
+        .clone()
+        .unwrap_or_else(|| timed_out(issuer))
+        .into()
+}
+
+fn timed_out(issuer: &Issuer) -> Unavailable {
+    let url = Printable::new(issuer.discovery().as_str());
+    Unavailable {
+        url,
+        cause: UnavailableCause::Timeout,
+    }
+}
+
+/// A fetch that this process has begun, and must not leave open: not when an error unwinds, and not when
+/// the process ends.
+struct Flight {
+    ended: bool,
+}
+
+/// The fetch that is under way in this process.
+static UNDER_WAY: Mutex<Option<IssuerKey>> = Mutex::new(None);
+
+impl Flight {
+    fn begin(want: &Want<'_>) -> Self {
+        static REGISTERED: OnceCell<()> = OnceCell::new();
+        REGISTERED.get_or_init(|| {
+            // SAFETY: called in the main thread; the function stays loaded until the process ends.
+            unsafe { pg_sys::before_shmem_exit(Some(abandon_at_exit), pg_sys::Datum::from(0)) };
+        });
+        *UNDER_WAY.lock() = Some(want.issuer);
+        Flight { ended: false }
+    }
+
+    fn end(mut self, cache: &SharedCache, want: &Want<'_>, fetched: &Fetched, now: Timestamp) {
+        cache.end_fetch(want, fetched, now);
+        self.ended = true;
+        *UNDER_WAY.lock() = None;
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if !self.ended {
+            abandon();
+        }
+    }
+}
+
+/// A process that is told to end does not unwind.
+#[pg_guard]
+unsafe extern "C-unwind" fn abandon_at_exit(_code: i32, _arg: pg_sys::Datum) {
+    abandon();
+}
+
+fn abandon() {
+    let under_way = UNDER_WAY.lock().take();
+    if let Some(issuer) = under_way {
+        shared_memory::cache().abandon_fetch(&issuer);
+    }
+}
+
+/// Reads the key file where the cache has not this version of it.
+fn find_in_file(cache: &SharedCache, want: &Want<'_>, path: &Path) -> Result<PublicKey, Failure> {
+    let now = SystemClock.now();
+    let metadata = fs::metadata(path).map_err(|error| file_invalid(&error.to_string()))?;
+    let version = file_version(&metadata);
+    if let Some(found) = cache.look_up(want, now)
+        && found.file_version == version
+    {
+        return found.selected.map_err(Failure::from);
+    }
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(file_invalid("it is not a file, or larger than 256 kB").into());
+    }
+    let bytes = fs::read(path).map_err(|error| file_invalid(&error.to_string()))?;
+    let set = JwkSet::parse(&bytes).map_err(|cause| file_invalid(&cause.to_string()))?;
+    let packed = PackedKeys::new(&set, version);
+    cache.end_fetch(want, &Fetched::Keys(packed, Duration::MAX), now);
+    set.find_key(want.kid, want.alg)
+}
+
+/// Changes whenever the file does.
+fn file_version(metadata: &fs::Metadata) -> FileVersion {
+    let inode = metadata.ino().cast_signed();
+    let changed = metadata
+        .ctime()
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(metadata.ctime_nsec());
+    let modified = metadata
+        .mtime()
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(metadata.mtime_nsec());
+    [
+        metadata.len().cast_signed().wrapping_add(1),
+        modified,
+        changed,
+        inode,
+    ]
+}
+
+fn file_invalid(why: &str) -> Misconfigured {
+    let setting = Printable::new("validator.jwks_file");
+    Misconfigured::SettingInvalid {
+        setting,
+        why: Printable::new(why),
+    }
+}
+
+/// Spreads the next attempts of many servers.
+fn random() -> u32 {
+    // SAFETY: PostgreSQL seeds this state at the start of each process; used in the main thread only.
+    unsafe { pg_sys::pg_prng_uint32(&raw mut pg_sys::pg_global_prng_state) }
+}
+
+/// What pg_stat_activity shows while a login waits for another's fetch.
+fn wait_event() -> u32 {
+    static EVENT: OnceCell<u32> = OnceCell::new();
+    fetch_thread::named_wait_event(&EVENT, c"ValidatorWait")
 }

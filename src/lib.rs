@@ -11,7 +11,11 @@ mod hba;
 mod http_client;
 mod key_source;
 mod peer;
+mod refresh_worker;
 mod refusal_log;
+mod settings;
+mod shared_cache;
+mod shared_memory;
 mod sql;
 
 use pgrx::prelude::*;
@@ -22,4 +26,8 @@ pgrx::pg_module_magic!(name, version);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     gucs::define();
+    if shared_memory::is_preloading() {
+        shared_memory::request_at_start();
+        refresh_worker::register();
+    }
 }

@@ -1,6 +1,6 @@
 //! Asking the provider for its keys. The network itself is passed in.
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 
 use crate::issuer::{Endpoint, Issuer};
 use crate::jwk::JwkSet;
@@ -20,19 +20,44 @@ pub trait HttpClient {
     fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause>;
 }
 
-/// Fetches the issuer's metadata, then its keys.
-pub fn fetch_jwk_set(http: &dyn HttpClient, issuer: &Issuer) -> Result<JwkSet, Unavailable> {
-    let metadata = fetch(http, issuer.discovery(), |body| {
-        ProviderMetadata::parse(body, issuer)
-    })?;
-    fetch(http, metadata.jwks_uri(), JwkSet::parse)
+/// An issuer's keys, as they came.
+#[derive(Debug, Clone)]
+pub struct FetchedKeys {
+    /// The keys.
+    pub keys: JwkSet,
+    /// The header of the answer that had them, which tells how long they may be cached.
+    pub headers: HeaderMap,
+}
+
+/// Fetches the issuer's keys: from `jwks_uri`, if that is given, else from where the issuer's metadata says.
+pub fn fetch_jwk_set(
+    http: &dyn HttpClient,
+    issuer: &Issuer,
+    jwks_uri: Option<&Endpoint>,
+) -> Result<FetchedKeys, Unavailable> {
+    let from_metadata;
+    let jwks_uri = match jwks_uri {
+        Some(given) => given,
+        None => {
+            from_metadata = fetch(http, issuer.discovery(), |_, body| {
+                ProviderMetadata::parse(body, issuer)
+            })?;
+            from_metadata.jwks_uri()
+        }
+    };
+    fetch(http, jwks_uri, |headers, body| {
+        Ok(FetchedKeys {
+            keys: JwkSet::parse(body)?,
+            headers: headers.clone(),
+        })
+    })
 }
 
 /// One request, and the parsing of its answer.
 fn fetch<T>(
     http: &dyn HttpClient,
     url: &Endpoint,
-    parse: impl FnOnce(&[u8]) -> Result<T, UnavailableCause>,
+    parse: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, UnavailableCause>,
 ) -> Result<T, Unavailable> {
     http.get(url)
         .and_then(|response| {
@@ -40,7 +65,7 @@ fn fetch<T>(
             if response.body().len() > MAX_RESPONSE_BYTES {
                 return Err(UnavailableCause::TooLarge);
             }
-            parse(response.body())
+            parse(response.headers(), response.body())
         })
         .map_err(|cause| Unavailable {
             url: Printable::new(url.as_str()),

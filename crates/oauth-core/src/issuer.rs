@@ -133,6 +133,11 @@ impl Issuer {
         &self.discovery
     }
 
+    /// The same issuer, whose metadata is elsewhere.
+    pub fn with_discovery(self, discovery: Endpoint) -> Self {
+        Issuer { discovery, ..self }
+    }
+
     /// Checks a URL that the issuer's metadata names. Only an issuer that is plain http itself, which a test
     /// has allowed, may name plain http.
     pub(crate) fn endpoint(&self, url: &str) -> Result<Endpoint, &'static str> {

@@ -32,6 +32,19 @@ fn kid_digest(kid: Option<&str>) -> [u8; 32] {
     kid.map_or(NO_KID, |kid| sha256(&[kid.as_bytes()]))
 }
 
+/// The digest that names what is cached, of everything that it depends on.
+pub fn cache_key(parts: &[&str]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        // With its length, so that no two lists of parts give the same bytes.
+        context.update(&part.len().to_be_bytes());
+        context.update(part.as_bytes());
+    }
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(context.finish().as_ref());
+    bytes
+}
+
 fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {

@@ -67,7 +67,7 @@ fn asks_where_the_line_of_pg_hba_conf_says() {
         let issuer = Issuer::parse(line).unwrap();
         let answer = |issuer: &str| json!({"issuer": issuer, "jwks_uri": JWKS}).to_string();
         let network = Network::sound().answering(discovery, 200, answer(identifier));
-        assert!(fetch_jwk_set(&network, &issuer).is_ok(), "{line}");
+        assert!(fetch_jwk_set(&network, &issuer, None).is_ok(), "{line}");
         assert_eq!(*network.asked.borrow(), [discovery, JWKS]);
         // One slash more or less is another issuer.
         let other = match identifier.strip_suffix('/') {
@@ -75,7 +75,7 @@ fn asks_where_the_line_of_pg_hba_conf_says() {
             None => format!("{identifier}/"),
         };
         let network = network.answering(discovery, 200, answer(&other));
-        let error = fetch_jwk_set(&network, &issuer).unwrap_err();
+        let error = fetch_jwk_set(&network, &issuer, None).unwrap_err();
         assert_eq!(
             error.cause,
             UnavailableCause::IssuerMismatch(Printable::new(&other)),

@@ -62,7 +62,7 @@ impl Network {
     }
 
     pub fn fetch(&self) -> Result<JwkSet, Unavailable> {
-        fetch_jwk_set(self, &Issuer::parse(ISSUER).unwrap())
+        fetch_jwk_set(self, &Issuer::parse(ISSUER).unwrap(), None).map(|fetched| fetched.keys)
     }
 
     /// At which URL the fetch fails, with which code, after how many requests.

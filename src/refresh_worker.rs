@@ -1,0 +1,125 @@
+//! Where the module is preloaded: a background worker fetches the cached issuers' keys again before their
+//! freshness ends, so that no login waits for a provider.
+//!
+//! It has no database connection. Whatever a provider does, it obeys a reload and a shutdown at once, since it
+//! asks through the same helper thread as logins do.
+
+use std::time::Duration;
+
+use oauth_core::{Clock, SystemClock};
+use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
+use pgrx::{check_for_interrupts, pg_guard, pg_sys};
+
+use crate::shared_cache::CachedIssuer;
+use crate::{fetch_thread, settings, shared_memory};
+
+/// How often the worker looks whether something is due.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// An issuer that no login has used for this long is left alone.
+const FORGET: Duration = Duration::from_secs(86_400);
+/// After how long the postmaster starts it again if it died.
+const RESTART: Duration = Duration::from_secs(5);
+
+/// Registers the worker. Called by `_PG_init` while libraries are preloaded.
+pub fn register() {
+    BackgroundWorkerBuilder::new("validator refresh")
+        .set_type("validator refresh")
+        .set_library("validator")
+        .set_function("validator_refresh_main")
+        .enable_shmem_access(None)
+        .set_start_time(BgWorkerStartTime::ConsistentState)
+        .set_restart_time(Some(RESTART))
+        .load();
+}
+
+/// The worker's main function, which the postmaster calls in the new process.
+// SAFETY: the name is not defined anywhere else.
+#[unsafe(no_mangle)]
+#[pg_guard]
+pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
+    install_signal_handlers();
+    while !fetch_thread::is_shutdown_requested() {
+        reload_if_asked();
+        let now = SystemClock.now();
+        let ahead = settings::http_timeout() + INTERVAL;
+        for issuer in shared_memory::cache().due(now, ahead, now.minus(FORGET)) {
+            refresh(&issuer);
+        }
+        sleep();
+    }
+    // Not 0, which would keep the postmaster from starting the worker again after a pg_terminate_backend.
+    // SAFETY: ends this process as PostgreSQL's own workers end.
+    unsafe { pg_sys::proc_exit(1) };
+}
+
+/// One refresh. A failure is noted in the cache, and logged once per pause between attempts.
+fn refresh(issuer: &CachedIssuer) {
+    match settings::provider_keys(&issuer.url) {
+        // Under changed settings the keys are read from elsewhere: the next login will do so.
+        Ok(provider) if provider.cache_key() != issuer.key => {}
+        Ok(provider) => {
+            if let Err(failure) = provider.refresh()
+                && !fetch_thread::is_shutdown_requested()
+            {
+                pgrx::log!(
+                    "validator could not refresh the keys of issuer \"{}\": {failure}",
+                    issuer.url
+                );
+            }
+        }
+        Err(misconfigured) => {
+            pgrx::log!(
+                "validator can not refresh the keys of issuer \"{}\": {misconfigured}",
+                issuer.url
+            );
+        }
+    }
+}
+
+/// SIGTERM and SIGHUP set flags and the latch, as in PostgreSQL's own workers.
+fn install_signal_handlers() {
+    #[cfg(feature = "pg18")]
+    unsafe extern "C-unwind" {
+        fn SignalHandlerForShutdownRequest(signal: i32);
+        fn SignalHandlerForConfigReload(signal: i32);
+    }
+    #[cfg(feature = "pg19")]
+    unsafe extern "C-unwind" {
+        fn SignalHandlerForShutdownRequest(signal: i32, info: *const pg_sys::pg_signal_info);
+        fn SignalHandlerForConfigReload(signal: i32, info: *const pg_sys::pg_signal_info);
+    }
+    // SAFETY: the server's own handlers, with the signatures of its headers (postmaster/interrupt.h); the
+    // worker starts with signals blocked.
+    unsafe {
+        pg_sys::pqsignal_be(libc::SIGTERM, Some(SignalHandlerForShutdownRequest));
+        pg_sys::pqsignal_be(libc::SIGHUP, Some(SignalHandlerForConfigReload));
+        pg_sys::BackgroundWorkerUnblockSignals();
+    }
+}
+
+fn reload_if_asked() {
+    // SAFETY: plain variables of this process, which signal handlers set.
+    unsafe {
+        if pg_sys::ConfigReloadPending != 0 {
+            pg_sys::ConfigReloadPending = 0;
+            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
+        }
+    }
+}
+
+/// Until the next look, a signal, or the end of the postmaster.
+fn sleep() {
+    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
+    // SAFETY: MyLatch is this process's own latch.
+    unsafe {
+        let millis = INTERVAL.as_millis() as std::ffi::c_long;
+        pg_sys::WaitLatch(
+            pg_sys::MyLatch,
+            events as i32,
+            millis,
+            pg_sys::PG_WAIT_EXTENSION,
+        );
+        pg_sys::ResetLatch(pg_sys::MyLatch);
+    }
+    check_for_interrupts!();
+}

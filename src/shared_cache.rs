@@ -1,0 +1,497 @@
+//! The issuers' keys in shared memory: fixed-size plain data under one lock.
+//!
+//! Every decision about freshness is `oauth_core::Freshness`, every choice of a key `oauth_core::select_key`;
+//! this file locks and copies. Under the lock nothing is allocated, logged or asked.
+
+use std::cell::UnsafeCell;
+use std::ops::{Deref, DerefMut};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use oauth_core::{
+    Algorithm, CacheLimits, Freshness, JwkSet, KeyHead, PackedUnavailable, Plan, PublicKey, Reject,
+    Timestamp, Unavailable, select_key,
+};
+use pgrx::pg_sys;
+
+/// Issuers that are cached; the least recently used one makes room.
+const ISSUERS: usize = 16;
+/// Keys that are cached of an issuer.
+const KEYS: usize = 32;
+/// Bytes of the largest key: an RSA modulus of 8192 bits and its exponent.
+const MATERIAL_BYTES: usize = 1024 + 4;
+/// Bytes that are kept of a URL, and of what is said about a failure.
+const TEXT_BYTES: usize = 512;
+
+/// Names what is cached: a digest of the issuer and of where its keys are read from.
+pub type IssuerKey = [u8; 32];
+
+/// The cache. What every login reads stands before what few do, since each page that a login touches costs it
+/// some microseconds.
+#[repr(C)]
+pub struct SharedCache {
+    lock: UnsafeCell<pg_sys::LWLock>,
+    /// Signalled whenever a fetch ends.
+    changed: UnsafeCell<pg_sys::ConditionVariable>,
+    state: UnsafeCell<State>,
+}
+
+// SAFETY: `state` is reached only through Shared and Exclusive, which hold the lock; the lock and the condition
+// variable are PostgreSQL's own, and made for sharing.
+unsafe impl Sync for SharedCache {}
+
+/// All bytes zero is a valid state: no issuer.
+#[repr(C)]
+struct State {
+    eviction_logged: bool,
+    names: [Name; ISSUERS],
+    issuers: [Issuer; ISSUERS],
+}
+
+/// Which issuer a place holds.
+#[repr(C)]
+struct Name {
+    issuer: IssuerKey,
+    /// Microseconds since 1970; zero: the place is free. Written under the shared lock, too.
+    used_at: AtomicI64,
+}
+
+#[repr(C)]
+struct Issuer {
+    freshness: Freshness,
+    /// Fetches that have ended with an answer, good or bad: tells a waiter that one has.
+    fetches: u64,
+    file_version: FileVersion,
+    key_count: u32,
+    /// Keys of the last answer for which there was no space, or that may not verify signatures.
+    skipped_keys: u32,
+    heads: [KeyHead; KEYS],
+    failure: Failure,
+    /// The issuer as pg_hba.conf has it, for a refresh in the background; empty if it is too long.
+    url: Text,
+    materials: [[u8; MATERIAL_BYTES]; KEYS],
+}
+
+/// Which version of a key file was read: its size, times of change and inode. All zero: none.
+pub type FileVersion = [i64; 4];
+
+/// The last failure, in a form that other processes can report.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Failure {
+    /// As `PackedUnavailable` has it; 0: none.
+    code: u8,
+    message: Text,
+    url: Text,
+}
+
+/// A text that is cut at the end of its space.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Text {
+    length: u16,
+    bytes: [u8; TEXT_BYTES],
+}
+
+/// What a login wants of an issuer's keys.
+pub struct Want<'a> {
+    pub issuer: IssuerKey,
+    /// The issuer as pg_hba.conf has it.
+    pub url: &'a str,
+    pub kid: Option<&'a str>,
+    pub alg: Algorithm,
+    pub limits: CacheLimits,
+}
+
+/// What a login finds.
+pub struct Lookup {
+    /// The key, or why none of those at hand will do.
+    pub selected: Result<PublicKey, Reject>,
+    pub freshness: Freshness,
+    /// Fetches that have ended with an answer, good or bad, so far.
+    pub fetches: u64,
+    pub file_version: FileVersion,
+    /// Why the last fetch failed, if it did.
+    pub failure: Option<Unavailable>,
+}
+
+/// An issuer in the cache.
+pub struct CachedIssuer {
+    pub key: IssuerKey,
+    /// The issuer as pg_hba.conf has it.
+    pub url: String,
+}
+
+/// How a fetch ended.
+pub enum Fetched {
+    /// Keys that are fresh for that long.
+    Keys(PackedKeys, Duration),
+    /// A failure of the provider's, and a random number to spread the next attempts with.
+    Failure(PackedUnavailable, u32),
+    /// Neither: the login was cancelled, or could not even ask.
+    Nothing,
+}
+
+/// A key set in the form of the cache, made before the lock is taken.
+pub struct PackedKeys {
+    keys: Vec<(KeyHead, Vec<u8>)>,
+    skipped: u32,
+    file_version: FileVersion,
+}
+
+impl PackedKeys {
+    /// Takes the keys that fit. `file_version` is all zero for keys that did not come from a file.
+    pub fn new(set: &JwkSet, file_version: FileVersion) -> Self {
+        let mut packed = PackedKeys {
+            keys: Vec::new(),
+            skipped: 0,
+            file_version,
+        };
+        for (head, material) in set.keys().iter().map(|jwk| jwk.describe()) {
+            let fits = packed.keys.len() < KEYS && material.len() <= MATERIAL_BYTES;
+            if !fits || head.kind().is_none() {
+                packed.skipped += 1;
+            }
+            if fits {
+                packed.keys.push((head, material));
+            }
+        }
+        packed
+    }
+}
+
+impl Lookup {
+    /// Whether the cached keys settle the matter: a fetch could only bring a key that none of them is.
+    pub fn settles(&self) -> bool {
+        settles(self.selected.as_ref().err())
+    }
+}
+
+fn settles(refusal: Option<&Reject>) -> bool {
+    !matches!(refusal, Some(Reject::UnknownKid | Reject::NoFittingKey))
+}
+
+impl SharedCache {
+    /// # Safety
+    /// `memory` is aligned, of this type's size, and nobody else uses it yet.
+    pub unsafe fn initialize(memory: *mut SharedCache, tranche: i32) {
+        // SAFETY: by this function's contract; all bytes zero is a valid State.
+        unsafe {
+            std::ptr::write_bytes(memory, 0, 1);
+            pg_sys::LWLockInitialize((*memory).lock.get(), tranche);
+            pg_sys::ConditionVariableInit((*memory).changed.get());
+        }
+    }
+
+    /// The tranche of the lock.
+    pub fn tranche(&self) -> i32 {
+        // SAFETY: written once, before the memory is shared.
+        unsafe { (*self.lock.get()).tranche.into() }
+    }
+
+    /// What is cached of an issuer, for a token. `None`: nothing.
+    pub fn look_up(&self, want: &Want<'_>, now: Timestamp) -> Option<Lookup> {
+        let mut material = [0; MATERIAL_BYTES];
+        let (selected, freshness, fetches, file_version, failure) = {
+            let state = self.shared();
+            let place = state.find(&want.issuer)?;
+            state.names[place]
+                .used_at
+                .store(now.unix_micros(), Ordering::Relaxed);
+            let cached = &state.issuers[place];
+            let selected = cached.select(want).map(|index| {
+                material = cached.materials[index];
+                cached.heads[index]
+            });
+            let failure = (cached.failure.code != 0).then_some(cached.failure);
+            (
+                selected,
+                cached.freshness,
+                cached.fetches,
+                cached.file_version,
+                failure,
+            )
+        };
+        Some(Lookup {
+            selected: selected.and_then(|head| head.key(&material).ok_or(Reject::KeyUnsuitable)),
+            freshness,
+            fetches,
+            file_version,
+            failure: failure.and_then(|failure| failure.report()),
+        })
+    }
+
+    /// Plans again under the exclusive lock, and begins the fetch if that is the plan: of all processes that
+    /// want to fetch, one does. `until` is when the fetch is given up.
+    pub fn claim(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> Plan {
+        let (plan, log_eviction) = {
+            let mut state = self.exclusive();
+            let (place, log_eviction) = state.find_or_make_room(want, now);
+            let cached = &mut state.issuers[place];
+            let found = settles(cached.select(want).err().as_ref());
+            let plan = cached.freshness.plan(found, &want.limits, now);
+            if matches!(plan, Plan::Fetch | Plan::UseAndRefresh) {
+                cached.freshness.begin(until);
+            }
+            (plan, log_eviction)
+        };
+        if log_eviction {
+            pgrx::log!(
+                "validator caches the keys of {ISSUERS} issuers, and had to drop those of the least recently used one"
+            );
+        }
+        plan
+    }
+
+    /// Begins a refresh of an issuer that is due, unless another process has. `until` is when it is given up.
+    pub fn claim_refresh(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> bool {
+        let mut state = self.exclusive();
+        let Some(place) = state.find(&want.issuer) else {
+            return false;
+        };
+        let freshness = &mut state.issuers[place].freshness;
+        // Ahead of the end by more than any login: the caller has found it to be due.
+        let is_due = freshness.is_due(Duration::MAX, now);
+        if is_due {
+            freshness.begin(until);
+        }
+        is_due
+    }
+
+    /// The issuers whose freshness ends within `ahead`, and that a login has used since `used_since`.
+    pub fn due(&self, now: Timestamp, ahead: Duration, used_since: Timestamp) -> Vec<CachedIssuer> {
+        let mut due = [None; ISSUERS];
+        {
+            let state = self.shared();
+            for ((name, issuer), slot) in state.names.iter().zip(&state.issuers).zip(&mut due) {
+                let used_at = name.used_at.load(Ordering::Relaxed);
+                let is_used = used_at >= used_since.unix_micros();
+                let is_file = issuer.file_version != FileVersion::default();
+                if used_at != 0 && is_used && !is_file && issuer.freshness.is_due(ahead, now) {
+                    *slot = Some((name.issuer, issuer.url));
+                }
+            }
+        }
+        let named = due.iter().flatten().filter(|(_, url)| url.length > 0);
+        named
+            .map(|(key, url)| CachedIssuer {
+                key: *key,
+                url: url.get().to_owned(),
+            })
+            .collect()
+    }
+
+    /// Notes how a fetch ended, and wakes those who wait for it.
+    pub fn end_fetch(&self, want: &Want<'_>, fetched: &Fetched, now: Timestamp) {
+        {
+            let mut state = self.exclusive();
+            let (place, _) = state.find_or_make_room(want, now);
+            let cached = &mut state.issuers[place];
+            match fetched {
+                Fetched::Keys(keys, lifetime) => {
+                    cached.fetches = cached.fetches.wrapping_add(1);
+                    cached.freshness.succeed(*lifetime, &want.limits, now);
+                    cached.replace_keys(keys);
+                    cached.failure.code = 0;
+                }
+                Fetched::Failure(failure, jitter) => {
+                    cached.fetches = cached.fetches.wrapping_add(1);
+                    cached.freshness.fail(*jitter, now);
+                    cached.failure.note(failure);
+                }
+                Fetched::Nothing => cached.freshness.abandon(),
+            }
+        }
+        self.wake();
+    }
+
+    /// Gives up a fetch, as a process does that ends while it fetches.
+    pub fn abandon_fetch(&self, issuer: &IssuerKey) {
+        {
+            let mut state = self.exclusive();
+            let Some(place) = state.find(issuer) else {
+                return;
+            };
+            state.issuers[place].freshness.abandon();
+        }
+        self.wake();
+    }
+
+    /// Sleeps until a fetch ends or `limit` is over. What ended between `prepare_to_wait` and this call ends
+    /// it at once.
+    pub fn wait(&self, limit: Duration, wait_event: u32) {
+        let millis = limit.as_millis().saturating_add(1).try_into().unwrap_or(1);
+        // SAFETY: called in the main thread of a process with a PGPROC; serves interrupts.
+        unsafe {
+            pg_sys::ConditionVariableTimedSleep(self.changed.get(), millis, wait_event);
+        }
+    }
+
+    /// From now on no end of a fetch is missed.
+    pub fn prepare_to_wait(&self) {
+        // SAFETY: called in the main thread of a process with a PGPROC.
+        unsafe { pg_sys::ConditionVariablePrepareToSleep(self.changed.get()) };
+    }
+
+    /// The opposite of `prepare_to_wait`.
+    pub fn stop_waiting(&self) {
+        // SAFETY: called in the main thread; harmless if the process does not wait.
+        unsafe { pg_sys::ConditionVariableCancelSleep() };
+    }
+
+    fn wake(&self) {
+        // SAFETY: called in the main thread of a process with a PGPROC.
+        unsafe { pg_sys::ConditionVariableBroadcast(self.changed.get()) };
+    }
+
+    fn shared(&self) -> Shared<'_> {
+        // SAFETY: the lock is initialized; it is released when the guard is dropped, and by PostgreSQL
+        // when an error ends the transaction or the process.
+        unsafe { pg_sys::LWLockAcquire(self.lock.get(), pg_sys::LWLockMode::LW_SHARED) };
+        Shared(self)
+    }
+
+    fn exclusive(&self) -> Exclusive<'_> {
+        // SAFETY: as above.
+        unsafe { pg_sys::LWLockAcquire(self.lock.get(), pg_sys::LWLockMode::LW_EXCLUSIVE) };
+        Exclusive(self)
+    }
+
+    fn release(&self) {
+        // SAFETY: called by the guards only, which hold the lock.
+        unsafe { pg_sys::LWLockRelease(self.lock.get()) };
+    }
+}
+
+/// The state, for reading.
+struct Shared<'a>(&'a SharedCache);
+
+impl Deref for Shared<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        // SAFETY: the lock is held, so no process writes, except to the atomic times of use.
+        unsafe { &*self.0.state.get() }
+    }
+}
+
+impl Drop for Shared<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+/// The state, for writing.
+struct Exclusive<'a>(&'a SharedCache);
+
+impl Deref for Exclusive<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        // SAFETY: the lock is held exclusively.
+        unsafe { &*self.0.state.get() }
+    }
+}
+
+impl DerefMut for Exclusive<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        // SAFETY: the lock is held exclusively, and this guard is borrowed exclusively.
+        unsafe { &mut *self.0.state.get() }
+    }
+}
+
+impl Drop for Exclusive<'_> {
+    fn drop(&mut self) {
+        self.0.release();
+    }
+}
+
+impl State {
+    fn find(&self, issuer: &IssuerKey) -> Option<usize> {
+        self.names
+            .iter()
+            .position(|name| name.used_at.load(Ordering::Relaxed) != 0 && name.issuer == *issuer)
+    }
+
+    /// The issuer's place, new if it has none. Also says whether to log that an issuer was dropped for it,
+    /// which is logged once.
+    fn find_or_make_room(&mut self, want: &Want<'_>, now: Timestamp) -> (usize, bool) {
+        if let Some(place) = self.find(&want.issuer) {
+            return (place, false);
+        }
+        let used_at = |name: &Name| name.used_at.load(Ordering::Relaxed);
+        let oldest = self.names.iter().map(used_at).min().unwrap_or(0);
+        let place = self
+            .names
+            .iter()
+            .position(|name| used_at(name) == oldest)
+            .unwrap_or(0);
+        let log_eviction = oldest != 0 && !self.eviction_logged;
+        self.eviction_logged |= log_eviction;
+
+        self.names[place].issuer = want.issuer;
+        self.names[place].used_at = AtomicI64::new(now.unix_micros());
+        let issuer = &mut self.issuers[place];
+        issuer.freshness = Freshness::COLD;
+        issuer.fetches = 0;
+        issuer.file_version = FileVersion::default();
+        issuer.key_count = 0;
+        issuer.skipped_keys = 0;
+        issuer.failure.code = 0;
+        issuer.url.set(if want.url.len() <= TEXT_BYTES {
+            want.url
+        } else {
+            ""
+        });
+        (place, log_eviction)
+    }
+}
+
+impl Issuer {
+    fn select(&self, want: &Want<'_>) -> Result<usize, Reject> {
+        let count = (self.key_count as usize).min(KEYS);
+        select_key(&self.heads[..count], want.kid, want.alg)
+    }
+
+    fn replace_keys(&mut self, packed: &PackedKeys) {
+        let places = self.heads.iter_mut().zip(&mut self.materials);
+        for ((head, space), (new_head, material)) in places.zip(&packed.keys) {
+            *head = *new_head;
+            space[..material.len()].copy_from_slice(material);
+        }
+        self.key_count = packed.keys.len() as u32;
+        self.skipped_keys = packed.skipped;
+        self.file_version = packed.file_version;
+    }
+}
+
+impl Failure {
+    fn note(&mut self, failure: &PackedUnavailable) {
+        self.code = failure.code;
+        self.message.set(&failure.message);
+        self.url.set(&failure.url);
+    }
+
+    fn report(&self) -> Option<Unavailable> {
+        Unavailable::unpack(self.code, self.url.get(), self.message.get())
+    }
+}
+
+impl Text {
+    fn set(&mut self, text: &str) {
+        let mut length = text.len().min(TEXT_BYTES);
+        while !text.is_char_boundary(length) {
+            length -= 1;
+        }
+        self.bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
+        self.length = length as u16;
+    }
+
+    fn get(&self) -> &str {
+        let bytes = self
+            .bytes
+            .get(..usize::from(self.length))
+            .unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
