@@ -7,3 +7,12 @@ CREATE FUNCTION @extschema@.version() RETURNS text
     AS 'MODULE_PATHNAME', 'version_wrapper';
 
 COMMENT ON FUNCTION @extschema@.version() IS 'version of the loaded validator module';
+
+CREATE FUNCTION @extschema@.flush_cache() RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'flush_cache_wrapper';
+
+COMMENT ON FUNCTION @extschema@.flush_cache() IS
+    'forget the cached keys of all providers; the next logins fetch them again';
+
+REVOKE ALL ON FUNCTION @extschema@.flush_cache() FROM PUBLIC;

@@ -317,6 +317,21 @@ impl SharedCache {
         self.wake();
     }
 
+    /// Forgets all keys and failures; the next logins fetch.
+    pub fn flush(&self) {
+        {
+            let mut state = self.exclusive();
+            for issuer in &mut state.issuers {
+                issuer.freshness.forget();
+                issuer.key_count = 0;
+                issuer.skipped_keys = 0;
+                issuer.file_version = FileVersion::default();
+                issuer.failure.code = 0;
+            }
+        }
+        self.wake();
+    }
+
     /// Sleeps until a fetch ends or `limit` is over. What ended between `prepare_to_wait` and this call ends
     /// it at once.
     pub fn wait(&self, limit: Duration, wait_event: u32) {
