@@ -16,6 +16,7 @@ use pgrx::{pg_guard, pg_sys};
 
 use crate::fetch_thread;
 use crate::http_client::{HttpSettings, UreqClient};
+use crate::refusal_log::log_failed_refresh;
 use crate::shared_cache::{Fetched, FileVersion, IssuerKey, Lookup, PackedKeys, SharedCache, Want};
 use crate::shared_memory;
 
@@ -60,11 +61,11 @@ impl ProviderKeys {
     /// Fetches the keys again, unless another process does.
     pub fn refresh(&self) -> Result<(), Failure> {
         let cache = shared_memory::cache();
-        // No particular key is wanted; the plan for one that is not there would be to wait out a pause.
+        // Only freshness is looked at, so it does not matter which key is wanted.
         let want = self.want(None, Algorithm::RS256);
         let now = SystemClock.now();
         if cache.claim_refresh(&want, now, self.flight_end(now)) {
-            self.fetch(cache, &want).map(drop)?;
+            self.fetch(cache, &want)?;
         }
         Ok(())
     }
@@ -128,7 +129,8 @@ impl ProviderKeys {
                         Plan::UseAndRefresh => {
                             return match (self.fetch_and_find(cache, want), found) {
                                 // The keys at hand are still good.
-                                (Err(Failure::Unavailable(_)), Some(found)) => {
+                                (Err(failure @ Failure::Unavailable(_)), Some(found)) => {
+                                    log_failed_refresh(&self.url, &failure);
                                     found.selected.map_err(Failure::from)
                                 }
                                 (fetched, _) => fetched,
@@ -144,11 +146,16 @@ impl ProviderKeys {
     }
 
     fn fetch_and_find(&self, cache: &SharedCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
-        self.fetch(cache, want)?.find_key(want.kid, want.alg)
+        self.fetch(cache, want)?;
+        // Of a very large set the cache holds a part: every login is judged by what the cache has.
+        let found = cache.look_up(want, SystemClock.now());
+        found
+            .map_or(Err(Reject::UnknownKid), |found| found.selected)
+            .map_err(Failure::from)
     }
 
     /// Fetches, and stores the answer or the failure.
-    fn fetch(&self, cache: &SharedCache, want: &Want<'_>) -> Result<JwkSet, Failure> {
+    fn fetch(&self, cache: &SharedCache, want: &Want<'_>) -> Result<(), Failure> {
         let flight = Flight::begin(want);
         let fetched = self.ask_provider();
         let now = SystemClock.now();
@@ -156,7 +163,7 @@ impl ProviderKeys {
             Ok((set, lifetime)) => {
                 let packed = PackedKeys::new(&set, FileVersion::default());
                 flight.end(cache, want, &Fetched::Keys(packed, lifetime), now);
-                Ok(set)
+                Ok(())
             }
             Err(Failure::Unavailable(failure)) => {
                 flight.end(
@@ -216,8 +223,10 @@ const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// What a login makes of the end of a fetch that it waited for: it does not fetch again.
 fn answer_after_fetch(found: &Lookup, now: Timestamp) -> Result<PublicKey, Failure> {
-    match (&found.failure, found.freshness.is_usable(now)) {
-        (Some(failure), false) => Err(failure.clone().into()),
+    match &found.failure {
+        Some(failure) if !(found.settles() && found.freshness.is_usable(now)) => {
+            Err(failure.clone().into())
+        }
         _ => found.selected.clone().map_err(Failure::from),
     }
 }

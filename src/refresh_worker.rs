@@ -10,6 +10,7 @@ use oauth_core::{Clock, SystemClock};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{check_for_interrupts, pg_guard, pg_sys};
 
+use crate::refusal_log::log_failed_refresh;
 use crate::shared_cache::CachedIssuer;
 use crate::{fetch_thread, settings, shared_memory};
 
@@ -54,25 +55,16 @@ pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
 
 /// One refresh. A failure is noted in the cache, and logged once per pause between attempts.
 fn refresh(issuer: &CachedIssuer) {
-    match settings::provider_keys(&issuer.url) {
+    let refreshed = match settings::provider_keys(&issuer.url) {
         // Under changed settings the keys are read from elsewhere: the next login will do so.
-        Ok(provider) if provider.cache_key() != issuer.key => {}
-        Ok(provider) => {
-            if let Err(failure) = provider.refresh()
-                && !fetch_thread::is_shutdown_requested()
-            {
-                pgrx::log!(
-                    "validator could not refresh the keys of issuer \"{}\": {failure}",
-                    issuer.url
-                );
-            }
-        }
-        Err(misconfigured) => {
-            pgrx::log!(
-                "validator can not refresh the keys of issuer \"{}\": {misconfigured}",
-                issuer.url
-            );
-        }
+        Ok(provider) if provider.cache_key() != issuer.key => Ok(()),
+        Ok(provider) => provider.refresh(),
+        Err(misconfigured) => Err(misconfigured.into()),
+    };
+    if let Err(failure) = refreshed
+        && !fetch_thread::is_shutdown_requested()
+    {
+        log_failed_refresh(&issuer.url, &failure);
     }
 }
 

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use oauth_core::{
     Decision, Failure, Misconfigured, Policy, Printable, Reject, Unavailable, UnavailableCause,
 };
-use pgrx::pg_sys::panic::ErrorReport;
-use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+use crate::server_log;
 
 /// Logs why the token was refused. `policy` is absent where the settings did not allow one.
 pub fn log_refusal(role: &str, decision: &Decision, failure: &Failure, policy: Option<&Policy>) {
@@ -16,17 +16,18 @@ pub fn log_refusal(role: &str, decision: &Decision, failure: &Failure, policy: O
         "OAuth token refused for user \"{}\": {failure}",
         Printable::new(role)
     );
-    let mut report = ErrorReport::new(
-        PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-        message,
-        "validate",
-    )
-    .set_detail(reason(decision, failure, policy));
-    if let Some(hint) = hint(failure, policy) {
-        report = report.set_hint(hint);
-    }
-    // Never sent to a client, whatever its client_min_messages.
-    report.report(PgLogLevel::LOG_SERVER_ONLY);
+    let reason = reason(decision, failure, policy);
+    server_log::log(message, Some(reason), hint(failure, policy));
+}
+
+/// Logs that keys could not be fetched again, while logins go on with those at hand.
+pub fn log_failed_refresh(url: &str, failure: &Failure) {
+    let message = format!(
+        "could not refresh the keys of OAuth issuer \"{}\": {failure}",
+        Printable::new(url)
+    );
+    let facts = reason(&Decision::refused(failure.clone()), failure, None);
+    server_log::log(message, Some(facts), hint(failure, None));
 }
 
 /// The facts in the form `name=value`, the stable reason code first.

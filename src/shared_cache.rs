@@ -14,6 +14,8 @@ use oauth_core::{
 };
 use pgrx::pg_sys;
 
+use crate::server_log;
+
 /// Issuers that are cached; the least recently used one makes room.
 const ISSUERS: usize = 16;
 /// Keys that are cached of an issuer.
@@ -140,23 +142,21 @@ pub struct PackedKeys {
 }
 
 impl PackedKeys {
-    /// Takes the keys that fit. `file_version` is all zero for keys that did not come from a file.
+    /// Takes as many keys as there is space for. `file_version` is all zero for keys that did not come from a file.
     pub fn new(set: &JwkSet, file_version: FileVersion) -> Self {
-        let mut packed = PackedKeys {
-            keys: Vec::new(),
-            skipped: 0,
+        let (usable, other): (Vec<_>, Vec<_>) = set
+            .keys()
+            .iter()
+            .map(|jwk| jwk.describe())
+            .filter(|(_, material)| material.len() <= MATERIAL_BYTES)
+            .partition(|(head, _)| head.kind().is_some());
+        let stored = usable.len().min(KEYS);
+        PackedKeys {
+            skipped: (set.keys().len() - stored) as u32,
+            // Keys that may not verify signatures are known by their kid, where there is space.
+            keys: usable.into_iter().chain(other).take(KEYS).collect(),
             file_version,
-        };
-        for (head, material) in set.keys().iter().map(|jwk| jwk.describe()) {
-            let fits = packed.keys.len() < KEYS && material.len() <= MATERIAL_BYTES;
-            if !fits || head.kind().is_none() {
-                packed.skipped += 1;
-            }
-            if fits {
-                packed.keys.push((head, material));
-            }
         }
-        packed
     }
 }
 
@@ -236,9 +236,10 @@ impl SharedCache {
             (plan, log_eviction)
         };
         if log_eviction {
-            pgrx::log!(
-                "validator caches the keys of {ISSUERS} issuers, and had to drop those of the least recently used one"
+            let message = format!(
+                "the keys of more than {ISSUERS} OAuth issuers are in use: those of the least recently used one were dropped"
             );
+            server_log::log(message, None, None);
         }
         plan
     }

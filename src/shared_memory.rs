@@ -4,8 +4,8 @@
 //! first login makes, which needs no restart but costs each login an attachment.
 
 use std::ffi::{CStr, c_void};
+use std::sync::atomic::{AtomicPtr, Ordering};
 
-use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::shared_cache::SharedCache;
@@ -15,15 +15,8 @@ const NAME: &CStr = c"validator cache 1";
 /// What pg_stat_activity shows while a process waits for the cache's lock.
 const LOCK_NAME: &CStr = c"ValidatorCache";
 
-/// Shared memory at a fixed address of this process.
-struct Attached(*mut SharedCache);
-
-// SAFETY: the memory is shared by processes, and SharedCache is made for that.
-unsafe impl Send for Attached {}
-// SAFETY: as above.
-unsafe impl Sync for Attached {}
-
-static ATTACHED: OnceCell<Attached> = OnceCell::new();
+/// Where this process has the cache; null: it has not looked yet.
+static ATTACHED: AtomicPtr<SharedCache> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Hooks of other modules, which run before ours.
 static mut PREVIOUS_REQUEST_HOOK: pg_sys::shmem_request_hook_type = None;
@@ -69,21 +62,22 @@ unsafe extern "C-unwind" fn startup() {
         if !found {
             initialize(memory);
         }
-        // After a crash the address is the same: the postmaster maps the memory where it was, or not at all.
-        let _ = ATTACHED.set(Attached(memory.cast()));
+        // Set anew after a crash, too: the new memory may be elsewhere.
+        ATTACHED.store(memory.cast(), Ordering::Relaxed);
     }
 }
 
 /// The cache; attaches to it, and makes it if this is the first process.
 pub fn cache() -> &'static SharedCache {
-    let attached = ATTACHED.get_or_init(|| {
-        let memory = attach_segment();
-        // SAFETY: the lock is initialized, and its tranche never changes.
-        unsafe { register_tranche((*memory.cast::<SharedCache>()).tranche()) };
-        Attached(memory.cast())
-    });
+    let mut cache = ATTACHED.load(Ordering::Relaxed);
+    if cache.is_null() {
+        cache = attach_segment().cast();
+        // SAFETY: the segment is initialized, and the tranche of its lock never changes.
+        unsafe { register_tranche((*cache).tranche()) };
+        ATTACHED.store(cache, Ordering::Relaxed);
+    }
     // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
-    unsafe { &*attached.0 }
+    unsafe { &*cache }
 }
 
 #[cfg(feature = "pg18")]

@@ -1,0 +1,17 @@
+//! Lines in the server's log that never reach a client, whatever its client_min_messages.
+
+use pgrx::pg_sys::panic::ErrorReport;
+use pgrx::{PgLogLevel, PgSqlErrorCode};
+
+/// Logs at level LOG: what happened, the facts, and what to do about it.
+pub fn log(message: String, detail: Option<String>, hint: Option<String>) {
+    let code = PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+    let mut report = ErrorReport::new(code, message, "validator");
+    if let Some(detail) = detail {
+        report = report.set_detail(detail);
+    }
+    if let Some(hint) = hint {
+        report = report.set_hint(hint);
+    }
+    report.report(PgLogLevel::LOG_SERVER_ONLY);
+}
