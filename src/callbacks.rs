@@ -15,6 +15,7 @@ use crate::abi::{
 };
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
+use crate::role_catalog::ServerCatalog;
 use crate::{hba, settings};
 
 /// There is nothing to start (settings are defined when the module is loaded) and nothing to shut down.
@@ -55,14 +56,13 @@ unsafe extern "C-unwind" fn validate(
     }
     // SAFETY: not null, NUL-terminated, and alive during this call.
     let (token, role) = unsafe { (CStr::from_ptr(token), CStr::from_ptr(role)) };
-    let role = role.to_string_lossy();
 
     // SAFETY: a plain read of a pointer that is always valid; what catches errors may change it.
     let callers_context = unsafe { pg_sys::CurrentMemoryContext };
-    let (decision, policy) = decide_and_contain(token);
+    let (decision, policy) = decide_and_contain(token, role);
     let refusal = decision.outcome().err();
     if let Some(failure) = refusal {
-        log_refusal(&role, &decision, failure, policy.as_ref());
+        log_refusal(&role.to_string_lossy(), &decision, failure, policy.as_ref());
         explain(result, &decision, failure, policy.as_ref(), callers_context);
     }
     result.authn_id = decision
@@ -107,8 +107,8 @@ fn copy(text: &str, context: pg_sys::MemoryContext) -> *mut c_char {
 
 /// Decides, and turns every panic and every error of PostgreSQL's into a fault of ours, since their text
 /// would reach the unauthenticated client. Only errors that tell this backend to stop are passed on.
-fn decide_and_contain(token: &CStr) -> (Decision, Option<Policy>) {
-    PgTryBuilder::new(AssertUnwindSafe(|| decide(token)))
+fn decide_and_contain(token: &CStr, role: &CStr) -> (Decision, Option<Policy>) {
+    PgTryBuilder::new(AssertUnwindSafe(|| decide(token, role)))
         .catch_others(|error| match error {
             CaughtError::PostgresError(report) if is_order_to_stop(report.sql_error_code()) => {
                 CaughtError::PostgresError(report).rethrow()
@@ -142,7 +142,7 @@ fn is_order_to_stop(code: PgSqlErrorCode) -> bool {
 }
 
 /// Settings and HBA line, then the judgement.
-fn decide(token: &CStr) -> (Decision, Option<Policy>) {
+fn decide(token: &CStr, role: &CStr) -> (Decision, Option<Policy>) {
     let Some(line) = hba::matched_line() else {
         let why = "pg_hba.conf names none";
         return (
@@ -161,9 +161,19 @@ fn decide(token: &CStr) -> (Decision, Option<Policy>) {
             Some(settings.policy),
         );
     };
+    // Claims are UTF-8, so none can name such a role, and nothing that only looks like it may.
+    let Ok(role) = role.to_str() else {
+        let values = Printable::new("");
+        return (
+            Decision::refused(Reject::RoleNotGranted { values }),
+            Some(settings.policy),
+        );
+    };
     let attempt = LoginAttempt {
         token: Bearer::new(token),
+        role,
         peer: &TlsPeer,
+        catalog: &ServerCatalog,
     };
     let decision = judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
     (decision, Some(settings.policy))

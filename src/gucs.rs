@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use pgrx::guc::GucCheckError;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::settings::{AbsolutePath, OptionalUrl};
+use crate::settings::{AbsolutePath, MapName, OptionalClaimPath, OptionalUrl};
 
 /// What every setting's name starts with.
 const PREFIX: &str = "validator";
@@ -66,6 +66,12 @@ texts! {
     OptionalScopes = "optional_scopes": StringList, c"openid, offline_access",
         c"Scopes of the HBA line that a token need not carry.",
         c"A comma-separated list. These steer the provider and often do not appear in the token.";
+    RoleClaim = "role_claim": OptionalClaimPath, c"",
+        c"Claim that lists the roles that the bearer may take.",
+        c"A top-level name, or a JSON Pointer if it starts with \"/\". Set, it must allow the requested role.";
+    RoleMap = "role_map": MapName, c"",
+        c"Map of pg_ident.conf from values of role_claim to roles.",
+        c"Unset, a value is a role's name.";
     DiscoveryUrl = "discovery_url": OptionalUrl, c"",
         c"URL of the issuer's metadata, where it is not the well-known one.",
         c"Its \"issuer\" must still equal the issuer of the HBA line.";
@@ -147,6 +153,9 @@ switches! {
     Enabled = "enabled": true,
         c"Accepts tokens at all.",
         c"Off, every token is refused: a kill switch.";
+    AllowSuperuser = "allow_superuser": false,
+        c"Allows role_claim alone to give roles with power over the whole server.",
+        c"Matters under delegate_ident_mapping: superusers, replication, and members of pg_execute_server_program and its like.";
     AllowHttp = "allow_http": false,
         c"Allows plain http to a provider on a loopback address.",
         c"For demonstrations and tests only.";

@@ -13,6 +13,7 @@ mod key_source;
 mod peer;
 mod refresh_worker;
 mod refusal_log;
+mod role_catalog;
 mod server_log;
 mod settings;
 mod shared_cache;

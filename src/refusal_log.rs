@@ -86,8 +86,8 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             format!("Correct {setting} and reload; a preloaded module needs a value, or a restart.")
         }
         Misconfigured::RoleClaimUnset => "With delegate_ident_mapping=1 the token alone decides \
-            who may be which role, and no claim is configured for that: use map=... in \
-            pg_hba.conf instead."
+            who may be which role: set validator.role_claim to the claim that lists roles, or use \
+            map=... in pg_hba.conf instead."
             .to_owned(),
         _ => "Correct the settings and reload.".to_owned(),
     }
@@ -222,9 +222,39 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
              is \"{}\".",
             Printable::new(policy.map_or("", |policy| policy.identity_claim().as_str())),
         ),
+        R::RoleClaimMissing | R::RoleClaimMalformed | R::RoleClaimTooLarge => format!(
+            "validator.role_claim is \"{}\": have the provider put it into its access tokens, as a \
+             string or an array of strings, and limit it to the groups that matter here.",
+            role_claim(policy),
+        ),
+        R::RoleClaimElsewhere => "The user is in more groups than the provider puts into a token \
+            (\"overage\"): limit the groups claim to those assigned to the application, or use \
+            application roles."
+            .to_owned(),
+        R::RoleNotGranted { values } => match policy.and_then(Policy::role_map) {
+            Some(map) => format!(
+                "The token's \"{}\" lists \"{values}\"; map \"{map}\" of pg_ident.conf lets none \
+                 of them be this role.",
+                role_claim(policy),
+            ),
+            None => format!(
+                "The token's \"{}\" lists \"{values}\"; without validator.role_map one of them \
+                 must be the role's name.",
+                role_claim(policy),
+            ),
+        },
+        R::RoleTooPowerful { power } => format!(
+            "The role is {power}. Set validator.allow_superuser = on if a claim of the provider \
+             alone may give that."
+        ),
         _ => return None,
     };
     Some(hint)
+}
+
+fn role_claim(policy: Option<&Policy>) -> Printable {
+    let claim = policy.and_then(Policy::role_claim);
+    Printable::new(claim.map_or("", |claim| claim.as_str()))
 }
 
 fn quoted(text: &Option<Printable>) -> String {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use oauth_core::{CacheLimits, Endpoint, Issuer, Misconfigured, Policy};
+use oauth_core::{CacheLimits, ClaimPath, Endpoint, Issuer, Misconfigured, Policy, SettingError};
 
 use crate::gucs::{self, Number, Switch, Text};
 use crate::hba::HbaLine;
@@ -29,6 +29,8 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
     gucs::ensure_none_was_refused()?;
     let keys = provider_keys(&line.issuer)?;
     let max_token_age = gucs::number(Number::MaxTokenAge);
+    let OptionalClaimPath(role_claim) = gucs::text(Text::RoleClaim)?;
+    let MapName(role_map) = gucs::text(Text::RoleMap)?;
     let policy = Policy::builder(keys.issuer.clone())
         .required_scopes(&line.scope)
         .delegated(line.delegated)
@@ -42,6 +44,9 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
         .optional_scopes(gucs::text(Text::OptionalScopes)?)
         .clock_skew(seconds(Number::ClockSkew))
         .max_token_age((max_token_age > 0).then(|| Duration::from_secs(max_token_age)))
+        .role_claim(role_claim)
+        .role_map(role_map)
+        .allow_superuser(gucs::switch(Switch::AllowSuperuser))
         .max_token_size(usize::try_from(gucs::number(Number::MaxTokenSize)).unwrap_or(0))
         .build()?;
     Ok(LoginSettings { policy, keys })
@@ -91,6 +96,35 @@ fn endpoint(which: Text) -> Result<Option<Endpoint>, Misconfigured> {
     url.map(|url| Endpoint::parse_allowing(&url, allow_http))
         .transpose()
         .map_err(|why| gucs::invalid(which, why))
+}
+
+/// Where a claim is found. Empty: none.
+pub struct OptionalClaimPath(pub Option<ClaimPath>);
+
+impl FromStr for OptionalClaimPath {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = (!text.is_empty()).then(|| text.parse()).transpose()?;
+        Ok(OptionalClaimPath(path))
+    }
+}
+
+/// The name of a map in pg_ident.conf. Empty: none.
+pub struct MapName(pub Option<String>);
+
+impl FromStr for MapName {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "" => Ok(MapName(None)),
+            name if name.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+                Err("the name of a map has no space in it")
+            }
+            name => Ok(MapName(Some(name.to_owned()))),
+        }
+    }
 }
 
 /// A path that does not depend on the server's working directory. Empty: none.

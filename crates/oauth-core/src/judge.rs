@@ -9,6 +9,7 @@ use crate::keys::KeySource;
 use crate::policy::Policy;
 use crate::printable::Printable;
 use crate::reject::Failure;
+use crate::roles::{RoleCatalog, authorize_role};
 use crate::scope::validate_scope;
 use crate::token::{Bearer, UnverifiedToken};
 use crate::verify::VerifiedToken;
@@ -17,8 +18,12 @@ use crate::verify::VerifiedToken;
 pub struct LoginAttempt<'a> {
     /// The token.
     pub token: Bearer<'a>,
+    /// The role that the client wants to be.
+    pub role: &'a str,
     /// The client's end of the connection.
     pub peer: &'a dyn Peer,
+    /// What the server knows of roles.
+    pub catalog: &'a dyn RoleCatalog,
 }
 
 /// The outcome of a judgement, and what the log may say about it.
@@ -95,7 +100,7 @@ impl Grant {
     }
 }
 
-/// Judges a token: structure, key and signature, then claims, then identity. Refused unless all holds.
+/// Judges a token: structure, key and signature, then claims, then identity and role. Refused unless all holds.
 pub fn judge(
     attempt: &LoginAttempt<'_>,
     policy: &Policy,
@@ -139,6 +144,7 @@ fn run_checks(
     claims::validate_required_claims(claims, policy)?;
     validate_confirmation(claims, attempt.peer)?;
     identity?;
+    authorize_role(claims, policy, attempt.role, attempt.catalog)?;
     Ok(Grant {
         expires_at,
         claims: verified.into_claims(),

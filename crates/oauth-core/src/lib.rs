@@ -6,7 +6,8 @@
 //!
 //! A token passes, in this order: size and structure (RFC 7515 §5.2), header (RFC 7515 §4, RFC 8725),
 //! key (RFC 7517) and signature, then the claims of an access token (RFC 7519 §4.1, RFC 9068 §4), its
-//! scopes (RFC 6750 §3.1), its binding to a certificate (RFC 8705), and the identity that it gives.
+//! scopes (RFC 6750 §3.1), its binding to a certificate (RFC 8705), the identity that it gives, and the role that
+//! it grants.
 //! Each cause of a refusal is one variant of [`Reject`] with a stable code.
 //!
 //! # Example
@@ -14,7 +15,7 @@
 //! The access token of RFC 9068 §3, signed with the Ed25519 key of RFC 8037 appendix A.1:
 //!
 //! ```
-//! use oauth_core::{Bearer, Issuer, JwkSet, LoginAttempt, NoCertificate, Policy, Timestamp, judge};
+//! use oauth_core::{Bearer, Issuer, JwkSet, LoginAttempt, NoCatalog, NoCertificate, Policy, Timestamp, judge};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let keys = JwkSet::parse(br#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "RjEwOwOA",
@@ -33,7 +34,12 @@
 //!     .audience("https://rs.example.com/".parse()?)
 //!     .required_scopes("openid profile")
 //!     .build()?;
-//! let attempt = LoginAttempt { token: Bearer::new(token), peer: &NoCertificate };
+//! let attempt = LoginAttempt {
+//!     token: Bearer::new(token),
+//!     role: "alice",
+//!     peer: &NoCertificate,
+//!     catalog: &NoCatalog,
+//! };
 //!
 //! let in_time = Timestamp::from_unix_seconds(1_618_354_100);
 //! let decision = judge(&attempt, &policy, &keys, &in_time);
@@ -65,6 +71,7 @@ mod metadata;
 mod policy;
 mod printable;
 mod reject;
+mod roles;
 mod scope;
 mod setting;
 mod token;
@@ -86,6 +93,7 @@ pub use printable::Printable;
 pub use reject::{
     Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,
 };
+pub use roles::{NoCatalog, RoleCatalog};
 pub use setting::{
     ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
 };

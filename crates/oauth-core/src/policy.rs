@@ -38,6 +38,9 @@ pub struct Policy {
     max_token_age: Option<Duration>,
     max_token_size: usize,
     delegated: bool,
+    role_claim: Option<ClaimPath>,
+    role_map: Option<String>,
+    allow_superuser: bool,
 }
 
 impl Policy {
@@ -58,6 +61,9 @@ impl Policy {
             max_token_age: None,
             max_token_size: 16 * 1024,
             delegated: false,
+            role_claim: None,
+            role_map: None,
+            allow_superuser: false,
         })
     }
 
@@ -84,6 +90,24 @@ impl Policy {
     /// The claim that becomes the identity.
     pub fn identity_claim(&self) -> &ClaimPath {
         &self.identity_claim
+    }
+
+    /// The claim that lists roles, if there is one.
+    pub fn role_claim(&self) -> Option<&ClaimPath> {
+        self.role_claim.as_ref()
+    }
+
+    /// The server's map from values of that claim to roles; without one, a value is a role's name.
+    pub fn role_map(&self) -> Option<&str> {
+        self.role_map.as_deref()
+    }
+
+    pub(crate) fn is_delegated(&self) -> bool {
+        self.delegated
+    }
+
+    pub(crate) fn allows_superuser(&self) -> bool {
+        self.allow_superuser
     }
 
     /// Bytes of the largest token that is looked at.
@@ -204,6 +228,24 @@ impl PolicyBuilder {
         self
     }
 
+    /// The claim that lists roles; where it is set, it must allow the requested role.
+    pub fn role_claim(mut self, claim: Option<ClaimPath>) -> Self {
+        self.0.role_claim = claim;
+        self
+    }
+
+    /// The server's map from values of the role claim to roles.
+    pub fn role_map(mut self, map: Option<String>) -> Self {
+        self.0.role_map = map;
+        self
+    }
+
+    /// Whether, under delegation, a claim may give a role that has power over the whole server.
+    pub fn allow_superuser(mut self, allow: bool) -> Self {
+        self.0.allow_superuser = allow;
+        self
+    }
+
     /// Checks that the parts allow a judgement.
     ///
     /// Errors: `AudienceUnset` without an audience, since a token for any other service would do;
@@ -212,7 +254,7 @@ impl PolicyBuilder {
         if self.0.audience.is_empty() {
             return Err(Misconfigured::AudienceUnset);
         }
-        if self.0.delegated {
+        if self.0.delegated && self.0.role_claim.is_none() {
             return Err(Misconfigured::RoleClaimUnset);
         }
         Ok(self.0)

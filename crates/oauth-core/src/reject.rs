@@ -248,6 +248,24 @@ rejects! {
     IdentityTooLong = "identity_too_long", "identity is too long";
     /// The identity has control or invisible characters, which must not reach a log or a map.
     IdentityUnprintable = "identity_unprintable", "identity has control or invisible characters";
+    /// The claim that lists roles is missing.
+    RoleClaimMissing = "role_claim_missing", "claim that lists roles is missing";
+    /// The claim that lists roles is neither a string nor an array of strings, or has control characters.
+    RoleClaimMalformed = "role_claim_malformed", "claim that lists roles is neither a string nor an array of strings";
+    /// The claim that lists roles has more than 1,000 values, or 64 kB.
+    RoleClaimTooLarge = "role_claim_too_large", "claim that lists roles is too large";
+    /// The provider has left the groups out, and says where they can be asked for.
+    RoleClaimElsewhere = "role_claim_elsewhere", "provider has left the groups out of the token";
+    /// No value of the claim allows the requested role.
+    RoleNotGranted {
+        /// The values.
+        values: Printable,
+    } = "role_not_granted", "token does not grant the requested role";
+    /// The role has power over the whole server, which a claim alone must not give.
+    RoleTooPowerful {
+        /// The power.
+        power: Printable,
+    } = "role_too_powerful", "requested role has power over the whole server";
 }
 
 impl fmt::Display for Reject {

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use common::*;
 use oauth_core::{
-    Algorithm, Bearer, Clock, Failure, KeySource, LoginAttempt, PublicKey, Reject, Timestamp, judge,
+    Algorithm, Bearer, Clock, Failure, KeySource, LoginAttempt, NoCatalog, PublicKey, Reject,
+    Timestamp, judge,
 };
 use serde_json::{Value, json};
 
@@ -381,7 +382,9 @@ fn a_token_that_expires_while_keys_are_fetched_is_refused() {
     let text = good_token().encode();
     let attempt = LoginAttempt {
         token: Bearer::new(&text),
+        role: SUBJECT,
         peer: &NobodyAsked,
+        catalog: &NoCatalog,
     };
     let decision = judge(
         &attempt,

@@ -10,8 +10,8 @@
 use std::sync::OnceLock;
 
 use oauth_core::{
-    Algorithm, Bearer, Decision, Failure, Issuer, JwkSet, KeySource, LoginAttempt, Peer, Policy,
-    PolicyBuilder, PublicKey, Timestamp, UnavailableCause, judge,
+    Algorithm, Bearer, Decision, Failure, Issuer, JwkSet, KeySource, LoginAttempt, NoCatalog, Peer,
+    Policy, PolicyBuilder, PublicKey, RoleCatalog, Timestamp, UnavailableCause, judge,
 };
 use serde_json::{Value, json};
 
@@ -82,7 +82,9 @@ pub fn seconds(seconds: u64) -> std::time::Duration {
 pub struct Court {
     policy: Policy,
     keys: Box<dyn KeySource>,
+    role: &'static str,
     peer: Box<dyn Peer>,
+    catalog: Box<dyn RoleCatalog>,
     now: Timestamp,
 }
 
@@ -93,7 +95,9 @@ impl Court {
         Court {
             policy: policy().build().unwrap(),
             keys: Box::new(key_set(&[signing_key().jwk()])),
+            role: SUBJECT,
             peer: Box::new(NobodyAsked),
+            catalog: Box::new(NoCatalog),
             now: Timestamp::from_unix_seconds(NOW),
         }
     }
@@ -127,6 +131,18 @@ impl Court {
         self
     }
 
+    /// The role that the client wants to be.
+    pub fn role(mut self, role: &'static str) -> Court {
+        self.role = role;
+        self
+    }
+
+    /// What the server knows of roles.
+    pub fn catalog(mut self, catalog: impl RoleCatalog + 'static) -> Court {
+        self.catalog = Box::new(catalog);
+        self
+    }
+
     /// The time.
     pub fn at(mut self, now: Timestamp) -> Court {
         self.now = now;
@@ -137,7 +153,9 @@ impl Court {
     pub fn judge(&self, text: &str) -> Decision {
         let attempt = LoginAttempt {
             token: Bearer::new(text),
+            role: self.role,
             peer: self.peer.as_ref(),
+            catalog: self.catalog.as_ref(),
         };
         judge(&attempt, &self.policy, self.keys.as_ref(), &self.now)
     }

@@ -1,0 +1,115 @@
+//! Which roles the bearer may take: the values of a claim, and what they allow.
+
+use serde_json::Value;
+
+use crate::json::Object;
+use crate::policy::Policy;
+use crate::printable::Printable;
+use crate::reject::{Failure, Reject};
+use crate::setting::ClaimPath;
+
+/// Values that a claim may list, and bytes that they may have together.
+const MAX_VALUES: usize = 1000;
+const MAX_BYTES: usize = 64 * 1024;
+
+/// What the server knows of roles. Asked only for tokens that have passed every other check.
+pub trait RoleCatalog {
+    /// Whether the server's map of that name lets `value` be `role`.
+    fn map_allows(&self, map: &str, value: &str, role: &str) -> Result<bool, Failure>;
+
+    /// A power of the role over the whole server, such as `superuser`, that a claim alone must not give.
+    fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure>;
+}
+
+/// A server whose roles are names and nothing else.
+#[derive(Debug, Clone, Copy)]
+pub struct NoCatalog;
+
+impl RoleCatalog for NoCatalog {
+    fn map_allows(&self, _map: &str, _value: &str, _role: &str) -> Result<bool, Failure> {
+        Ok(false)
+    }
+
+    fn server_wide_power(&self, _role: &str) -> Result<Option<Printable>, Failure> {
+        Ok(None)
+    }
+}
+
+/// Where a policy has a claim for roles, the requested role must be one that the claim allows: as a value,
+/// byte for byte, or by the server's map. Without one, the server alone maps the identity to roles.
+pub(crate) fn authorize_role(
+    claims: &Object,
+    policy: &Policy,
+    role: &str,
+    catalog: &dyn RoleCatalog,
+) -> Result<(), Failure> {
+    let Some(claim) = policy.role_claim() else {
+        return Ok(());
+    };
+    let values = parse_values(claims, claim)?;
+    if !is_allowed(&values, policy, role, catalog)? {
+        return Err(Reject::RoleNotGranted {
+            values: Printable::list(values),
+        }
+        .into());
+    }
+    // With a map of identities the administrator has named who may be what; under delegation nobody has.
+    if policy.is_delegated()
+        && !policy.allows_superuser()
+        && let Some(power) = catalog.server_wide_power(role)?
+    {
+        return Err(Reject::RoleTooPowerful { power }.into());
+    }
+    Ok(())
+}
+
+fn is_allowed(
+    values: &[&str],
+    policy: &Policy,
+    role: &str,
+    catalog: &dyn RoleCatalog,
+) -> Result<bool, Failure> {
+    let Some(map) = policy.role_map() else {
+        return Ok(values.contains(&role));
+    };
+    for value in values {
+        if catalog.map_allows(map, value, role)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A string, an array of strings, or a string of values separated by spaces.
+fn parse_values<'a>(claims: &'a Object, claim: &ClaimPath) -> Result<Vec<&'a str>, Reject> {
+    let values: Vec<&str> = match claim.find(claims) {
+        None if groups_are_elsewhere(claims) => return Err(Reject::RoleClaimElsewhere),
+        None => return Err(Reject::RoleClaimMissing),
+        Some(Value::String(text)) => text.split(' ').filter(|value| !value.is_empty()).collect(),
+        Some(Value::Array(values)) if values.len() <= MAX_VALUES => {
+            let strings = values.iter().map(Value::as_str).collect::<Option<_>>();
+            strings.ok_or(Reject::RoleClaimMalformed)?
+        }
+        Some(Value::Array(_)) => return Err(Reject::RoleClaimTooLarge),
+        Some(_) => return Err(Reject::RoleClaimMalformed),
+    };
+    let bytes = values
+        .iter()
+        .fold(0usize, |sum, value| sum.saturating_add(value.len()));
+    if values.len() > MAX_VALUES || bytes > MAX_BYTES {
+        return Err(Reject::RoleClaimTooLarge);
+    }
+    if values
+        .iter()
+        .any(|value| value.chars().any(char::is_control))
+    {
+        return Err(Reject::RoleClaimMalformed);
+    }
+    Ok(values)
+}
+
+/// OpenID Connect Core 1.0 §5.6.2: a distributed claim. Microsoft Entra ID names one, or says `hasgroups`, where
+/// a user is in more groups than a token holds.
+fn groups_are_elsewhere(claims: &Object) -> bool {
+    claims.contains_key("_claim_names") || claims.get("hasgroups") == Some(&Value::Bool(true))
+}
