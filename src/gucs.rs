@@ -1,4 +1,4 @@
-//! The settings as PostgreSQL sees them: tables, from which they are defined and checked.
+//! The settings as PostgreSQL sees them: defined from the tables, checked, and looked up.
 //!
 //! All are of context SIGHUP: set in postgresql.conf or by ALTER SYSTEM, and read at the next login after a
 //! reload. A check hook refuses a bad value, and the old one stays. Where the module is loaded at login there
@@ -8,183 +8,17 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::str::FromStr;
 
-use oauth_core::{
-    Algorithms, ClaimPath, IdentityPrefix, Misconfigured, Printable, RequiredClaims, StringList,
-    TokenTypes,
-};
+use oauth_core::{Misconfigured, Printable};
 use parking_lot::Mutex;
 use pgrx::guc::GucCheckError;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::settings::{AbsolutePath, MapName, OptionalClaimPath, OptionalUrl};
+use crate::setting_tables::{NUMBERS, Place, SWITCHES, TEXTS};
+pub use crate::setting_tables::{Number, Switch, Text};
+use crate::settings::ProfileNames;
 
 /// What every setting's name starts with.
 const PREFIX: &str = "validator";
-
-/// Settings that are text: variant, name, type that checks it, default, description, details.
-macro_rules! texts {
-    ($($variant:ident = $name:literal: $type:ty, $default:literal, $description:literal, $details:literal;)+) => {
-        #[derive(Clone, Copy)]
-        pub enum Text { $($variant),+ }
-
-        const TEXTS: &[TextSetting] = &[$(TextSetting {
-            name: $name,
-            description: $description,
-            details: $details,
-            default: $default,
-            check: |text| text.parse::<$type>().map(drop).map_err(|error| error.to_string()),
-            check_hook: check_text::<{ Text::$variant as usize }>,
-        }),+];
-
-        static TEXT_VALUES: [Variable<*mut c_char>; TEXTS.len()] =
-            [const { Variable::new(std::ptr::null_mut()) }; TEXTS.len()];
-    };
-}
-
-texts! {
-    Audience = "audience": StringList, c"",
-        c"Values of the claim \"aud\" of which a token must name one.",
-        c"A comma-separated list. Unset, every token is refused.";
-    Algorithms = "algorithms": Algorithms, c"RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
-        c"Signature algorithms that are accepted.",
-        c"A comma-separated list. Unsigned tokens and shared secrets (HS256 ...) can not be accepted.";
-    TokenTypes = "token_types": TokenTypes, c"at+jwt",
-        c"Values of the token header \"typ\" that are accepted.",
-        c"A comma-separated list; \"-\" stands for a header without \"typ\". Case and the prefix \"application/\" are ignored.";
-    IdentityClaim = "identity_claim": ClaimPath, c"sub",
-        c"Claim that becomes the user's identity.",
-        c"The name of a top-level claim, or a JSON Pointer if it starts with \"/\".";
-    IdentityPrefix = "identity_prefix": IdentityPrefix, c"",
-        c"Text put before the identity.",
-        c"Keeps the users of two issuers apart.";
-    RequiredClaims = "required_claims": RequiredClaims, c"",
-        c"Claims that a token must have, with their values.",
-        c"A comma-separated list of name=value; an array holds if one of its elements equals the value.";
-    ClientIds = "client_ids": StringList, c"",
-        c"Clients whose tokens are accepted, by \"client_id\" or \"azp\".",
-        c"A comma-separated list. Unset, tokens of every client are accepted.";
-    OptionalScopes = "optional_scopes": StringList, c"openid, offline_access",
-        c"Scopes of the HBA line that a token need not carry.",
-        c"A comma-separated list. These steer the provider and often do not appear in the token.";
-    RoleClaim = "role_claim": OptionalClaimPath, c"",
-        c"Claim that lists the roles that the bearer may take.",
-        c"A top-level name, or a JSON Pointer if it starts with \"/\". Set, it must allow the requested role.";
-    RoleMap = "role_map": MapName, c"",
-        c"Map of pg_ident.conf from values of role_claim to roles.",
-        c"Unset, a value is a role's name.";
-    DiscoveryUrl = "discovery_url": OptionalUrl, c"",
-        c"URL of the issuer's metadata, where it is not the well-known one.",
-        c"Its \"issuer\" must still equal the issuer of the HBA line.";
-    JwksUri = "jwks_uri": OptionalUrl, c"",
-        c"URL of the issuer's keys.",
-        c"Set, the issuer's metadata is not asked for.";
-    JwksFile = "jwks_file": AbsolutePath, c"",
-        c"File that holds the issuer's keys.",
-        c"An absolute path of a JWK Set. Set, the network is not used. A changed file is noticed at the next login.";
-    CaFile = "ca_file": AbsolutePath, c"",
-        c"File of certificates to trust in asking the provider, besides the system's.",
-        c"An absolute path of a PEM file.";
-}
-
-/// Settings that are numbers: variant, name, default, range, unit, description, details.
-macro_rules! numbers {
-    ($($variant:ident = $name:literal: $default:literal, $range:expr, $unit:expr, $description:literal, $details:literal;)+) => {
-        #[derive(Clone, Copy)]
-        pub enum Number { $($variant),+ }
-
-        const NUMBERS: &[NumberSetting] = &[$(NumberSetting {
-            name: $name,
-            description: $description,
-            details: $details,
-            default: $default,
-            range: $range,
-            unit: $unit,
-        }),+];
-
-        static NUMBER_VALUES: [Variable<c_int>; NUMBERS.len()] = [$(Variable::new($default)),+];
-    };
-}
-
-numbers! {
-    ClockSkew = "clock_skew": 30, (0, 300), pg_sys::GUC_UNIT_S,
-        c"How far the clocks of provider and server may differ.",
-        c"Applies to \"exp\", \"nbf\" and \"iat\".";
-    MaxTokenAge = "max_token_age": 0, (0, i32::MAX / 1000), pg_sys::GUC_UNIT_S,
-        c"How long ago a token may have been issued.",
-        c"Counted from \"iat\". 0 sets no limit.";
-    MaxTokenSize = "max_token_size": 16384, (256, 65536), pg_sys::GUC_UNIT_BYTE,
-        c"Size of the largest token that is looked at.",
-        c"Larger ones are refused unseen.";
-    JwksMinTtl = "jwks_min_ttl": 60, (1, 86400), pg_sys::GUC_UNIT_S,
-        c"How long fetched keys are used at least before they are fetched again.",
-        c"Whatever the provider's Cache-Control says.";
-    JwksMaxTtl = "jwks_max_ttl": 86400, (1, 604800), pg_sys::GUC_UNIT_S,
-        c"How long fetched keys are used at most before they are fetched again.",
-        c"Whatever the provider's Cache-Control says. A key that the provider withdraws is accepted until then.";
-    JwksStaleTtl = "jwks_stale_ttl": 86400, (0, 2592000), pg_sys::GUC_UNIT_S,
-        c"How long fetched keys are used while the provider does not answer.",
-        c"Counted from its last good answer.";
-    JwksRefreshCooldown = "jwks_refresh_cooldown": 10, (1, 3600), pg_sys::GUC_UNIT_S,
-        c"How long after a fetch of keys an unknown key causes no other one.",
-        c"Protects the provider from tokens with made-up keys.";
-    HttpTimeout = "http_timeout": 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
-        c"How long a login may wait for the provider.",
-        c"Covers all requests of a login together.";
-}
-
-/// Settings that are switches: variant, name, default, description, details.
-macro_rules! switches {
-    ($($variant:ident = $name:literal: $default:literal, $description:literal, $details:literal;)+) => {
-        #[derive(Clone, Copy)]
-        pub enum Switch { $($variant),+ }
-
-        const SWITCHES: &[SwitchSetting] = &[$(SwitchSetting {
-            name: $name,
-            description: $description,
-            details: $details,
-            default: $default,
-        }),+];
-
-        static SWITCH_VALUES: [Variable<bool>; SWITCHES.len()] = [$(Variable::new($default)),+];
-    };
-}
-
-switches! {
-    Enabled = "enabled": true,
-        c"Accepts tokens at all.",
-        c"Off, every token is refused: a kill switch.";
-    AllowSuperuser = "allow_superuser": false,
-        c"Allows role_claim alone to give roles with power over the whole server.",
-        c"Matters under delegate_ident_mapping: superusers, replication, and members of pg_execute_server_program and its like.";
-    AllowHttp = "allow_http": false,
-        c"Allows plain http to a provider on a loopback address.",
-        c"For demonstrations and tests only.";
-}
-
-struct TextSetting {
-    name: &'static str,
-    description: &'static CStr,
-    details: &'static CStr,
-    default: &'static CStr,
-    check: fn(&str) -> Result<(), String>,
-    check_hook: unsafe extern "C-unwind" fn(*mut *mut c_char, *mut *mut c_void, u32) -> bool,
-}
-
-struct NumberSetting {
-    name: &'static str,
-    description: &'static CStr,
-    details: &'static CStr,
-    default: c_int,
-    range: (c_int, c_int),
-    unit: u32,
-}
-
-struct SwitchSetting {
-    name: &'static str,
-    description: &'static CStr,
-    details: &'static CStr,
-    default: bool,
-}
 
 /// A variable that PostgreSQL writes at a reload, and that a login reads.
 struct Variable<T>(UnsafeCell<T>);
@@ -206,10 +40,79 @@ impl<T: Copy> Variable<T> {
 /// Settings whose value PostgreSQL dropped when the module was loaded, because it is not valid.
 static REFUSED_AT_LOAD: Mutex<Vec<CString>> = Mutex::new(Vec::new());
 
-/// Defines all settings and reserves the prefix, so that a misspelt name is reported.
+/// The values of one set of settings: the server's, or a profile's.
+struct Values {
+    texts: [Variable<*mut c_char>; TEXTS.len()],
+    numbers: [Variable<c_int>; NUMBERS.len()],
+    switches: [Variable<bool>; SWITCHES.len()],
+}
+
+impl Values {
+    const fn new() -> Self {
+        Values {
+            texts: [const { Variable::new(std::ptr::null_mut()) }; TEXTS.len()],
+            numbers: [const { Variable::new(0) }; NUMBERS.len()],
+            switches: [const { Variable::new(false) }; SWITCHES.len()],
+        }
+    }
+}
+
+static SERVER: Values = Values::new();
+
+/// A profile whose settings are defined in this process.
+#[derive(Clone, Copy)]
+pub struct Profile {
+    name: &'static str,
+    values: &'static Values,
+}
+
+static PROFILES: Mutex<Vec<Profile>> = Mutex::new(Vec::new());
+
+/// Defines all settings of the server, and those of the profiles that `validator.profiles` names by now.
 pub fn define() {
-    for (setting, value) in TEXTS.iter().zip(&TEXT_VALUES) {
-        define_one(setting.name, |name| {
+    define_all(PREFIX, &SERVER, Place::Server);
+    // A list that does not parse has been refused before, so it names none.
+    let _ = profiles();
+}
+
+/// The profiles that `validator.profiles` names. Those that are new are defined: a reload is enough to add one.
+pub fn profiles() -> Result<Vec<Profile>, Misconfigured> {
+    let ProfileNames(names) = Settings::of_server().text(Text::Profiles)?;
+    let mut defined = PROFILES.lock();
+    let mut named = Vec::with_capacity(names.len());
+    for name in names {
+        let known = defined.iter().find(|profile| profile.name == name).copied();
+        named.push(known.unwrap_or_else(|| {
+            // PostgreSQL keeps pointers to the values for as long as the process lives.
+            let name: &'static str = Box::leak(name.into_boxed_str());
+            let profile = Profile {
+                name,
+                values: Box::leak(Box::new(Values::new())),
+            };
+            define_all(&profile.prefix(), profile.values, Place::Profile);
+            defined.push(profile);
+            profile
+        }));
+    }
+    Ok(named)
+}
+
+impl Profile {
+    /// What the names of its settings start with.
+    fn prefix(&self) -> String {
+        format!("{PREFIX}_{}", self.name)
+    }
+}
+
+/// Defines the settings that can be made at `place`, and reserves the prefix, so that a misspelt name is reported.
+fn define_all(prefix: &str, values: &'static Values, place: Place) {
+    let is_here = |of: Place| of == place || of == Place::Both;
+    for (setting, value) in TEXTS
+        .iter()
+        .zip(&values.texts)
+        .filter(|(s, _)| is_here(s.place))
+    {
+        define_one(prefix, setting.name, |name| {
             // SAFETY: descriptions and value are static; PostgreSQL copies name and default.
             unsafe {
                 pg_sys::DefineCustomStringVariable(
@@ -227,8 +130,12 @@ pub fn define() {
             }
         });
     }
-    for (setting, value) in NUMBERS.iter().zip(&NUMBER_VALUES) {
-        define_one(setting.name, |name| {
+    for (setting, value) in NUMBERS
+        .iter()
+        .zip(&values.numbers)
+        .filter(|(s, _)| is_here(s.place))
+    {
+        define_one(prefix, setting.name, |name| {
             // SAFETY: descriptions and value are static; PostgreSQL copies the name.
             unsafe {
                 pg_sys::DefineCustomIntVariable(
@@ -248,8 +155,12 @@ pub fn define() {
             }
         });
     }
-    for (setting, value) in SWITCHES.iter().zip(&SWITCH_VALUES) {
-        define_one(setting.name, |name| {
+    for (setting, value) in SWITCHES
+        .iter()
+        .zip(&values.switches)
+        .filter(|(s, _)| is_here(s.place))
+    {
+        define_one(prefix, setting.name, |name| {
             // SAFETY: descriptions and value are static; PostgreSQL copies the name.
             unsafe {
                 pg_sys::DefineCustomBoolVariable(
@@ -267,15 +178,15 @@ pub fn define() {
             }
         });
     }
-    let prefix = c_string(PREFIX);
+    let prefix = c_string(prefix);
     // SAFETY: a NUL-terminated string, which PostgreSQL copies.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
 }
 
 /// Defines one setting, and notes it if the value that it was given before is not valid: PostgreSQL then
 /// warns and takes the default, which may allow more than the administrator meant.
-fn define_one(name: &str, define: impl FnOnce(&CStr)) {
-    let name = c_string(&format!("{PREFIX}.{name}"));
+fn define_one(prefix: &str, name: &str, define: impl FnOnce(&CStr)) {
+    let name = c_string(&format!("{prefix}.{name}"));
     let was_set = !is_default(&name);
     define(&name);
     if was_set && is_default(&name) {
@@ -294,7 +205,7 @@ fn is_default(name: &CStr) -> bool {
 
 /// Called by PostgreSQL before a text setting takes a value: refuses one that does not parse.
 #[pg_guard]
-unsafe extern "C-unwind" fn check_text<const INDEX: usize>(
+pub unsafe extern "C-unwind" fn check_text<const INDEX: usize>(
     new_value: *mut *mut c_char,
     _extra: *mut *mut c_void,
     _source: u32,
@@ -350,30 +261,74 @@ pub fn ensure_none_was_refused() -> Result<(), Misconfigured> {
     }
 }
 
-/// The value of a text setting, parsed.
-pub fn text<T: FromStr<Err: ToString>>(which: Text) -> Result<T, Misconfigured> {
-    // SAFETY: PostgreSQL keeps the string until the next reload, which does not happen during a login.
-    let value = unsafe { text_at(TEXT_VALUES[which as usize].get()) };
-    let value = value.ok_or_else(|| invalid(which, "it is not UTF-8"))?;
-    value
-        .parse()
-        .map_err(|error: T::Err| invalid(which, &error.to_string()))
+/// The settings in force: a profile's where it has them, else the server's.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    profile: Option<Profile>,
 }
 
-/// A text setting can not be used as it is.
-pub fn invalid(which: Text, why: &str) -> Misconfigured {
-    Misconfigured::SettingInvalid {
-        setting: Printable::new(&format!("{PREFIX}.{}", TEXTS[which as usize].name)),
-        why: Printable::new(why),
+impl Settings {
+    /// The server's own.
+    pub fn of_server() -> Self {
+        Settings { profile: None }
     }
-}
 
-/// The value of a number setting, in its unit. Its range keeps it from being negative.
-pub fn number(which: Number) -> u64 {
-    u64::try_from(NUMBER_VALUES[which as usize].get()).unwrap_or(0)
-}
+    /// A profile's, over the server's.
+    pub fn of_profile(profile: Profile) -> Self {
+        Settings {
+            profile: Some(profile),
+        }
+    }
 
-/// The value of a switch.
-pub fn switch(which: Switch) -> bool {
-    SWITCH_VALUES[which as usize].get()
+    /// The value of a text setting, parsed.
+    pub fn text<T: FromStr<Err: ToString>>(&self, which: Text) -> Result<T, Misconfigured> {
+        let setting = &TEXTS[which as usize];
+        let values = self.values(setting.name, setting.place);
+        // SAFETY: PostgreSQL keeps the string until the next reload, which does not happen during a login.
+        let value = unsafe { text_at(values.texts[which as usize].get()) };
+        let value = value.ok_or_else(|| self.invalid(which, "it is not UTF-8"))?;
+        value
+            .parse()
+            .map_err(|error: T::Err| self.invalid(which, &error.to_string()))
+    }
+
+    /// The value of a number setting, in its unit. Its range keeps it from being negative.
+    pub fn number(&self, which: Number) -> u64 {
+        let setting = &NUMBERS[which as usize];
+        let value = self.values(setting.name, setting.place).numbers[which as usize].get();
+        u64::try_from(value).unwrap_or(0)
+    }
+
+    /// The value of a switch.
+    pub fn switch(&self, which: Switch) -> bool {
+        let setting = &SWITCHES[which as usize];
+        self.values(setting.name, setting.place).switches[which as usize].get()
+    }
+
+    /// A text setting can not be used as it is.
+    pub fn invalid(&self, which: Text, why: &str) -> Misconfigured {
+        let prefix = self
+            .profile
+            .map_or_else(|| PREFIX.to_owned(), |profile| profile.prefix());
+        Misconfigured::SettingInvalid {
+            setting: Printable::new(&format!("{prefix}.{}", TEXTS[which as usize].name)),
+            why: Printable::new(why),
+        }
+    }
+
+    /// The one place that knows which value goes before which.
+    fn values(&self, name: &str, place: Place) -> &'static Values {
+        match self.profile {
+            Some(profile) if place == Place::Profile => profile.values,
+            Some(profile) if place == Place::Both => {
+                let name = c_string(&format!("{}.{name}", profile.prefix()));
+                if is_default(&name) {
+                    &SERVER
+                } else {
+                    profile.values
+                }
+            }
+            _ => &SERVER,
+        }
+    }
 }

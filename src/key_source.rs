@@ -14,10 +14,11 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
+use crate::cache_layout::{FileVersion, IssuerKey, PackedKeys};
 use crate::fetch_thread;
 use crate::http_client::{HttpSettings, UreqClient};
 use crate::refusal_log::log_failed_refresh;
-use crate::shared_cache::{Fetched, FileVersion, IssuerKey, Lookup, PackedKeys, SharedCache, Want};
+use crate::shared_cache::{Fetched, Lookup, SharedCache, Want};
 use crate::shared_memory;
 
 /// Bytes of the largest key file.

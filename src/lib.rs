@@ -4,6 +4,7 @@
 //! policy, hands the token to `oauth-core`, and carries the decision back. See ARCHITECTURE.md.
 
 mod abi;
+mod cache_layout;
 mod callbacks;
 mod fetch_thread;
 mod gucs;
@@ -15,6 +16,7 @@ mod refresh_worker;
 mod refusal_log;
 mod role_catalog;
 mod server_log;
+mod setting_tables;
 mod settings;
 mod shared_cache;
 mod shared_memory;

@@ -4,9 +4,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use oauth_core::{CacheLimits, ClaimPath, Endpoint, Issuer, Misconfigured, Policy, SettingError};
+use oauth_core::{
+    CacheLimits, ClaimPath, Endpoint, Issuer, Misconfigured, Policy, Printable, SettingError,
+    StringList,
+};
 
-use crate::gucs::{self, Number, Switch, Text};
+use crate::gucs::{self, Number, Settings, Switch, Text};
 use crate::hba::HbaLine;
 use crate::http_client::HttpSettings;
 use crate::key_source::{KeyLocation, ProviderKeys};
@@ -23,79 +26,150 @@ pub struct LoginSettings {
 ///
 /// Errors: what is set, or not set, allows no judgement.
 pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
-    if !gucs::switch(Switch::Enabled) {
+    let settings = for_issuer(&line.issuer)?;
+    if !settings.switch(Switch::Enabled) {
         return Err(Misconfigured::Disabled);
     }
     gucs::ensure_none_was_refused()?;
-    let keys = provider_keys(&line.issuer)?;
-    let max_token_age = gucs::number(Number::MaxTokenAge);
-    let OptionalClaimPath(role_claim) = gucs::text(Text::RoleClaim)?;
-    let MapName(role_map) = gucs::text(Text::RoleMap)?;
+    let keys = read_keys(&settings, &line.issuer)?;
+    let max_token_age = settings.number(Number::MaxTokenAge);
+    let OptionalClaimPath(role_claim) = settings.text(Text::RoleClaim)?;
+    let MapName(role_map) = settings.text(Text::RoleMap)?;
     let policy = Policy::builder(keys.issuer.clone())
         .required_scopes(&line.scope)
         .delegated(line.delegated)
-        .audience(gucs::text(Text::Audience)?)
-        .algorithms(gucs::text(Text::Algorithms)?)
-        .token_types(gucs::text(Text::TokenTypes)?)
-        .identity_claim(gucs::text(Text::IdentityClaim)?)
-        .identity_prefix(gucs::text(Text::IdentityPrefix)?)
-        .required_claims(gucs::text(Text::RequiredClaims)?)
-        .client_ids(gucs::text(Text::ClientIds)?)
-        .optional_scopes(gucs::text(Text::OptionalScopes)?)
-        .clock_skew(seconds(Number::ClockSkew))
+        .audience(settings.text(Text::Audience)?)
+        .algorithms(settings.text(Text::Algorithms)?)
+        .token_types(settings.text(Text::TokenTypes)?)
+        .identity_claim(settings.text(Text::IdentityClaim)?)
+        .identity_prefix(settings.text(Text::IdentityPrefix)?)
+        .required_claims(settings.text(Text::RequiredClaims)?)
+        .client_ids(settings.text(Text::ClientIds)?)
+        .optional_scopes(settings.text(Text::OptionalScopes)?)
+        .clock_skew(seconds(&settings, Number::ClockSkew))
         .max_token_age((max_token_age > 0).then(|| Duration::from_secs(max_token_age)))
         .role_claim(role_claim)
         .role_map(role_map)
-        .allow_superuser(gucs::switch(Switch::AllowSuperuser))
-        .max_token_size(usize::try_from(gucs::number(Number::MaxTokenSize)).unwrap_or(0))
+        .allow_superuser(settings.switch(Switch::AllowSuperuser))
+        .max_token_size(usize::try_from(settings.number(Number::MaxTokenSize)).unwrap_or(0))
         .build()?;
     Ok(LoginSettings { policy, keys })
 }
 
 /// Where the keys of the issuer come from that pg_hba.conf names by `url`.
 pub fn provider_keys(url: &str) -> Result<ProviderKeys, Misconfigured> {
-    let mut issuer = Issuer::parse_allowing(url, gucs::switch(Switch::AllowHttp))?;
-    if let Some(discovery) = endpoint(Text::DiscoveryUrl)? {
+    read_keys(&for_issuer(url)?, url)
+}
+
+/// The settings in force for an issuer: those of the profile that names it, over the server's.
+///
+/// Errors: two profiles name the issuer, so that it is open which one applies.
+fn for_issuer(url: &str) -> Result<Settings, Misconfigured> {
+    let profiles = gucs::profiles()?;
+    if profiles.is_empty() {
+        return Ok(Settings::of_server());
+    }
+    // Whether plain http is allowed is looked at later; here issuers are only compared.
+    let issuer = Issuer::parse_allowing(url, true)?;
+    let mut chosen = None;
+    for settings in profiles.into_iter().map(Settings::of_profile) {
+        let IssuerUrl(own) = settings.text(Text::Issuer)?;
+        if own.is_none_or(|own| own.identifier() != issuer.identifier()) {
+            continue;
+        }
+        if chosen.replace(settings).is_some() {
+            return Err(settings.invalid(Text::Issuer, "another profile has the same issuer"));
+        }
+    }
+    Ok(chosen.unwrap_or(Settings::of_server()))
+}
+
+fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconfigured> {
+    let mut issuer = Issuer::parse_allowing(url, settings.switch(Switch::AllowHttp))?;
+    if let Some(discovery) = endpoint(settings, Text::DiscoveryUrl)? {
         issuer = issuer.with_discovery(discovery);
     }
-    let AbsolutePath(file) = gucs::text(Text::JwksFile)?;
-    let location = match (file, endpoint(Text::JwksUri)?) {
+    let AbsolutePath(file) = settings.text(Text::JwksFile)?;
+    let location = match (file, endpoint(settings, Text::JwksUri)?) {
         (Some(file), _) => KeyLocation::File(file),
         (None, Some(jwks_uri)) => KeyLocation::JwksUri(jwks_uri),
         (None, None) => KeyLocation::Metadata,
     };
-    let AbsolutePath(ca_file) = gucs::text(Text::CaFile)?;
+    let AbsolutePath(ca_file) = settings.text(Text::CaFile)?;
     Ok(ProviderKeys {
         issuer,
         url: url.to_owned(),
         location,
         limits: CacheLimits {
-            min_ttl: seconds(Number::JwksMinTtl),
-            max_ttl: seconds(Number::JwksMaxTtl),
-            stale_ttl: seconds(Number::JwksStaleTtl),
-            refresh_cooldown: seconds(Number::JwksRefreshCooldown),
+            min_ttl: seconds(settings, Number::JwksMinTtl),
+            max_ttl: seconds(settings, Number::JwksMaxTtl),
+            stale_ttl: seconds(settings, Number::JwksStaleTtl),
+            refresh_cooldown: seconds(settings, Number::JwksRefreshCooldown),
         },
         http: HttpSettings { ca_file },
-        timeout: http_timeout(),
+        timeout: Duration::from_millis(settings.number(Number::HttpTimeout)),
     })
 }
 
-/// How long a login may wait for the provider.
+/// How long a request may take at most, whatever the issuer, as far as the server's own setting says.
 pub fn http_timeout() -> Duration {
-    Duration::from_millis(gucs::number(Number::HttpTimeout))
+    Duration::from_millis(Settings::of_server().number(Number::HttpTimeout))
 }
 
-fn seconds(which: Number) -> Duration {
-    Duration::from_secs(gucs::number(which))
+fn seconds(settings: &Settings, which: Number) -> Duration {
+    Duration::from_secs(settings.number(which))
 }
 
 /// A URL setting. Plain http is as little allowed as in pg_hba.conf.
-fn endpoint(which: Text) -> Result<Option<Endpoint>, Misconfigured> {
-    let OptionalUrl(url) = gucs::text(which)?;
-    let allow_http = gucs::switch(Switch::AllowHttp);
+fn endpoint(settings: &Settings, which: Text) -> Result<Option<Endpoint>, Misconfigured> {
+    let OptionalUrl(url) = settings.text(which)?;
+    let allow_http = settings.switch(Switch::AllowHttp);
     url.map(|url| Endpoint::parse_allowing(&url, allow_http))
         .transpose()
-        .map_err(|why| gucs::invalid(which, why))
+        .map_err(|why| settings.invalid(which, why))
+}
+
+/// The names of profiles: lower-case letters, digits and underscores, so that they can be part of a setting's name.
+pub struct ProfileNames(pub Vec<String>);
+
+impl FromStr for ProfileNames {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let list: StringList = text
+            .parse()
+            .map_err(|error: SettingError| error.to_string())?;
+        let mut names: Vec<String> = Vec::new();
+        for name in list.iter() {
+            let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+            if name.len() > 32 || !name.bytes().all(is_plain) {
+                return Err(format!(
+                    "\"{}\" is not a name of lower-case letters, digits and underscores",
+                    Printable::new(name)
+                ));
+            }
+            if names.iter().any(|other| other == name) {
+                return Err(format!("\"{name}\" is named twice"));
+            }
+            names.push(name.to_owned());
+        }
+        Ok(ProfileNames(names))
+    }
+}
+
+/// An issuer, or its well-known URI. Empty: none.
+pub struct IssuerUrl(pub Option<Issuer>);
+
+impl FromStr for IssuerUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.is_empty() {
+            return Ok(IssuerUrl(None));
+        }
+        let issuer = Issuer::parse_allowing(text, true).map_err(|error| error.to_string())?;
+        Ok(IssuerUrl(Some(issuer)))
+    }
 }
 
 /// Where a claim is found. Empty: none.

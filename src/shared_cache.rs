@@ -5,28 +5,17 @@
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oauth_core::{
-    Algorithm, CacheLimits, Freshness, JwkSet, KeyHead, PackedUnavailable, Plan, PublicKey, Reject,
-    Timestamp, Unavailable, select_key,
+    Algorithm, CacheLimits, Freshness, PackedUnavailable, Plan, PublicKey, Reject, Timestamp,
+    Unavailable,
 };
 use pgrx::pg_sys;
 
+use crate::cache_layout::{FileVersion, ISSUERS, IssuerKey, MATERIAL_BYTES, PackedKeys, State};
 use crate::server_log;
-
-/// Issuers that are cached; the least recently used one makes room.
-const ISSUERS: usize = 16;
-/// Keys that are cached of an issuer.
-const KEYS: usize = 32;
-/// Bytes of the largest key: an RSA modulus of 8192 bits and its exponent.
-const MATERIAL_BYTES: usize = 1024 + 4;
-/// Bytes that are kept of a URL, and of what is said about a failure.
-const TEXT_BYTES: usize = 512;
-
-/// Names what is cached: a digest of the issuer and of where its keys are read from.
-pub type IssuerKey = [u8; 32];
 
 /// The cache. What every login reads stands before what few do, since each page that a login touches costs it
 /// some microseconds.
@@ -41,59 +30,6 @@ pub struct SharedCache {
 // SAFETY: `state` is reached only through Shared and Exclusive, which hold the lock; the lock and the condition
 // variable are PostgreSQL's own, and made for sharing.
 unsafe impl Sync for SharedCache {}
-
-/// All bytes zero is a valid state: no issuer.
-#[repr(C)]
-struct State {
-    eviction_logged: bool,
-    names: [Name; ISSUERS],
-    issuers: [Issuer; ISSUERS],
-}
-
-/// Which issuer a place holds.
-#[repr(C)]
-struct Name {
-    issuer: IssuerKey,
-    /// Microseconds since 1970; zero: the place is free. Written under the shared lock, too.
-    used_at: AtomicI64,
-}
-
-#[repr(C)]
-struct Issuer {
-    freshness: Freshness,
-    /// Fetches that have ended with an answer, good or bad: tells a waiter that one has.
-    fetches: u64,
-    file_version: FileVersion,
-    key_count: u32,
-    /// Keys of the last answer for which there was no space, or that may not verify signatures.
-    skipped_keys: u32,
-    heads: [KeyHead; KEYS],
-    failure: Failure,
-    /// The issuer as pg_hba.conf has it, for a refresh in the background; empty if it is too long.
-    url: Text,
-    materials: [[u8; MATERIAL_BYTES]; KEYS],
-}
-
-/// Which version of a key file was read: its size, times of change and inode. All zero: none.
-pub type FileVersion = [i64; 4];
-
-/// The last failure, in a form that other processes can report.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Failure {
-    /// As `PackedUnavailable` has it; 0: none.
-    code: u8,
-    message: Text,
-    url: Text,
-}
-
-/// A text that is cut at the end of its space.
-#[repr(C)]
-#[derive(Clone, Copy)]
-struct Text {
-    length: u16,
-    bytes: [u8; TEXT_BYTES],
-}
 
 /// What a login wants of an issuer's keys.
 pub struct Want<'a> {
@@ -132,32 +68,6 @@ pub enum Fetched {
     Failure(PackedUnavailable, u32),
     /// Neither: the login was cancelled, or could not even ask.
     Nothing,
-}
-
-/// A key set in the form of the cache, made before the lock is taken.
-pub struct PackedKeys {
-    keys: Vec<(KeyHead, Vec<u8>)>,
-    skipped: u32,
-    file_version: FileVersion,
-}
-
-impl PackedKeys {
-    /// Takes as many keys as there is space for. `file_version` is all zero for keys that did not come from a file.
-    pub fn new(set: &JwkSet, file_version: FileVersion) -> Self {
-        let (usable, other): (Vec<_>, Vec<_>) = set
-            .keys()
-            .iter()
-            .map(|jwk| jwk.describe())
-            .filter(|(_, material)| material.len() <= MATERIAL_BYTES)
-            .partition(|(head, _)| head.kind().is_some());
-        let stored = usable.len().min(KEYS);
-        PackedKeys {
-            skipped: (set.keys().len() - stored) as u32,
-            // Keys that may not verify signatures are known by their kid, where there is space.
-            keys: usable.into_iter().chain(other).take(KEYS).collect(),
-            file_version,
-        }
-    }
 }
 
 impl Lookup {
@@ -419,95 +329,5 @@ impl DerefMut for Exclusive<'_> {
 impl Drop for Exclusive<'_> {
     fn drop(&mut self) {
         self.0.release();
-    }
-}
-
-impl State {
-    fn find(&self, issuer: &IssuerKey) -> Option<usize> {
-        self.names
-            .iter()
-            .position(|name| name.used_at.load(Ordering::Relaxed) != 0 && name.issuer == *issuer)
-    }
-
-    /// The issuer's place, new if it has none. Also says whether to log that an issuer was dropped for it,
-    /// which is logged once.
-    fn find_or_make_room(&mut self, want: &Want<'_>, now: Timestamp) -> (usize, bool) {
-        if let Some(place) = self.find(&want.issuer) {
-            return (place, false);
-        }
-        let used_at = |name: &Name| name.used_at.load(Ordering::Relaxed);
-        let oldest = self.names.iter().map(used_at).min().unwrap_or(0);
-        let place = self
-            .names
-            .iter()
-            .position(|name| used_at(name) == oldest)
-            .unwrap_or(0);
-        let log_eviction = oldest != 0 && !self.eviction_logged;
-        self.eviction_logged |= log_eviction;
-
-        self.names[place].issuer = want.issuer;
-        self.names[place].used_at = AtomicI64::new(now.unix_micros());
-        let issuer = &mut self.issuers[place];
-        issuer.freshness = Freshness::COLD;
-        issuer.fetches = 0;
-        issuer.file_version = FileVersion::default();
-        issuer.key_count = 0;
-        issuer.skipped_keys = 0;
-        issuer.failure.code = 0;
-        issuer.url.set(if want.url.len() <= TEXT_BYTES {
-            want.url
-        } else {
-            ""
-        });
-        (place, log_eviction)
-    }
-}
-
-impl Issuer {
-    fn select(&self, want: &Want<'_>) -> Result<usize, Reject> {
-        let count = (self.key_count as usize).min(KEYS);
-        select_key(&self.heads[..count], want.kid, want.alg)
-    }
-
-    fn replace_keys(&mut self, packed: &PackedKeys) {
-        let places = self.heads.iter_mut().zip(&mut self.materials);
-        for ((head, space), (new_head, material)) in places.zip(&packed.keys) {
-            *head = *new_head;
-            space[..material.len()].copy_from_slice(material);
-        }
-        self.key_count = packed.keys.len() as u32;
-        self.skipped_keys = packed.skipped;
-        self.file_version = packed.file_version;
-    }
-}
-
-impl Failure {
-    fn note(&mut self, failure: &PackedUnavailable) {
-        self.code = failure.code;
-        self.message.set(&failure.message);
-        self.url.set(&failure.url);
-    }
-
-    fn report(&self) -> Option<Unavailable> {
-        Unavailable::unpack(self.code, self.url.get(), self.message.get())
-    }
-}
-
-impl Text {
-    fn set(&mut self, text: &str) {
-        let mut length = text.len().min(TEXT_BYTES);
-        while !text.is_char_boundary(length) {
-            length -= 1;
-        }
-        self.bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        self.length = length as u16;
-    }
-
-    fn get(&self) -> &str {
-        let bytes = self
-            .bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
     }
 }

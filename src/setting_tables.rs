@@ -1,0 +1,192 @@
+//! The tables of all settings: name, type, default, range, unit, and what pg_settings says about each.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use oauth_core::{Algorithms, ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
+use pgrx::pg_sys;
+
+use crate::gucs::check_text;
+use crate::settings::{
+    AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, ProfileNames,
+};
+
+/// Where a setting can be made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// `validator.NAME`: it is the server's.
+    Server,
+    /// `validator_PROFILE.NAME`: it makes no sense elsewhere.
+    Profile,
+    /// Both; a profile's value goes before.
+    Both,
+}
+
+/// Settings that are text: variant, name, type that checks it, default, description, details.
+macro_rules! texts {
+    ($($variant:ident = $name:literal: $place:ident, $type:ty, $default:literal, $description:literal, $details:literal;)+) => {
+        #[derive(Clone, Copy)]
+        pub enum Text { $($variant),+ }
+
+        pub const TEXTS: &[TextSetting] = &[$(TextSetting {
+            name: $name,
+            place: Place::$place,
+            description: $description,
+            details: $details,
+            default: $default,
+            check: |text| text.parse::<$type>().map(drop).map_err(|error| error.to_string()),
+            check_hook: check_text::<{ Text::$variant as usize }>,
+        }),+];
+    };
+}
+
+texts! {
+    Profiles = "profiles": Server, ProfileNames, c"",
+        c"Names of profiles: sets of settings for one issuer each.",
+        c"A comma-separated list. Profile \"corp\" has the settings validator_corp.issuer, validator_corp.audience and so on.";
+    Issuer = "issuer": Profile, IssuerUrl, c"",
+        c"Issuer that this profile is for.",
+        c"As the HBA line has it, or its well-known URI.";
+    Audience = "audience": Both, StringList, c"",
+        c"Values of the claim \"aud\" of which a token must name one.",
+        c"A comma-separated list. Unset, every token is refused.";
+    Algorithms = "algorithms": Both, Algorithms, c"RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
+        c"Signature algorithms that are accepted.",
+        c"A comma-separated list. Unsigned tokens and shared secrets (HS256 ...) can not be accepted.";
+    TokenTypes = "token_types": Both, TokenTypes, c"at+jwt",
+        c"Values of the token header \"typ\" that are accepted.",
+        c"A comma-separated list; \"-\" stands for a header without \"typ\". Case and the prefix \"application/\" are ignored.";
+    IdentityClaim = "identity_claim": Both, ClaimPath, c"sub",
+        c"Claim that becomes the user's identity.",
+        c"The name of a top-level claim, or a JSON Pointer if it starts with \"/\".";
+    IdentityPrefix = "identity_prefix": Both, IdentityPrefix, c"",
+        c"Text put before the identity.",
+        c"Keeps the users of two issuers apart.";
+    RequiredClaims = "required_claims": Both, RequiredClaims, c"",
+        c"Claims that a token must have, with their values.",
+        c"A comma-separated list of name=value; an array holds if one of its elements equals the value.";
+    ClientIds = "client_ids": Both, StringList, c"",
+        c"Clients whose tokens are accepted, by \"client_id\" or \"azp\".",
+        c"A comma-separated list. Unset, tokens of every client are accepted.";
+    OptionalScopes = "optional_scopes": Both, StringList, c"openid, offline_access",
+        c"Scopes of the HBA line that a token need not carry.",
+        c"A comma-separated list. These steer the provider and often do not appear in the token.";
+    RoleClaim = "role_claim": Both, OptionalClaimPath, c"",
+        c"Claim that lists the roles that the bearer may take.",
+        c"A top-level name, or a JSON Pointer if it starts with \"/\". Set, it must allow the requested role.";
+    RoleMap = "role_map": Both, MapName, c"",
+        c"Map of pg_ident.conf from values of role_claim to roles.",
+        c"Unset, a value is a role's name.";
+    DiscoveryUrl = "discovery_url": Both, OptionalUrl, c"",
+        c"URL of the issuer's metadata, where it is not the well-known one.",
+        c"Its \"issuer\" must still equal the issuer of the HBA line.";
+    JwksUri = "jwks_uri": Both, OptionalUrl, c"",
+        c"URL of the issuer's keys.",
+        c"Set, the issuer's metadata is not asked for.";
+    JwksFile = "jwks_file": Both, AbsolutePath, c"",
+        c"File that holds the issuer's keys.",
+        c"An absolute path of a JWK Set. Set, the network is not used. A changed file is noticed at the next login.";
+    CaFile = "ca_file": Both, AbsolutePath, c"",
+        c"File of certificates to trust in asking the provider, besides the system's.",
+        c"An absolute path of a PEM file.";
+}
+
+/// Settings that are numbers: variant, name, default, range, unit, description, details.
+macro_rules! numbers {
+    ($($variant:ident = $name:literal: $place:ident, $default:literal, $range:expr, $unit:expr, $description:literal, $details:literal;)+) => {
+        #[derive(Clone, Copy)]
+        pub enum Number { $($variant),+ }
+
+        pub const NUMBERS: &[NumberSetting] = &[$(NumberSetting {
+            name: $name,
+            place: Place::$place,
+            description: $description,
+            details: $details,
+            default: $default,
+            range: $range,
+            unit: $unit,
+        }),+];
+    };
+}
+
+numbers! {
+    ClockSkew = "clock_skew": Both, 30, (0, 300), pg_sys::GUC_UNIT_S,
+        c"How far the clocks of provider and server may differ.",
+        c"Applies to \"exp\", \"nbf\" and \"iat\".";
+    MaxTokenAge = "max_token_age": Both, 0, (0, i32::MAX / 1000), pg_sys::GUC_UNIT_S,
+        c"How long ago a token may have been issued.",
+        c"Counted from \"iat\". 0 sets no limit.";
+    MaxTokenSize = "max_token_size": Server, 16384, (256, 65536), pg_sys::GUC_UNIT_BYTE,
+        c"Size of the largest token that is looked at.",
+        c"Larger ones are refused unseen.";
+    JwksMinTtl = "jwks_min_ttl": Server, 60, (1, 86400), pg_sys::GUC_UNIT_S,
+        c"How long fetched keys are used at least before they are fetched again.",
+        c"Whatever the provider's Cache-Control says.";
+    JwksMaxTtl = "jwks_max_ttl": Server, 86400, (1, 604800), pg_sys::GUC_UNIT_S,
+        c"How long fetched keys are used at most before they are fetched again.",
+        c"Whatever the provider's Cache-Control says. A key that the provider withdraws is accepted until then.";
+    JwksStaleTtl = "jwks_stale_ttl": Server, 86400, (0, 2592000), pg_sys::GUC_UNIT_S,
+        c"How long fetched keys are used while the provider does not answer.",
+        c"Counted from its last good answer.";
+    JwksRefreshCooldown = "jwks_refresh_cooldown": Server, 10, (1, 3600), pg_sys::GUC_UNIT_S,
+        c"How long after a fetch of keys an unknown key causes no other one.",
+        c"Protects the provider from tokens with made-up keys.";
+    HttpTimeout = "http_timeout": Both, 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
+        c"How long a login may wait for the provider.",
+        c"Covers all requests of a login together.";
+}
+
+/// Settings that are switches: variant, name, default, description, details.
+macro_rules! switches {
+    ($($variant:ident = $name:literal: $place:ident, $default:literal, $description:literal, $details:literal;)+) => {
+        #[derive(Clone, Copy)]
+        pub enum Switch { $($variant),+ }
+
+        pub const SWITCHES: &[SwitchSetting] = &[$(SwitchSetting {
+            name: $name,
+            place: Place::$place,
+            description: $description,
+            details: $details,
+            default: $default,
+        }),+];
+    };
+}
+
+switches! {
+    Enabled = "enabled": Server, true,
+        c"Accepts tokens at all.",
+        c"Off, every token is refused: a kill switch.";
+    AllowSuperuser = "allow_superuser": Both, false,
+        c"Allows role_claim alone to give roles with power over the whole server.",
+        c"Matters under delegate_ident_mapping: superusers, replication, and members of pg_execute_server_program and its like.";
+    AllowHttp = "allow_http": Both, false,
+        c"Allows plain http to a provider on a loopback address.",
+        c"For demonstrations and tests only.";
+}
+
+pub struct TextSetting {
+    pub name: &'static str,
+    pub place: Place,
+    pub description: &'static CStr,
+    pub details: &'static CStr,
+    pub default: &'static CStr,
+    pub check: fn(&str) -> Result<(), String>,
+    pub check_hook: unsafe extern "C-unwind" fn(*mut *mut c_char, *mut *mut c_void, u32) -> bool,
+}
+
+pub struct NumberSetting {
+    pub name: &'static str,
+    pub place: Place,
+    pub description: &'static CStr,
+    pub details: &'static CStr,
+    pub default: c_int,
+    pub range: (c_int, c_int),
+    pub unit: u32,
+}
+
+pub struct SwitchSetting {
+    pub name: &'static str,
+    pub place: Place,
+    pub description: &'static CStr,
+    pub details: &'static CStr,
+    pub default: bool,
+}
