@@ -53,8 +53,8 @@ pub fn run_until<T: Send + 'static>(
             }
             .into());
         }
-        if is_shutdown_requested() {
-            return Err(Internal(Printable::new("shutting down")).into());
+        if is_worker_called() {
+            return Err(Internal(Printable::new("interrupted")).into());
         }
         wait(&done, left);
     }
@@ -119,6 +119,17 @@ fn wait(done: &UnixStream, left: Duration) {
         unsafe { pg_sys::ResetLatch(pg_sys::MyLatch) };
     }
     check_for_interrupts!();
+}
+
+/// Whether this is a background worker that has to leave the network for something else: to end, or to read
+/// changed settings. A backend goes on; what it has to obey at once is an interrupt.
+pub fn is_worker_called() -> bool {
+    // SAFETY: plain variables of this process, which signal handlers set.
+    let (is_worker, reload) = unsafe {
+        let is_worker = pg_sys::MyBackendType == pg_sys::BackendType::B_BG_WORKER;
+        (is_worker, pg_sys::ConfigReloadPending != 0)
+    };
+    is_shutdown_requested() || is_worker && reload
 }
 
 /// Whether a background worker is told to end. (Backends serve that as an interrupt.)

@@ -8,7 +8,7 @@ use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::str::FromStr;
 
-use oauth_core::{Misconfigured, Printable};
+use oauth_core::{Misconfigured, Preset, Printable};
 use parking_lot::Mutex;
 use pgrx::guc::GucCheckError;
 use pgrx::{pg_guard, pg_sys};
@@ -125,7 +125,7 @@ fn define_all(prefix: &str, values: &'static Values, place: Place) {
                     0,
                     Some(setting.check_hook),
                     None,
-                    None,
+                    (place == Place::Server).then_some(setting.show_hook as _),
                 );
             }
         });
@@ -227,6 +227,23 @@ pub unsafe extern "C-unwind" fn check_text<const INDEX: usize>(
     }
 }
 
+/// Called by PostgreSQL to show a text setting of the server's: where it is not set, what the provider's ways say.
+#[pg_guard]
+pub unsafe extern "C-unwind" fn show_text<const INDEX: usize>() -> *const c_char {
+    let (setting, value) = (&TEXTS[INDEX], SERVER.texts[INDEX].get());
+    let settings = Settings::of_server();
+    let in_force = match settings.text::<Preset>(Text::Provider) {
+        Ok(preset) if !settings.is_set(setting.name) => preset.default_of(setting.name),
+        _ => None,
+    };
+    match in_force.map(|text| c_string(&text)) {
+        // SAFETY: a NUL-terminated string, copied into the caller's memory context.
+        Some(text) => unsafe { pg_sys::pstrdup(text.as_ptr()) },
+        None if value.is_null() => c"".as_ptr(),
+        None => value,
+    }
+}
+
 fn capitalized(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |first| {
@@ -303,6 +320,25 @@ impl Settings {
     pub fn switch(&self, which: Switch) -> bool {
         let setting = &SWITCHES[which as usize];
         self.values(setting.name, setting.place).switches[which as usize].get()
+    }
+
+    /// The same, if the setting was made: by the profile, or for the server. Else a provider's ways decide.
+    pub fn explicit_text<T: FromStr<Err: ToString>>(
+        &self,
+        which: Text,
+    ) -> Result<Option<T>, Misconfigured> {
+        match self.is_set(TEXTS[which as usize].name) {
+            true => self.text(which).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    fn is_set(&self, name: &str) -> bool {
+        let of_server = c_string(&format!("{PREFIX}.{name}"));
+        let of_profile = self
+            .profile
+            .map(|profile| c_string(&format!("{}.{name}", profile.prefix())));
+        of_profile.is_some_and(|name| !is_default(&name)) || !is_default(&of_server)
     }
 
     /// A text setting can not be used as it is.

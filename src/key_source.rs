@@ -130,11 +130,15 @@ impl ProviderKeys {
                         Plan::UseAndRefresh => {
                             return match (self.fetch_and_find(cache, want), found) {
                                 // The keys at hand are still good.
-                                (Err(failure @ Failure::Unavailable(_)), Some(found)) => {
+                                (Ok(key), _) => Ok(key),
+                                // A good answer, in which the key is no more.
+                                (Err(Failure::Reject(reject)), _) => Err(reject.into()),
+                                // Whoever is at fault: the keys at hand are still good.
+                                (Err(failure), Some(found)) => {
                                     log_failed_refresh(&self.url, &failure);
                                     found.selected.map_err(Failure::from)
                                 }
-                                (fetched, _) => fetched,
+                                (Err(failure), None) => Err(failure),
                             };
                         }
                         _ => {}
@@ -175,8 +179,15 @@ impl ProviderKeys {
                 );
                 Err(failure.into())
             }
-            Err(failure) => {
+            Err(failure) if fetch_thread::is_worker_called() => {
                 flight.end(cache, want, &Fetched::Nothing, now);
+                Err(failure)
+            }
+            Err(failure) => {
+                let url = Printable::new(self.issuer.discovery().as_str());
+                let cause = UnavailableCause::Connection(Printable::new(&failure.to_string()));
+                let packed = Unavailable { url, cause }.pack();
+                flight.end(cache, want, &Fetched::OurFault(packed, random()), now);
                 Err(failure)
             }
         }

@@ -44,9 +44,14 @@ pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
         let now = SystemClock.now();
         let ahead = settings::http_timeout() + INTERVAL;
         for issuer in shared_memory::cache().due(now, ahead, now.minus(FORGET)) {
-            refresh(&issuer);
+            if !fetch_thread::is_worker_called() {
+                refresh(&issuer);
+            }
         }
-        sleep();
+        // The wait for the network has used up the latch.
+        if !fetch_thread::is_worker_called() {
+            sleep();
+        }
     }
     // Not 0, which would keep the postmaster from starting the worker again after a pg_terminate_backend.
     // SAFETY: ends this process as PostgreSQL's own workers end.
@@ -62,7 +67,7 @@ fn refresh(issuer: &CachedIssuer) {
         Err(misconfigured) => Err(misconfigured.into()),
     };
     if let Err(failure) = refreshed
-        && !fetch_thread::is_shutdown_requested()
+        && !fetch_thread::is_worker_called()
     {
         log_failed_refresh(&issuer.url, &failure);
     }

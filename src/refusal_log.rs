@@ -89,6 +89,11 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             who may be which role: set validator.role_claim to the claim that lists roles, or use \
             map=... in pg_hba.conf instead."
             .to_owned(),
+        Misconfigured::RequiredClaimsUnset { one_of } => format!(
+            "The provider issues tokens to strangers, too: have validator.required_claims name one of \
+             {} that is yours.",
+            one_of.join(", ")
+        ),
         _ => "Correct the settings and reload.".to_owned(),
     }
 }
@@ -190,8 +195,15 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             "Its claim \"{claim}\" shows an ID token or another kind of token: have the client \
              send the access token."
         ),
-        R::ClientMissing => {
-            "validator.client_ids needs tokens with \"client_id\" or \"azp\".".to_owned()
+        R::ClientMissing => "validator.client_ids needs tokens that name their client, by \
+            \"client_id\", \"azp\" or what the provider uses."
+            .to_owned(),
+        R::AccessTokenUnproven { claim } => format!(
+            "An access token of this provider (validator.provider) has a fitting claim \"{claim}\": \
+             have the client send the access token, and not the ID token."
+        ),
+        R::TenantMismatch => {
+            "The token is of another tenant than the issuer in pg_hba.conf.".to_owned()
         }
         R::ClientNotAllowed { client } => {
             format!(

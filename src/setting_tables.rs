@@ -2,10 +2,12 @@
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 
-use oauth_core::{Algorithms, ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
+use oauth_core::{
+    Algorithms, ClaimPath, IdentityPrefix, Preset, RequiredClaims, StringList, TokenTypes,
+};
 use pgrx::pg_sys;
 
-use crate::gucs::check_text;
+use crate::gucs::{check_text, show_text};
 use crate::settings::{
     AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, ProfileNames,
 };
@@ -35,6 +37,7 @@ macro_rules! texts {
             default: $default,
             check: |text| text.parse::<$type>().map(drop).map_err(|error| error.to_string()),
             check_hook: check_text::<{ Text::$variant as usize }>,
+            show_hook: show_text::<{ Text::$variant as usize }>,
         }),+];
     };
 }
@@ -46,6 +49,9 @@ texts! {
     Issuer = "issuer": Profile, IssuerUrl, c"",
         c"Issuer that this profile is for.",
         c"As the HBA line has it, or its well-known URI.";
+    Provider = "provider": Both, Preset, c"generic",
+        c"Name of the provider, whose ways are the defaults of other settings.",
+        c"One of generic, keycloak, entra, okta, auth0, cognito, google, gitlab, github-actions, kubernetes, authentik, zitadel, ping, spiffe.";
     Audience = "audience": Both, StringList, c"",
         c"Values of the claim \"aud\" of which a token must name one.",
         c"A comma-separated list. Unset, every token is refused.";
@@ -171,6 +177,8 @@ pub struct TextSetting {
     pub default: &'static CStr,
     pub check: fn(&str) -> Result<(), String>,
     pub check_hook: unsafe extern "C-unwind" fn(*mut *mut c_char, *mut *mut c_void, u32) -> bool,
+    /// Shows the value in force where a provider's ways change the default.
+    pub show_hook: unsafe extern "C-unwind" fn() -> *const c_char,
 }
 
 pub struct NumberSetting {

@@ -35,24 +35,34 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
     let max_token_age = settings.number(Number::MaxTokenAge);
     let OptionalClaimPath(role_claim) = settings.text(Text::RoleClaim)?;
     let MapName(role_map) = settings.text(Text::RoleMap)?;
-    let policy = Policy::builder(keys.issuer.clone())
+    let mut policy = Policy::builder(keys.issuer.clone())
+        .preset(settings.text(Text::Provider)?)
         .required_scopes(&line.scope)
         .delegated(line.delegated)
         .audience(settings.text(Text::Audience)?)
-        .algorithms(settings.text(Text::Algorithms)?)
-        .token_types(settings.text(Text::TokenTypes)?)
-        .identity_claim(settings.text(Text::IdentityClaim)?)
         .identity_prefix(settings.text(Text::IdentityPrefix)?)
         .required_claims(settings.text(Text::RequiredClaims)?)
         .client_ids(settings.text(Text::ClientIds)?)
-        .optional_scopes(settings.text(Text::OptionalScopes)?)
         .clock_skew(seconds(&settings, Number::ClockSkew))
         .max_token_age((max_token_age > 0).then(|| Duration::from_secs(max_token_age)))
         .role_claim(role_claim)
         .role_map(role_map)
         .allow_superuser(settings.switch(Switch::AllowSuperuser))
-        .max_token_size(usize::try_from(settings.number(Number::MaxTokenSize)).unwrap_or(0))
-        .build()?;
+        .max_token_size(usize::try_from(settings.number(Number::MaxTokenSize)).unwrap_or(0));
+    // What the provider's ways say of these holds where nothing was set.
+    if let Some(algorithms) = settings.explicit_text(Text::Algorithms)? {
+        policy = policy.algorithms(algorithms);
+    }
+    if let Some(token_types) = settings.explicit_text(Text::TokenTypes)? {
+        policy = policy.token_types(token_types);
+    }
+    if let Some(identity_claim) = settings.explicit_text(Text::IdentityClaim)? {
+        policy = policy.identity_claim(identity_claim);
+    }
+    if let Some(optional_scopes) = settings.explicit_text(Text::OptionalScopes)? {
+        policy = policy.optional_scopes(optional_scopes);
+    }
+    let policy = policy.build()?;
     Ok(LoginSettings { policy, keys })
 }
 

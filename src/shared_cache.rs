@@ -66,7 +66,10 @@ pub enum Fetched {
     Keys(PackedKeys, Duration),
     /// A failure of the provider's, and a random number to spread the next attempts with.
     Failure(PackedUnavailable, u32),
-    /// Neither: the login was cancelled, or could not even ask.
+    /// A failure on this side, such as a file that can not be read: others may try at once, unless there are
+    /// keys to go on with.
+    OurFault(PackedUnavailable, u32),
+    /// Neither: whoever asked was called away.
     Nothing,
 }
 
@@ -210,7 +213,11 @@ impl SharedCache {
                     cached.freshness.fail(*jitter, now);
                     cached.failure.note(failure);
                 }
-                Fetched::Nothing => cached.freshness.abandon(),
+                Fetched::OurFault(failure, jitter) if cached.freshness.is_usable(now) => {
+                    cached.freshness.fail(*jitter, now);
+                    cached.failure.note(failure);
+                }
+                Fetched::OurFault(..) | Fetched::Nothing => cached.freshness.abandon(),
             }
         }
         self.wake();

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -164,7 +164,16 @@ pub struct DeafPort {
 impl DeafPort {
     /// Listens, accepts nobody, and fills its own queue.
     pub fn new() -> DeafPort {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        DeafPort::deafen(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"))
+    }
+
+    /// The same for this port of ::1, while that of 127.0.0.1 is as it was; `None` without IPv6.
+    pub fn on_ipv6(port: u16) -> Option<DeafPort> {
+        let listener = TcpListener::bind((Ipv6Addr::LOCALHOST, port)).ok()?;
+        Some(DeafPort::deafen(listener))
+    }
+
+    fn deafen(listener: TcpListener) -> DeafPort {
         let address = listener.local_addr().expect("a listener has an address");
         // SAFETY: the descriptor is the listener's own; listening again only changes its queue's length.
         unsafe { libc::listen(listener.as_raw_fd(), 0) };

@@ -12,7 +12,9 @@ use crate::child::{self, Finished};
 use crate::client::Login;
 use crate::environment;
 use crate::issuer::Issuer;
-use crate::server_builder::ServerBuilder;
+use crate::scratch;
+use crate::server_builder::{self, ServerBuilder};
+use crate::server_command;
 use crate::server_files::Configuration;
 use crate::server_log::Log;
 use crate::session::Rows;
@@ -116,6 +118,36 @@ impl Server {
         value
             .unwrap_or_else(|| panic!("no row from: {sql}"))
             .unwrap_or_default()
+    }
+
+    /// Makes the module forget all providers' keys and failures: the next login fetches, as after a start.
+    #[track_caller]
+    pub fn forget_keys(&self) {
+        self.sql("CREATE EXTENSION IF NOT EXISTS validator; SELECT validator.flush_cache()");
+    }
+
+    /// Puts a new file in the place of the module, by rename, as an upgrade does; of a server
+    /// [with its own module](ServerBuilder::own_module).
+    pub fn replace_module(&self) {
+        let library = server_builder::own_module(&self.folder).join("lib/validator.so");
+        let new = library.with_extension("so.new");
+        let copied = fs::copy(environment::stage().join("lib/validator.so"), &new);
+        copied.expect("the module can be copied");
+        fs::rename(new, library).expect("the module can be replaced");
+    }
+
+    /// Makes a hot standby of this server, with the same settings, and starts it.
+    #[track_caller]
+    pub fn standby(&self) -> Server {
+        let folder = scratch::new_folder("standby");
+        child::give_to_server_user(&folder);
+        let backup = server_command::base_backup(&folder.join("data"), &self.folder, self.port());
+        child::run(backup, LIMIT * 2).success();
+        let standby = Server::new(folder, self.state().configuration.clone());
+        standby
+            .start_on_free_port()
+            .unwrap_or_else(|log| panic!("the standby does not start:\n{log}"));
+        standby
     }
 
     /// A `psql` of this server's version, without arguments.
@@ -282,15 +314,12 @@ impl Server {
                 .configuration
                 .write(&self.data, &self.folder, state.port);
             let output = self.log.append();
-            let mut command = Command::new(environment::bindir().join("postgres"));
-            command.arg("-D").arg(&self.data).current_dir(&self.data);
-            command.env("LC_ALL", "C").env("HOME", &self.data);
-            command.envs(state.configuration.environment.iter().cloned());
+            let mut command =
+                server_command::postgres(&self.data, &self.folder, &state.configuration);
             command
                 .stdin(Stdio::null())
                 .stderr(clone(&output))
                 .stdout(output);
-            child::as_server_user(&mut command);
             let child = child::spawn(command, libc::SIGQUIT).expect("postgres can be started");
             state.child = Some(child);
         }

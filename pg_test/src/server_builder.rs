@@ -17,6 +17,7 @@ use crate::{child, environment, scratch};
 pub struct ServerBuilder {
     configuration: Configuration,
     certificate: Option<Identity>,
+    own_module: bool,
 }
 
 impl ServerBuilder {
@@ -25,6 +26,7 @@ impl ServerBuilder {
         ServerBuilder {
             configuration: Configuration::new(),
             certificate: None,
+            own_module: false,
         }
     }
 
@@ -67,6 +69,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Shows the server this text as the file /etc/`name`, in a mount namespace of its own. Needs what
+    /// [`can_have_etc_files`](crate::can_have_etc_files) tells.
+    pub fn etc_file(mut self, name: &str, text: &str) -> Self {
+        let file = (name.to_owned(), text.to_owned());
+        self.configuration.etc.push(file);
+        self
+    }
+
+    /// Gives the server a copy of the module, which [`Server::replace_module`] replaces.
+    pub fn own_module(mut self) -> Self {
+        self.own_module = true;
+        self
+    }
+
     /// Loads the module at server start instead of at each login.
     pub fn preload(self) -> Self {
         self.set("shared_preload_libraries", "validator")
@@ -98,9 +114,15 @@ impl ServerBuilder {
     }
 
     /// Starts the server; one that fails to start is described by its log.
-    pub fn try_start(self) -> Result<Server, String> {
+    pub fn try_start(mut self) -> Result<Server, String> {
         let folder = scratch::new_folder("s");
         child::give_to_server_user(&folder);
+        if self.own_module {
+            let module = own_module(&folder);
+            copy(&environment::stage(), &module);
+            let path = format!("{}/lib:$libdir", module.display());
+            self.configuration.set("dynamic_library_path", &path);
+        }
         let data = folder.join("data");
         copy_template(&data);
         if let Some(identity) = &self.certificate {
@@ -131,12 +153,18 @@ fn copy_template(data: &Path) {
         child::run(command, Duration::from_secs(120)).success();
         data
     });
+    copy(template, data);
+}
+
+fn copy(from: &Path, to: &Path) {
     let mut command = Command::new("cp");
-    command
-        .args(["-a", "--reflink=auto"])
-        .arg(template)
-        .arg(data);
+    command.args(["-a", "--reflink=auto"]).arg(from).arg(to);
     child::run(command, Duration::from_secs(60)).success();
+}
+
+/// Where a server has its own copy of the module.
+pub(crate) fn own_module(folder: &Path) -> PathBuf {
+    folder.join("module")
 }
 
 /// A file that PostgreSQL demands to be its own and closed to others.

@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::environment;
 use crate::issuer::Issuer;
 
-/// The line that lets the rig in as superuser, over the Unix socket of the server's own folder.
-pub(crate) const HBA_ADMIN_LINE: &str = "local all postgres trust";
+/// The lines that let the rig and its standbys in, over the Unix socket of the server's own folder.
+pub(crate) const HBA_ADMIN_LINES: &str =
+    "local all postgres trust\nlocal replication postgres trust";
 
 /// A line of pg_hba.conf that lets all roles in over TCP with tokens of this issuer; `options` are
 /// added at its end, such as `map=people`.
@@ -19,11 +20,14 @@ pub fn oauth_line(issuer: &str, options: &str) -> String {
 }
 
 /// postgresql.conf, pg_hba.conf and pg_ident.conf, as the rig writes them, and the server's environment.
+#[derive(Clone)]
 pub(crate) struct Configuration {
     settings: Vec<(String, String)>,
     pub(crate) hba: Vec<String>,
     pub(crate) ident: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
+    /// Files that the server sees in /etc, by name and text.
+    pub(crate) etc: Vec<(String, String)>,
 }
 
 impl Configuration {
@@ -35,6 +39,7 @@ impl Configuration {
             hba: vec![],
             ident: vec![],
             environment: vec![],
+            etc: vec![],
         };
         for (name, value) in [
             ("listen_addresses", "127.0.0.1"),
@@ -86,7 +91,7 @@ impl Configuration {
         write(&data.join("postgresql.conf"), &conf);
         write(
             &data.join("pg_hba.conf"),
-            &format!("{HBA_ADMIN_LINE}\n{}\n", self.hba.join("\n")),
+            &format!("{HBA_ADMIN_LINES}\n{}\n", self.hba.join("\n")),
         );
         write(
             &data.join("pg_ident.conf"),

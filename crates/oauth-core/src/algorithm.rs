@@ -110,6 +110,10 @@ impl Algorithm {
 pub struct Algorithms(Vec<Algorithm>);
 
 impl Algorithms {
+    pub(crate) fn of(algorithms: &[Algorithm]) -> Self {
+        Algorithms(algorithms.to_vec())
+    }
+
     /// Whether `alg` is accepted.
     pub fn contains(&self, alg: Algorithm) -> bool {
         self.0.contains(&alg)

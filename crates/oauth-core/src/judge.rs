@@ -1,5 +1,6 @@
 //! The judgement: the one place that grants.
 
+use crate::access_token::validate_is_access_token;
 use crate::claims;
 use crate::clock::{Clock, Timestamp};
 use crate::confirmation::{Peer, validate_confirmation};
@@ -125,7 +126,7 @@ fn run_checks(
     let key = keys.find_key(token.header.kid.as_deref(), token.header.alg)?;
 
     let verified = token.verify(&key)?;
-    known.note_verified(&verified);
+    known.note_verified(&verified, policy);
     let claims = verified.claims();
 
     claims::validate_issuer(claims, policy)?;
@@ -138,7 +139,7 @@ fn run_checks(
     let expires_at = claims::validate_expiry(claims, policy, now)?;
     claims::validate_not_before(claims, policy, now)?;
     claims::validate_issued_at(claims, policy, now)?;
-    claims::validate_is_access_token(claims)?;
+    validate_is_access_token(claims, policy)?;
     claims::validate_client(claims, policy)?;
     validate_scope(claims, policy)?;
     claims::validate_required_claims(claims, policy)?;
@@ -152,9 +153,9 @@ fn run_checks(
 }
 
 impl Known {
-    fn note_verified(&mut self, verified: &VerifiedToken) {
+    fn note_verified(&mut self, verified: &VerifiedToken, policy: &Policy) {
         let claims = verified.claims();
-        self.evidence.client_id = claims::client_id(claims).map(Printable::new);
+        self.evidence.client_id = claims::client_id(claims, policy).map(Printable::new);
         self.evidence.jti = claims
             .get("jti")
             .and_then(|jti| jti.as_str())

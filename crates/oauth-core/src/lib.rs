@@ -53,11 +53,13 @@
 //! # }
 //! ```
 
+mod access_token;
 mod algorithm;
 mod claims;
 mod clock;
 mod confirmation;
 mod ed25519;
+mod entra;
 mod fetch;
 mod freshness;
 mod identity;
@@ -69,7 +71,9 @@ mod key_record;
 mod keys;
 mod metadata;
 mod policy;
+mod preset;
 mod printable;
+mod provider_rules;
 mod reject;
 mod roles;
 mod scope;
@@ -89,6 +93,7 @@ pub use key_record::{KeyHead, cache_key, select_key};
 pub use keys::KeySource;
 pub use metadata::ProviderMetadata;
 pub use policy::{Policy, PolicyBuilder};
+pub use preset::Preset;
 pub use printable::Printable;
 pub use reject::{
     Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,

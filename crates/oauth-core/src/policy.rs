@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::algorithm::Algorithms;
 use crate::issuer::Issuer;
+use crate::preset::Preset;
 use crate::reject::Misconfigured;
 use crate::setting::{ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
 
@@ -25,6 +26,7 @@ const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 #[derive(Debug, Clone)]
 pub struct Policy {
     issuer: Issuer,
+    preset: Preset,
     required_scopes: Vec<String>,
     optional_scopes: StringList,
     audience: StringList,
@@ -44,16 +46,17 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Starts a policy for tokens of `issuer`, with the defaults of RFC 9068 and no audience yet.
+    /// Starts a policy for tokens of `issuer`, with the defaults of [`Preset::GENERIC`] and no audience yet.
     pub fn builder(issuer: Issuer) -> PolicyBuilder {
         PolicyBuilder(Policy {
             issuer,
+            preset: Preset::GENERIC,
             required_scopes: Vec::new(),
-            optional_scopes: StringList::of(&["openid", "offline_access"]),
+            optional_scopes: StringList::default(),
             audience: StringList::default(),
             algorithms: Algorithms::default(),
             token_types: TokenTypes::default(),
-            identity_claim: ClaimPath::subject(),
+            identity_claim: ClaimPath::of("sub"),
             identity_prefix: IdentityPrefix::default(),
             required_claims: RequiredClaims::default(),
             client_ids: StringList::default(),
@@ -65,11 +68,17 @@ impl Policy {
             role_map: None,
             allow_superuser: false,
         })
+        .preset(Preset::GENERIC)
     }
 
     /// The issuer whose tokens are accepted.
     pub fn issuer(&self) -> &Issuer {
         &self.issuer
+    }
+
+    /// The provider's ways.
+    pub fn preset(&self) -> Preset {
+        self.preset
     }
 
     /// The accepted audiences.
@@ -149,6 +158,20 @@ impl Policy {
 pub struct PolicyBuilder(Policy);
 
 impl PolicyBuilder {
+    /// The provider's ways: token types, algorithms, optional scopes and identity claim, which a later call can
+    /// change; and how issuer, audience, client, scopes and an access token are told.
+    pub fn preset(mut self, preset: Preset) -> Self {
+        let rules = preset.rules();
+        self.0.preset = preset;
+        self.0.token_types = TokenTypes::of(rules.token_types);
+        self.0.algorithms = rules
+            .algorithms
+            .map_or_else(Algorithms::default, Algorithms::of);
+        self.0.optional_scopes = StringList::of(rules.optional_scopes);
+        self.0.identity_claim = ClaimPath::of(rules.identity_claim);
+        self
+    }
+
     /// Values of `aud` of which a token must name one (RFC 7519 §4.1.3).
     pub fn audience(mut self, audience: StringList) -> Self {
         self.0.audience = audience;
@@ -228,7 +251,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// The claim that lists roles; where it is set, it must allow the requested role.
+    /// The claim that lists roles; where it is set, it must allow the requested role. Without one, the preset's is
+    /// used where claims are asked for roles: under delegation, and where there is a map for roles.
     pub fn role_claim(mut self, claim: Option<ClaimPath>) -> Self {
         self.0.role_claim = claim;
         self
@@ -249,13 +273,24 @@ impl PolicyBuilder {
     /// Checks that the parts allow a judgement.
     ///
     /// Errors: `AudienceUnset` without an audience, since a token for any other service would do;
-    /// `RoleClaimUnset` under delegation, where nothing else says who may be which role.
-    pub fn build(self) -> Result<Policy, Misconfigured> {
+    /// `RoleClaimUnset` under delegation, where nothing else says who may be which role;
+    /// `RequiredClaimsUnset` where strangers get tokens of the same issuer, and nothing says whose are accepted.
+    pub fn build(mut self) -> Result<Policy, Misconfigured> {
         if self.0.audience.is_empty() {
             return Err(Misconfigured::AudienceUnset);
         }
+        let rules = self.0.preset.rules();
+        let claims_are_asked_for_roles = self.0.delegated || self.0.role_map.is_some();
+        if self.0.role_claim.is_none() && claims_are_asked_for_roles {
+            self.0.role_claim = rules.role_claim.map(ClaimPath::of);
+        }
         if self.0.delegated && self.0.role_claim.is_none() {
             return Err(Misconfigured::RoleClaimUnset);
+        }
+        if !rules.pinned_by.is_empty() && !self.0.required_claims.name_one_of(rules.pinned_by) {
+            return Err(Misconfigured::RequiredClaimsUnset {
+                one_of: rules.pinned_by,
+            });
         }
         Ok(self.0)
     }

@@ -155,6 +155,8 @@ rejects! {
         /// What the token names.
         iss: Printable,
     } = "iss_mismatch", "issuer does not match";
+    /// Microsoft Entra ID: `tid` is not the tenant of the issuer.
+    TenantMismatch = "tenant_mismatch", "tenant does not match";
     /// RFC 9068 §2.2: `aud` is required.
     AudMissing = "aud_missing", "audience is missing";
     /// RFC 7519 §4.1.3: `aud` is a string or an array of strings.
@@ -199,6 +201,11 @@ rejects! {
         /// What shows it: the name of a claim.
         claim: &'static str,
     } = "not_an_access_token", "token is not an access token";
+    /// RFC 8725 §3.12: the provider's access tokens have a claim that this token has not.
+    AccessTokenUnproven {
+        /// The name of the claim.
+        claim: &'static str,
+    } = "access_token_unproven", "token is not shown to be an access token";
     /// The policy lists clients, and the token names none.
     ClientMissing = "client_missing", "token does not name its client";
     /// RFC 8693 §4.3: the client's identifier is a string.
@@ -457,6 +464,11 @@ pub enum Misconfigured {
     },
     /// Mapping is delegated to the validator, and no claim is set that could list roles.
     RoleClaimUnset,
+    /// The issuer serves strangers too, and no required claim says which of its tokens are ours.
+    RequiredClaimsUnset {
+        /// The names of claims of which one must be required.
+        one_of: &'static [&'static str],
+    },
 }
 
 impl Misconfigured {
@@ -468,6 +480,7 @@ impl Misconfigured {
             Misconfigured::IssuerInvalid { .. } => "issuer_invalid",
             Misconfigured::SettingInvalid { .. } => "setting_invalid",
             Misconfigured::RoleClaimUnset => "role_claim_unset",
+            Misconfigured::RequiredClaimsUnset { .. } => "required_claims_unset",
         }
     }
 }
@@ -482,6 +495,9 @@ impl fmt::Display for Misconfigured {
                 write!(f, "setting \"{setting}\" can not be used: {why}")
             }
             Misconfigured::RoleClaimUnset => f.write_str("no claim is configured that lists roles"),
+            Misconfigured::RequiredClaimsUnset { one_of } => {
+                write!(f, "no claim is required of {}", one_of.join(", "))
+            }
         }
     }
 }

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
+use crate::entra;
 use crate::json::Object;
 use crate::policy::Policy;
 use crate::printable::Printable;
+use crate::provider_rules::ScopeNames;
 use crate::reject::Reject;
 
 /// The claims that carry scopes: RFC 8693 §4.2, and the form that some providers use.
@@ -25,9 +27,19 @@ pub(crate) fn has_scope(claims: &Object) -> bool {
 
 /// RFC 6750 §3.1: every demanded scope must be granted, whatever else is.
 pub(crate) fn validate_scope(claims: &Object, policy: &Policy) -> Result<(), Reject> {
+    let rule = &policy.preset().rules().scope;
+    let mut names = rule.claims;
+    if !names.iter().any(|name| claims.contains_key(*name)) {
+        if rule.may_lack {
+            return Ok(());
+        }
+        if rule.names == ScopeNames::WithoutResource {
+            names = entra::SCOPES_OF_APPLICATIONS;
+        }
+    }
     let mut granted = Vec::new();
-    for name in SCOPE_CLAIMS {
-        match claims.get(name) {
+    for name in names {
+        match claims.get(*name) {
             None => {}
             Some(Value::String(scopes)) => granted.extend(scopes.split(' ')),
             Some(Value::Array(scopes)) => {
@@ -40,7 +52,7 @@ pub(crate) fn validate_scope(claims: &Object, policy: &Policy) -> Result<(), Rej
     }
     let missing: Vec<&str> = policy
         .demanded_scopes()
-        .filter(|scope| !granted.contains(scope))
+        .filter(|scope| !is_granted(scope, &granted, &rule.names))
         .collect();
     if missing.is_empty() {
         Ok(())
@@ -49,4 +61,14 @@ pub(crate) fn validate_scope(claims: &Object, policy: &Policy) -> Result<(), Rej
             missing: Printable::list(missing),
         })
     }
+}
+
+fn is_granted(scope: &str, granted: &[&str], names: &ScopeNames) -> bool {
+    granted.contains(&scope)
+        || match names {
+            ScopeNames::Same => false,
+            ScopeNames::WithoutResource => {
+                entra::scope_without_resource(scope).is_some_and(|name| granted.contains(&name))
+            }
+        }
 }

@@ -144,6 +144,14 @@ pub struct TokenTypes {
 }
 
 impl TokenTypes {
+    pub(crate) fn of(names: &[&str]) -> Self {
+        let (absent, named): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| **name == "-");
+        TokenTypes {
+            names: named.into_iter().map(short_media_type).collect(),
+            absent: !absent.is_empty(),
+        }
+    }
+
     /// Whether a header with this `typ` is accepted.
     pub fn accept(&self, typ: Option<&str>) -> bool {
         match typ {
@@ -213,9 +221,8 @@ fn short_media_type(typ: &str) -> String {
 pub struct ClaimPath(String);
 
 impl ClaimPath {
-    /// RFC 7519 §4.1.2: `sub`.
-    pub(crate) fn subject() -> Self {
-        ClaimPath("sub".to_owned())
+    pub(crate) fn of(path: &'static str) -> Self {
+        ClaimPath(path.to_owned())
     }
 
     /// The value of this claim, if it is there.
@@ -232,6 +239,11 @@ impl ClaimPath {
                     .pointer(below)
             }
         }
+    }
+
+    /// Whether this is the top-level claim of that name, which has neither `/` nor `~`.
+    pub(crate) fn is_top_level(&self, name: &str) -> bool {
+        self.0 == name || self.0.strip_prefix('/') == Some(name)
     }
 
     /// The text of the setting.
@@ -283,6 +295,13 @@ impl FromStr for ClaimPath {
 pub struct RequiredClaims(Vec<(ClaimPath, String)>);
 
 impl RequiredClaims {
+    /// Whether one of these top-level claims is required.
+    pub(crate) fn name_one_of(&self, names: &[&str]) -> bool {
+        self.0
+            .iter()
+            .any(|(path, _)| names.iter().any(|name| path.is_top_level(name)))
+    }
+
     /// The pairs, in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&ClaimPath, &str)> {
         self.0.iter().map(|(path, value)| (path, value.as_str()))

@@ -140,6 +140,7 @@ fn each_line_takes_only_its_own_issuers_tokens() {
     server.refuses("alice", &partner.token("alice").encode(), "unknown_kid");
     // Not even if one publishes the other's keys, or signs in its name.
     partner.publish(&corp.signing_key());
+    server.forget_keys();
     server.refuses("bob", &corp.token("bob").encode(), "iss_mismatch");
     corp.sign_with(&partner.signing_key());
     server.refuses("alice", &corp.token("alice").encode(), "unknown_kid");

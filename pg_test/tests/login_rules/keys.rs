@@ -9,6 +9,12 @@ fn kid(key: &Key) -> &str {
     key.kid().expect("a kid")
 }
 
+/// The issuer publishes nothing but these keys, and the server has not seen others.
+fn publish_only(issuer: &Issuer, server: &Server, jwks: &[Value]) {
+    issuer.publish_only(jwks);
+    server.forget_keys();
+}
+
 #[test]
 fn key_is_found_by_its_kid_among_others() {
     let (issuer, server) = start();
@@ -22,6 +28,7 @@ fn key_is_found_by_its_kid_among_others() {
     }
     server.admits("alice", &issuer.token("alice").encode());
     let last = issuer.rotate();
+    server.forget_keys();
     assert_eq!(issuer.signing_key().kid(), last.kid());
     server.admits("alice", &issuer.token("alice").encode());
 }
@@ -72,22 +79,26 @@ fn token_without_kid_needs_exactly_one_fitting_key() {
     };
     let by_rsa = token(&rsa, Alg::RS256);
 
-    issuer.publish_only(&[ec.jwk(), rsa.jwk()]);
+    publish_only(&issuer, &server, &[ec.jwk(), rsa.jwk()]);
     server.admits("alice", &by_rsa);
     server.admits("alice", &token(&ec, Alg::ES256));
-    issuer.publish_only(&[ec.jwk(), rsa.without_kid().jwk()]);
+    publish_only(&issuer, &server, &[ec.jwk(), rsa.without_kid().jwk()]);
     server.admits("alice", &by_rsa);
     // A second key that may not verify, or not this algorithm, leaves one that fits.
     let encryption = other.jwk_with(json!({"use": "enc"}));
     let rs512 = other.jwk_with(json!({"alg": "RS512"}));
-    issuer.publish_only(&[encryption, rs512, rsa.jwk()]);
+    publish_only(&issuer, &server, &[encryption, rs512, rsa.jwk()]);
     server.admits("alice", &by_rsa);
 
-    issuer.publish_only(&[ec.jwk()]);
+    publish_only(&issuer, &server, &[ec.jwk()]);
     server.refuses("alice", &by_rsa, "no_fitting_key");
-    issuer.publish_only(&[ec.jwk(), rsa.jwk_with(json!({"alg": "PS256"}))]);
+    publish_only(
+        &issuer,
+        &server,
+        &[ec.jwk(), rsa.jwk_with(json!({"alg": "PS256"}))],
+    );
     server.refuses("alice", &by_rsa, "no_fitting_key");
-    issuer.publish_only(&[rsa.jwk(), other.jwk()]);
+    publish_only(&issuer, &server, &[rsa.jwk(), other.jwk()]);
     server.refuses("alice", &by_rsa, "ambiguous_key");
     server.refuses("alice", &token(&other, Alg::PS256), "ambiguous_key");
 }
@@ -101,15 +112,19 @@ fn two_keys_of_one_kid_are_ambiguous_unless_one_alone_fits() {
     let token = issuer.token("alice").signed_by(&rsa, Alg::RS256).encode();
     let twin = other.with_kid(kid(&rsa));
 
-    issuer.publish_only(&[rsa.jwk(), twin.jwk()]);
+    publish_only(&issuer, &server, &[rsa.jwk(), twin.jwk()]);
     server.refuses("alice", &token, "ambiguous_key");
-    issuer.publish_only(&[twin.jwk(), rsa.jwk()]);
+    publish_only(&issuer, &server, &[twin.jwk(), rsa.jwk()]);
     server.refuses("alice", &token, "ambiguous_key");
-    issuer.publish_only(&[ec.jwk(), rsa.jwk()]);
+    publish_only(&issuer, &server, &[ec.jwk(), rsa.jwk()]);
     server.admits("alice", &token);
-    issuer.publish_only(&[twin.jwk_with(json!({"use": "enc"})), rsa.jwk()]);
+    publish_only(
+        &issuer,
+        &server,
+        &[twin.jwk_with(json!({"use": "enc"})), rsa.jwk()],
+    );
     server.admits("alice", &token);
-    issuer.publish_only(&[rsa.jwk(), rsa.jwk()]);
+    publish_only(&issuer, &server, &[rsa.jwk(), rsa.jwk()]);
     server.admits("alice", &token);
 }
 
@@ -121,7 +136,7 @@ fn key_that_is_not_for_this_signature_is_not_used() {
     let server = Server::trusting(&issuer).log_everything().start();
     let rsa = Key::new(KeyKind::Rsa);
     let token = issuer.token("alice").signed_by(&rsa, Alg::RS256).encode();
-    let publish = |jwk: Value| issuer.publish_only(&[bystander.clone(), jwk]);
+    let publish = |jwk: Value| publish_only(&issuer, &server, &[bystander.clone(), jwk]);
     for changes in [
         json!({}),
         json!({"use": null}),
@@ -174,7 +189,7 @@ fn key_of_another_type_curve_or_strength_is_not_used() {
     ]
     .map(Key::new);
     let keys = [&rsa, &weak, &p256, &p384, &ed25519, &secret];
-    issuer.publish_only(&keys.map(Key::jwk));
+    publish_only(&issuer, &server, &keys.map(Key::jwk));
     // What the header names, and what really signed.
     for (named, alg, signer) in [
         (&weak, Alg::RS256, &weak),
@@ -201,7 +216,7 @@ fn key_of_another_type_curve_or_strength_is_not_used() {
         json!({"y": null}),
         json!({"x": "AAAA"}),
     ] {
-        issuer.publish_only(&[rsa.jwk(), p256.jwk_with(changes)]);
+        publish_only(&issuer, &server, &[rsa.jwk(), p256.jwk_with(changes)]);
         let token = issuer.token("alice").signed_by(&p256, Alg::ES256);
         server.refuses("alice", &token.encode(), "key_unsuitable");
     }
@@ -214,9 +229,9 @@ fn point_that_is_not_on_its_curve_verifies_nothing() {
     let p256 = Key::new(KeyKind::P256);
     let token = issuer.token("alice").signed_by(&p256, Alg::ES256).encode();
     let off_curve = p256.jwk_with(json!({"x": base64url([1; 32])}));
-    issuer.publish_only(&[issuer.signing_key().jwk(), off_curve]);
+    publish_only(&issuer, &server, &[issuer.signing_key().jwk(), off_curve]);
     server.refuses("alice", &token, "key_unsuitable");
-    issuer.publish_only(&[p256.jwk()]);
+    publish_only(&issuer, &server, &[p256.jwk()]);
     server.admits("alice", &token);
 }
 

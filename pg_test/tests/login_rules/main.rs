@@ -8,6 +8,7 @@ mod claims;
 mod confirmation;
 mod identity;
 mod keys;
+mod presets;
 mod roles;
 mod signature;
 mod structure;
@@ -24,12 +25,13 @@ fn start() -> (Issuer, Server) {
 }
 
 /// The sources of the modules above: what they refuse tokens for can be read off.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     include_str!("access.rs"),
     include_str!("claims.rs"),
     include_str!("confirmation.rs"),
     include_str!("identity.rs"),
     include_str!("keys.rs"),
+    include_str!("presets.rs"),
     include_str!("roles.rs"),
     include_str!("signature.rs"),
     include_str!("structure.rs"),

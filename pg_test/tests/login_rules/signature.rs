@@ -77,6 +77,7 @@ fn signature_of_another_key_of_the_same_kind_is_refused() {
     ] {
         let forger = Key::new(kind).with_kid(named.kid().expect("a kid"));
         issuer.publish_only(&[named.jwk()]);
+        server.forget_keys();
         let token = issuer
             .token("alice")
             .signed_by(&forger, forger.default_alg());

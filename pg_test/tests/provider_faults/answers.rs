@@ -8,7 +8,9 @@ use pg_test::{
 };
 use serde_json::json;
 
-use crate::{TIMEOUT, assert_unavailable, assert_unharmed, server_of, wait_for_provider};
+use crate::{
+    TIMEOUT, assert_available, assert_unavailable, assert_unharmed, server_of, wait_for_provider,
+};
 
 #[test]
 fn fault_of_either_document_is_told_by_its_cause() {
@@ -51,7 +53,7 @@ fn fault_of_either_document_is_told_by_its_cause() {
                 assert!(verdict.log.contains(&url), "{fault:?}: {}", verdict.log);
             }
             issuer.heal();
-            server.admits("alice", &issuer.token("alice").encode());
+            assert_available(&issuer, &server);
         }
         assert_eq!(
             issuer.hits(Endpoint::Redirected),
@@ -89,7 +91,7 @@ fn provider_that_hangs_is_given_up_in_time() {
             issuer.heal();
         }
         wait_for_provider(&server, TIMEOUT * 20);
-        server.admits("alice", &issuer.token("alice").encode());
+        assert_available(&issuer, &server);
         assert_unharmed(&server, postmaster);
     }
 }
@@ -101,7 +103,7 @@ fn requests_of_one_login_share_the_time_allowed() {
     wait_for_provider(&server, TIMEOUT * 4);
     // Each alone would be in time.
     issuer.fail(Endpoint::Discovery, Fault::Delay(TIMEOUT * 5 / 2));
-    server.admits("alice", &issuer.token("alice").encode());
+    assert_available(&issuer, &server);
     issuer.fail(Endpoint::Jwks, Fault::Delay(TIMEOUT * 5 / 2));
     assert_unavailable(&issuer, &server, "timeout");
 }
@@ -112,7 +114,7 @@ fn provider_that_is_late_but_in_time_is_waited_for() {
     let server = server_of(&issuer);
     issuer.fail(Endpoint::Discovery, Fault::Delay(TIMEOUT));
     issuer.fail(Endpoint::Jwks, Fault::Drip(Duration::from_millis(2)));
-    server.admits("alice", &issuer.token("alice").encode());
+    assert_available(&issuer, &server);
 }
 
 #[test]
@@ -130,11 +132,11 @@ fn provider_that_is_down_is_told_and_logins_go_on_when_it_is_back() {
             verdict.log
         );
         issuer.come_up();
-        server.admits("alice", &issuer.token("alice").encode());
+        assert_available(&issuer, &server);
         issuer.fail_connections(ConnectionFault::Close);
         assert_unavailable(&issuer, &server, "connection");
         issuer.heal();
-        server.admits("alice", &issuer.token("alice").encode());
+        assert_available(&issuer, &server);
     }
 }
 
@@ -165,7 +167,7 @@ fn documents_that_are_as_large_as_allowed_are_read() {
     let server = server_of(&issuer);
     issuer.fail(Endpoint::Discovery, Fault::Oversize(256 * 1024));
     issuer.fail(Endpoint::Jwks, Fault::Oversize(256 * 1024));
-    server.admits("alice", &issuer.token("alice").encode());
+    assert_available(&issuer, &server);
 }
 
 #[test]
@@ -258,7 +260,7 @@ fn key_set_without_a_usable_key_is_told() {
     }
     // Keys that nobody can use do not harm those that are good.
     issuer.publish_only(&[json!(null), json!({"kty": "new"}), weak.jwk(), rsa.jwk()]);
-    server.admits("alice", &issuer.token("alice").encode());
+    assert_available(&issuer, &server);
 }
 
 #[test]
@@ -298,7 +300,7 @@ fn proxies_that_the_environment_names_are_not_used() {
         builder = builder.environment(name, "");
     }
     let server = builder.start();
-    server.admits("alice", &issuer.token("alice").encode());
+    assert_available(&issuer, &server);
     assert_eq!((issuer.requests().len(), proxy.requests().len()), (2, 0));
 }
 

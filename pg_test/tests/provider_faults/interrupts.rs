@@ -227,13 +227,15 @@ fn logins_that_wait_do_not_hold_up_others() {
             thread::spawn(move || login.run())
         })
         .collect();
+    // One asks the provider, and the others wait for it.
     server.wait_for_backend(
-        "10 = (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ValidatorFetch') AND wait_event = 'ValidatorFetch'",
+        "wait_event = 'ValidatorFetch' \
+         AND 9 = (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ValidatorWait')",
     );
     // A token that is refused on sight, and a session by another way.
     server.refuses("alice", "opaque", "not_a_jwt");
     assert_eq!(server.value("SELECT 1"), "1");
-    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'ValidatorFetch'");
+    server.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event IN ('ValidatorFetch', 'ValidatorWait')");
     for client in clients {
         assert_silent(&client.join().expect("no panic").refusal(), &issuer);
     }

@@ -127,6 +127,7 @@ fn authority_of_the_provider_is_trusted_by_ca_file_only() {
         server.admits("alice", &token);
         server.unset("validator.ca_file");
         server.reload();
+        server.forget_keys();
         let verdict = server.refuses("alice", &token, "provider_unavailable");
         assert!(verdict.log.contains("cause=tls"), "{}", verdict.log);
         assert!(
@@ -141,6 +142,7 @@ fn authority_of_the_provider_is_trusted_by_ca_file_only() {
         );
         let authority = Authority::shared().file().display().to_string();
         server.reload_with(&[("validator.ca_file", &authority)]);
+        server.forget_keys();
         server.admits("alice", &token);
     }
 }

@@ -1,0 +1,84 @@
+//! The commands that run a server, as the user of PostgreSQL.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+
+use crate::server_files::Configuration;
+use crate::{child, environment};
+
+/// `postgres` in the foreground, in a mount namespace of its own if it sees other files in /etc.
+pub(crate) fn postgres(data: &Path, folder: &Path, configuration: &Configuration) -> Command {
+    let program = environment::bindir().join("postgres");
+    let mut command = match configuration.etc.is_empty() {
+        true => Command::new(program),
+        false => in_namespace(folder, &configuration.etc, &program),
+    };
+    command.arg("-D").arg(data).current_dir(data);
+    command.env("LC_ALL", "C").env("HOME", data);
+    command.envs(configuration.environment.iter().cloned());
+    if configuration.etc.is_empty() {
+        child::as_server_user(&mut command);
+    }
+    command
+}
+
+/// `pg_basebackup` of a server that listens in `socket_folder`, for a standby of it.
+pub(crate) fn base_backup(data: &Path, socket_folder: &Path, port: u16) -> Command {
+    let mut command = Command::new(environment::bindir().join("pg_basebackup"));
+    command.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf"]);
+    command
+        .args(["-X", "stream", "-U", "postgres", "-D"])
+        .arg(data);
+    command.arg("-h").arg(socket_folder);
+    command.arg("-p").arg(port.to_string());
+    child::as_server_user(&mut command);
+    command
+}
+
+/// Whether [`ServerBuilder::etc_file`](crate::ServerBuilder::etc_file) works: we are root, and may mount.
+pub fn can_have_etc_files() -> bool {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    *CAN.get_or_init(|| {
+        let mut command = unshare();
+        command.args(["mount", "--bind", "/etc/hosts", "/etc/hosts"]);
+        child::server_user().is_some() && command.output().is_ok_and(|o| o.status.success())
+    })
+}
+
+/// Becomes the user of PostgreSQL only after the mounts; what changes the user also resets the signal that
+/// follows our end, so it is set again.
+fn in_namespace(folder: &Path, etc: &[(String, String)], program: &Path) -> Command {
+    let (uid, gid) = child::server_user().expect("only root can show a server other files in /etc");
+    let mut mounts = String::new();
+    for (name, text) in etc {
+        let file = folder.join(name);
+        fs::write(&file, text).unwrap_or_else(|e| panic!("can not write {}: {e}", file.display()));
+        mounts.push_str(&format!(
+            "mount --bind '{}' '/etc/{name}' && ",
+            file.display()
+        ));
+    }
+    let mut command = unshare();
+    command.args([
+        "sh",
+        "-c",
+        &format!("{mounts} exec \"$@\""),
+        "sh",
+        "setpriv",
+    ]);
+    command
+        .arg(format!("--reuid={uid}"))
+        .arg(format!("--regid={gid}"));
+    command
+        .args(["--clear-groups", "--pdeathsig=QUIT"])
+        .arg(program);
+    command
+}
+
+fn unshare() -> Command {
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "--propagation=private"]);
+    command
+}

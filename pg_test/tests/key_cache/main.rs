@@ -1,0 +1,17 @@
+//! The cache of the providers' keys, judged by what the providers are asked.
+
+mod cold_and_warm;
+mod file;
+mod freshness;
+mod issuers;
+mod keys;
+mod location;
+mod outage;
+mod resolver;
+mod server_life;
+mod single_flight;
+mod support;
+mod unknown_kid;
+mod worker;
+
+use support::*;

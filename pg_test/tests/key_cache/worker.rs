@@ -1,0 +1,139 @@
+//! Preloaded, a background worker refreshes the keys; it obeys whatever its provider does.
+
+use std::time::{Duration, Instant};
+
+use pg_test::{Endpoint, Fault, Issuer, Server, StopMode, child};
+
+use crate::{
+    AT_ONCE, Mode, asked, assert_settled, eventually, failed_refreshes, log_in, wait_for_worker,
+    worker_of,
+};
+
+/// The worker looks every five seconds what is due.
+const SOON: Duration = Duration::from_secs(15);
+
+/// A server whose keys are due for a refresh as soon as they are there.
+fn with_keys_that_are_due(issuer: &Issuer) -> Server {
+    issuer.add_header(Endpoint::Jwks, "Cache-Control", "no-store");
+    Server::trusting(issuer)
+        .preload()
+        .log_everything()
+        .set("validator.jwks_min_ttl", "1s")
+        .set("validator.http_timeout", "60s")
+        .start()
+}
+
+/// Until the worker is in the middle of a fetch that never ends; its process id.
+fn hang_worker(issuer: &Issuer, server: &Server) -> u32 {
+    let before = asked(issuer).1;
+    issuer.fail(Endpoint::Jwks, Fault::HangInBody);
+    eventually(SOON, "the worker asks", || asked(issuer).1 > before);
+    worker_of(server).expect("it runs")
+}
+
+#[test]
+fn worker_runs_only_where_the_module_is_preloaded() {
+    for mode in Mode::BOTH {
+        let issuer = Issuer::builder().start();
+        let server = mode.server_of(&issuer).start();
+        log_in(&server, &issuer);
+        match mode {
+            Mode::OnDemand => assert_eq!(worker_of(&server), None),
+            Mode::Preloaded => drop(wait_for_worker(&server)),
+        }
+        // Nothing of ours is connected to a database, which would keep it from being dropped.
+        server.sql("CREATE DATABASE d");
+        server.sql("DROP DATABASE d");
+    }
+}
+
+#[test]
+fn worker_that_hangs_holds_up_no_login_and_obeys_a_fast_shutdown() {
+    let issuer = Issuer::builder().start();
+    let server = with_keys_that_are_due(&issuer);
+    log_in(&server, &issuer);
+    hang_worker(&issuer, &server);
+    let before = asked(&issuer);
+    for _ in 0..10 {
+        log_in(&server, &issuer);
+    }
+    assert_eq!(asked(&issuer), before, "a login asked, too");
+    let took = server.stop(StopMode::Fast);
+    assert!(took < AT_ONCE, "a fast shutdown took {took:?}");
+    server.start_again().unwrap_or_else(|log| panic!("{log}"));
+    issuer.heal();
+    log_in(&server, &issuer);
+}
+
+#[test]
+fn worker_that_hangs_obeys_a_reload() {
+    let issuer = Issuer::builder().start();
+    let server = with_keys_that_are_due(&issuer);
+    log_in(&server, &issuer);
+    let worker = hang_worker(&issuer, &server);
+    let before = asked(&issuer).1;
+    server.reload_with(&[("validator.http_timeout", "50s")]);
+    // It leaves the request that hangs, reads the settings, and asks again under them.
+    eventually(AT_ONCE, "the worker asks again", || {
+        asked(&issuer).1 > before
+    });
+    assert_eq!(worker_of(&server), Some(worker));
+}
+
+#[test]
+fn worker_that_is_terminated_is_started_again_and_logins_go_on() {
+    let issuer = Issuer::builder().start();
+    let server = with_keys_that_are_due(&issuer);
+    log_in(&server, &issuer);
+    let worker = hang_worker(&issuer, &server);
+    let start = Instant::now();
+    child::signal(worker, libc::SIGTERM);
+    eventually(AT_ONCE, "the worker ends", || {
+        worker_of(&server) != Some(worker)
+    });
+    issuer.heal();
+    // Its fetch is not left open: a login refreshes in its place.
+    let before = asked(&issuer);
+    log_in(&server, &issuer);
+    assert_eq!(asked(&issuer), (before.0 + 1, before.1 + 1));
+    let next = wait_for_worker(&server);
+    assert_ne!(next, worker);
+    assert!(start.elapsed() < SOON, "{:?}", start.elapsed());
+    // And it works.
+    let before = asked(&issuer);
+    eventually(SOON, "the new worker refreshes", || {
+        asked(&issuer).1 > before.1
+    });
+    assert_settled(&server, &issuer);
+}
+
+#[test]
+fn worker_survives_a_provider_that_fails_and_refreshes_when_it_is_back() {
+    let issuer = Issuer::builder().start();
+    let server = with_keys_that_are_due(&issuer);
+    log_in(&server, &issuer);
+    let worker = wait_for_worker(&server);
+    let mark = server.log().mark();
+    issuer.fail(Endpoint::Jwks, Fault::Html);
+    eventually(SOON, "a failure is logged", || {
+        failed_refreshes(&server, mark) > 0
+    });
+    let log = server.log().since(mark);
+    let line = log
+        .lines()
+        .find(|l| l.contains("could not refresh"))
+        .expect("a line");
+    assert!(
+        line.contains(&format!("[{worker}]")) && line.contains(issuer.url()),
+        "{line}"
+    );
+    assert!(
+        log.contains("reason=provider_unavailable cause=malformed url="),
+        "{log}"
+    );
+    issuer.heal();
+    let before = asked(&issuer);
+    eventually(SOON, "it is asked again", || asked(&issuer).1 > before.1);
+    assert_eq!(wait_for_worker(&server), worker);
+    assert_settled(&server, &issuer);
+}
