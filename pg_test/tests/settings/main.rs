@@ -36,6 +36,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
         [
             "validator.algorithms|string|-|-|-|RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA|sighup",
             "validator.allow_http|bool|-|-|-|off|sighup",
+            "validator.allow_superuser|bool|-|-|-|off|sighup",
             "validator.audience|string|-|-|-||sighup",
             "validator.ca_file|string|-|-|-||sighup",
             "validator.client_ids|string|-|-|-||sighup",
@@ -54,10 +55,25 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.max_token_age|integer|s|0|2147483|0|sighup",
             "validator.max_token_size|integer|B|256|65536|16384|sighup",
             "validator.optional_scopes|string|-|-|-|openid, offline_access|sighup",
+            "validator.profiles|string|-|-|-||sighup",
+            "validator.provider|string|-|-|-|generic|sighup",
             "validator.required_claims|string|-|-|-||sighup",
+            "validator.role_claim|string|-|-|-||sighup",
+            "validator.role_map|string|-|-|-||sighup",
             "validator.token_types|string|-|-|-|at+jwt|sighup",
         ]
     );
+}
+
+#[test]
+fn every_setting_is_in_the_manual() {
+    let manual = include_str!("../../../docs/configuration.md");
+    let (_issuer, builder) = preloaded();
+    let server = builder.start();
+    for row in server.sql("SELECT name FROM pg_settings WHERE name LIKE 'validator.%'") {
+        let name = row[0].as_deref().unwrap_or_default();
+        assert!(manual.contains(&format!("| `{name}` |")), "{name}");
+    }
 }
 
 #[test]
