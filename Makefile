@@ -55,6 +55,14 @@ test-core: build-tools ## run the tests that need no server
 test-logins: stage provider ## run the tests that log in to a PostgreSQL
 	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
 
+bench: stage ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
+	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c
+	@cargo build $(cargo_flags) --profile bench-tool -p bench
+	@$(test_env) target/bench-tool/bench
+
+test-long: stage provider ## run the tests that take minutes, which CI leaves out
+	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
+
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
 	@cargo fmt --all --check
