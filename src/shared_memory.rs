@@ -1,4 +1,4 @@
-//! Where the shared cache lives, and how a process comes to it.
+//! Where the memory lives that all processes share, and how a process comes to it.
 //!
 //! Preloaded: in the server's main shared memory, requested at start. Else: in a named DSM segment that the
 //! first login makes, which needs no restart but costs each login an attachment.
@@ -11,12 +11,27 @@ use pgrx::{pg_guard, pg_sys};
 use crate::shared_cache::SharedCache;
 
 /// Carries the version of the layout: a module with another layout uses other memory.
-const NAME: &CStr = c"validator cache 1";
-/// What pg_stat_activity shows while a process waits for the cache's lock.
-const LOCK_NAME: &CStr = c"ValidatorCache";
+const NAME: &CStr = c"validator 1";
+/// What pg_stat_activity shows while a process waits for one of our locks.
+const LOCK_NAME: &CStr = c"Validator";
 
-/// Where this process has the cache; null: it has not looked yet.
-static ATTACHED: AtomicPtr<SharedCache> = AtomicPtr::new(std::ptr::null_mut());
+/// All that processes share, in one piece: attaching to it is what costs a login.
+#[repr(C)]
+pub struct SharedState {
+    pub cache: SharedCache,
+}
+
+impl SharedState {
+    /// # Safety
+    /// `memory` is new, aligned, of this type's size, and nobody else uses it yet.
+    unsafe fn initialize(memory: *mut SharedState, tranche: i32) {
+        // SAFETY: by this function's contract.
+        unsafe { SharedCache::initialize(&raw mut (*memory).cache, tranche) };
+    }
+}
+
+/// Where this process has it; null: it has not looked yet.
+static ATTACHED: AtomicPtr<SharedState> = AtomicPtr::new(std::ptr::null_mut());
 
 /// Hooks of other modules, which run before ours.
 static mut PREVIOUS_REQUEST_HOOK: pg_sys::shmem_request_hook_type = None;
@@ -46,7 +61,7 @@ unsafe extern "C-unwind" fn request() {
         if let Some(previous) = PREVIOUS_REQUEST_HOOK {
             previous();
         }
-        pg_sys::RequestAddinShmemSpace(size_of::<SharedCache>());
+        pg_sys::RequestAddinShmemSpace(size_of::<SharedState>());
     }
 }
 
@@ -58,7 +73,7 @@ unsafe extern "C-unwind" fn startup() {
             previous();
         }
         let mut found = false;
-        let memory = pg_sys::ShmemInitStruct(NAME.as_ptr(), size_of::<SharedCache>(), &mut found);
+        let memory = pg_sys::ShmemInitStruct(NAME.as_ptr(), size_of::<SharedState>(), &mut found);
         if !found {
             initialize(memory);
         }
@@ -67,17 +82,22 @@ unsafe extern "C-unwind" fn startup() {
     }
 }
 
-/// The cache; attaches to it, and makes it if this is the first process.
+/// The cache of keys.
 pub fn cache() -> &'static SharedCache {
-    let mut cache = ATTACHED.load(Ordering::Relaxed);
-    if cache.is_null() {
-        cache = attach_segment().cast();
-        // SAFETY: the segment is initialized, and the tranche of its lock never changes.
-        unsafe { register_tranche((*cache).tranche()) };
-        ATTACHED.store(cache, Ordering::Relaxed);
+    &state().cache
+}
+
+/// What is shared; attaches to it, and makes it if this is the first process.
+fn state() -> &'static SharedState {
+    let mut state: *mut SharedState = ATTACHED.load(Ordering::Relaxed);
+    if state.is_null() {
+        state = attach_segment().cast();
+        // SAFETY: the segment is initialized, and the tranche of its locks never changes.
+        unsafe { register_tranche((*state).cache.tranche()) };
+        ATTACHED.store(state, Ordering::Relaxed);
     }
     // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
-    unsafe { &*cache }
+    unsafe { &*state }
 }
 
 #[cfg(feature = "pg18")]
@@ -92,7 +112,7 @@ fn attach_segment() -> *mut c_void {
     unsafe {
         pg_sys::GetNamedDSMSegment(
             NAME.as_ptr(),
-            size_of::<SharedCache>(),
+            size_of::<SharedState>(),
             Some(initialize_segment),
             &mut found,
         )
@@ -111,7 +131,7 @@ fn attach_segment() -> *mut c_void {
     unsafe {
         pg_sys::GetNamedDSMSegment(
             NAME.as_ptr(),
-            size_of::<SharedCache>(),
+            size_of::<SharedState>(),
             Some(initialize_segment),
             &mut found,
             std::ptr::null_mut(),
@@ -120,10 +140,10 @@ fn attach_segment() -> *mut c_void {
 }
 
 /// # Safety
-/// `memory` is new, aligned, of SharedCache's size, and nobody else uses it yet.
+/// `memory` is new, aligned, of SharedState's size, and nobody else uses it yet.
 unsafe fn initialize(memory: *mut c_void) {
     // SAFETY: by this function's contract.
-    unsafe { SharedCache::initialize(memory.cast(), new_tranche()) }
+    unsafe { SharedState::initialize(memory.cast(), new_tranche()) }
 }
 
 #[cfg(feature = "pg18")]
