@@ -3,7 +3,7 @@
 use std::{env, fs};
 
 use oauth_core::{
-    Algorithm, Bearer, Failure, Issuer, JwkSet, KeyHead, KeySource, LoginAttempt, NoCatalog,
+    Algorithm, Bearer, Failure, Issuer, JwkSet, KeyHead, KeySource, LoginAttempt, NoCatalog, NoIntrospection,
     NoCertificate, Policy, PublicKey, Reject, Timestamp, judge, select_key,
 };
 use serde_json::Value;
@@ -44,6 +44,7 @@ fn main() {
             token: Bearer::new(text("token")),
             role: "alice",
             catalog: &NoCatalog,
+            introspector: &NoIntrospection,
             peer: &NoCertificate,
         };
         let decision = judge(&attempt, &policy, &keys, &now);

@@ -41,15 +41,7 @@ const OTHER_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];
 /// access token.
 pub(crate) fn validate_is_access_token(claims: &Object, policy: &Policy) -> Result<(), Reject> {
     let refuse = |claim| Err(Reject::NotAnAccessToken { claim });
-    if claims
-        .get("typ")
-        .and_then(Value::as_str)
-        .is_some_and(|typ| {
-            OTHER_KINDS
-                .iter()
-                .any(|kind| kind.eq_ignore_ascii_case(typ))
-        })
-    {
+    if names_other_kind(claims) {
         return refuse("typ");
     }
     // Amazon Cognito: "access" or "id".
@@ -68,6 +60,15 @@ pub(crate) fn validate_is_access_token(claims: &Object, policy: &Policy) -> Resu
         .proofs
         .iter()
         .try_for_each(|proof| proof.validate(claims, rules.client_claims))
+}
+
+/// Whether the claim `typ` says that it is another kind of token.
+pub(crate) fn names_other_kind(claims: &Object) -> bool {
+    text(claims, "typ").is_some_and(|typ| {
+        OTHER_KINDS
+            .iter()
+            .any(|kind| kind.eq_ignore_ascii_case(typ))
+    })
 }
 
 impl Proof {

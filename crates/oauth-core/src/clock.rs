@@ -13,6 +13,9 @@ impl Timestamp {
     /// Before everything: marks what has not happened.
     pub const NEVER: Timestamp = Timestamp(i64::MIN);
 
+    /// After everything: the end of what has none.
+    pub const FOREVER: Timestamp = Timestamp(i64::MAX);
+
     /// From whole seconds since the Unix epoch.
     pub fn from_unix_seconds(seconds: i64) -> Self {
         Timestamp(seconds.saturating_mul(1_000_000))
@@ -39,6 +42,16 @@ impl Timestamp {
     /// This time and `duration` less.
     pub fn minus(self, duration: Duration) -> Self {
         Timestamp(self.0.saturating_sub(micros(duration)))
+    }
+
+    /// The time from `earlier` to this time; zero if it is not earlier.
+    pub(crate) fn since(self, earlier: Timestamp) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// Whole seconds since the Unix epoch, rounded down.
+    pub fn unix_seconds(self) -> i64 {
+        self.0.div_euclid(1_000_000)
     }
 
     /// Whole seconds from `earlier` to this time, rounded up; zero if it is not earlier.

@@ -4,7 +4,7 @@ use http::{HeaderMap, Response, StatusCode};
 
 use crate::issuer::{Endpoint, Issuer};
 use crate::jwk::JwkSet;
-use crate::metadata::ProviderMetadata;
+use crate::metadata::{self, ProviderMetadata};
 use crate::printable::Printable;
 use crate::reject::{Unavailable, UnavailableCause};
 
@@ -53,6 +53,18 @@ pub fn fetch_jwk_set(
     })
 }
 
+/// Asks the issuer's metadata where it can be asked about a token. Also returns the header of the answer, which tells
+/// how long that may be cached.
+pub fn fetch_introspection_endpoint(
+    http: &dyn HttpClient,
+    issuer: &Issuer,
+) -> Result<(Endpoint, HeaderMap), Unavailable> {
+    fetch(http, issuer.discovery(), |headers, body| {
+        let endpoint = metadata::parse_introspection_endpoint(body, issuer)?;
+        Ok((endpoint, headers.clone()))
+    })
+}
+
 /// One request, and the parsing of its answer.
 fn fetch<T>(
     http: &dyn HttpClient,
@@ -74,7 +86,7 @@ fn fetch<T>(
 }
 
 /// RFC 8414 §3.2: a successful answer has status 200.
-fn validate_status(status: StatusCode) -> Result<(), UnavailableCause> {
+pub(crate) fn validate_status(status: StatusCode) -> Result<(), UnavailableCause> {
     if status == StatusCode::OK {
         Ok(())
     } else if status.is_redirection() {

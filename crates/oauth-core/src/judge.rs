@@ -5,15 +5,15 @@ use crate::claims;
 use crate::clock::{Clock, Timestamp};
 use crate::confirmation::{Peer, validate_confirmation};
 use crate::identity::parse_identity;
+use crate::introspection::{self, IntrospectionMode, Introspector};
 use crate::json::Object;
 use crate::keys::KeySource;
 use crate::policy::Policy;
 use crate::printable::Printable;
-use crate::reject::Failure;
+use crate::reject::{Failure, Reject};
 use crate::roles::{RoleCatalog, authorize_role};
 use crate::scope::validate_scope;
-use crate::token::{Bearer, UnverifiedToken};
-use crate::verify::VerifiedToken;
+use crate::token::{Bearer, UnverifiedToken, is_opaque, validate_size};
 
 /// What a client asks for when it logs in with a token.
 pub struct LoginAttempt<'a> {
@@ -25,6 +25,8 @@ pub struct LoginAttempt<'a> {
     pub peer: &'a dyn Peer,
     /// What the server knows of roles.
     pub catalog: &'a dyn RoleCatalog,
+    /// Who asks the provider about a token, where the policy says so.
+    pub introspector: &'a dyn Introspector,
 }
 
 /// The outcome of a judgement, and what the log may say about it.
@@ -90,7 +92,7 @@ impl Decision {
 }
 
 impl Grant {
-    /// When the token expires (`exp`).
+    /// When the token expires (`exp`); [`Timestamp::FOREVER`] if nobody says, and the policy allows that.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
@@ -113,8 +115,27 @@ pub fn judge(
     Decision { outcome, known }
 }
 
-/// The checks in their order.
+/// Signed JWTs are judged here, and whatever else only where the provider may be asked.
 fn run_checks(
+    attempt: &LoginAttempt<'_>,
+    policy: &Policy,
+    keys: &dyn KeySource,
+    clock: &dyn Clock,
+    known: &mut Known,
+) -> Result<Grant, Failure> {
+    let mode = policy.introspection().mode;
+    if mode != IntrospectionMode::Off && is_opaque(&attempt.token) {
+        return judge_opaque(attempt, policy, clock, known);
+    }
+    let grant = judge_jwt(attempt, policy, keys, clock, known)?;
+    if mode == IntrospectionMode::Always {
+        return confirm(grant, attempt, policy, clock);
+    }
+    Ok(grant)
+}
+
+/// The checks of a signed JWT in their order.
+fn judge_jwt(
     attempt: &LoginAttempt<'_>,
     policy: &Policy,
     keys: &dyn KeySource,
@@ -126,7 +147,7 @@ fn run_checks(
     let key = keys.find_key(token.header.kid.as_deref(), token.header.alg)?;
 
     let verified = token.verify(&key)?;
-    known.note_verified(&verified, policy);
+    known.note_verified(verified.claims(), policy);
     let claims = verified.claims();
 
     claims::validate_issuer(claims, policy)?;
@@ -137,13 +158,9 @@ fn run_checks(
     // Asked only now: a fetch of keys may have taken a while.
     let now = clock.now();
     let expires_at = claims::validate_expiry(claims, policy, now)?;
-    claims::validate_not_before(claims, policy, now)?;
-    claims::validate_issued_at(claims, policy, now)?;
+    validate_times(claims, policy, now)?;
     validate_is_access_token(claims, policy)?;
-    claims::validate_client(claims, policy)?;
-    validate_scope(claims, policy)?;
-    claims::validate_required_claims(claims, policy)?;
-    validate_confirmation(claims, attempt.peer)?;
+    validate_authority(claims, policy, attempt)?;
     identity?;
     authorize_role(claims, policy, attempt.role, attempt.catalog)?;
     Ok(Grant {
@@ -152,9 +169,92 @@ fn run_checks(
     })
 }
 
+/// RFC 7662 §2.2, §4: a token that only the provider can read. Its word passes what the claims of a JWT pass.
+fn judge_opaque(
+    attempt: &LoginAttempt<'_>,
+    policy: &Policy,
+    clock: &dyn Clock,
+    known: &mut Known,
+) -> Result<Grant, Failure> {
+    validate_size(&attempt.token, policy)?;
+    let answer = attempt.introspector.introspect(&attempt.token)?;
+    let claims = answer.claims();
+    known.note_verified(claims, policy);
+
+    let rules = policy.introspection();
+    // RFC 7662 §2.2: "iss" is optional; the provider was asked at the issuer's own endpoint.
+    if claims.contains_key("iss") {
+        claims::validate_issuer(claims, policy)?;
+    }
+    if rules.audience_required || claims.contains_key("aud") {
+        claims::validate_audience(claims, policy)?;
+    }
+    let identity = parse_identity(claims, policy);
+    known.authn_id = identity.as_ref().ok().cloned();
+
+    let now = clock.now();
+    let expires_at = if rules.exp_required || claims.contains_key("exp") {
+        claims::validate_expiry(claims, policy, now)?
+    } else {
+        Timestamp::FOREVER
+    };
+    validate_times(claims, policy, now)?;
+    introspection::validate_is_access_token(claims)?;
+    validate_authority(claims, policy, attempt)?;
+    identity?;
+    authorize_role(claims, policy, attempt.role, attempt.catalog)?;
+    Ok(Grant {
+        expires_at,
+        claims: answer.into_claims(),
+    })
+}
+
+/// RFC 7662: what a JWT grants is granted only if the provider confirms the token, and what it says of the token now
+/// passes the same checks as the JWT's own claims.
+fn confirm(
+    grant: Grant,
+    attempt: &LoginAttempt<'_>,
+    policy: &Policy,
+    clock: &dyn Clock,
+) -> Result<Grant, Failure> {
+    let answer = attempt.introspector.introspect(&attempt.token)?;
+    introspection::validate_is_access_token(answer.claims())?;
+    let claims = &introspection::overlay(&grant.claims, &answer, policy)?;
+    claims::validate_issuer(claims, policy)?;
+    claims::validate_audience(claims, policy)?;
+    let now = clock.now();
+    let confirmed_until = claims::validate_expiry(claims, policy, now)?;
+    // The token may have ended while the provider was asked.
+    let expires_at = claims::validate_expiry(&grant.claims, policy, now)?;
+    validate_times(claims, policy, now)?;
+    validate_authority(claims, policy, attempt)?;
+    authorize_role(claims, policy, attempt.role, attempt.catalog)?;
+    Ok(Grant {
+        expires_at: expires_at.min(confirmed_until),
+        ..grant
+    })
+}
+
+fn validate_times(claims: &Object, policy: &Policy, now: Timestamp) -> Result<(), Reject> {
+    claims::validate_not_before(claims, policy, now)?;
+    claims::validate_issued_at(claims, policy, now)
+}
+
+/// To whom, for what, and to whose hands the token was given.
+fn validate_authority(
+    claims: &Object,
+    policy: &Policy,
+    attempt: &LoginAttempt<'_>,
+) -> Result<(), Reject> {
+    claims::validate_client(claims, policy)?;
+    validate_scope(claims, policy)?;
+    claims::validate_required_claims(claims, policy)?;
+    validate_confirmation(claims, attempt.peer)
+}
+
 impl Known {
-    fn note_verified(&mut self, verified: &VerifiedToken, policy: &Policy) {
-        let claims = verified.claims();
+    /// `claims`: of a verified JWT, or of the provider's word.
+    fn note_verified(&mut self, claims: &Object, policy: &Policy) {
         self.evidence.client_id = claims::client_id(claims, policy).map(Printable::new);
         self.evidence.jti = claims
             .get("jti")

@@ -15,7 +15,7 @@
 //! The access token of RFC 9068 §3, signed with the Ed25519 key of RFC 8037 appendix A.1:
 //!
 //! ```
-//! use oauth_core::{Bearer, Issuer, JwkSet, LoginAttempt, NoCatalog, NoCertificate, Policy, Timestamp, judge};
+//! use oauth_core::{Bearer, Issuer, JwkSet, LoginAttempt, NoCatalog, NoCertificate, NoIntrospection, Policy, Timestamp, judge};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let keys = JwkSet::parse(br#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "RjEwOwOA",
@@ -39,6 +39,7 @@
 //!     role: "alice",
 //!     peer: &NoCertificate,
 //!     catalog: &NoCatalog,
+//!     introspector: &NoIntrospection,
 //! };
 //!
 //! let in_time = Timestamp::from_unix_seconds(1_618_354_100);
@@ -56,6 +57,7 @@
 mod access_token;
 mod algorithm;
 mod claims;
+mod client_auth;
 mod clock;
 mod confirmation;
 mod ed25519;
@@ -63,6 +65,7 @@ mod entra;
 mod fetch;
 mod freshness;
 mod identity;
+mod introspection;
 mod issuer;
 mod json;
 mod judge;
@@ -82,10 +85,17 @@ mod token;
 mod verify;
 
 pub use algorithm::{Algorithm, Algorithms, KeyKind};
+pub use client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use confirmation::{NoCertificate, Peer};
-pub use fetch::{FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_jwk_set};
+pub use fetch::{
+    FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint, fetch_jwk_set,
+};
 pub use freshness::{CacheLimits, Freshness, Plan, freshness_lifetime};
+pub use introspection::{
+    IntrospectionMode, IntrospectionResponse, IntrospectionRules, Introspector, NoIntrospection,
+    NotActive,
+};
 pub use issuer::{Endpoint, Issuer};
 pub use judge::{Decision, Evidence, Grant, LoginAttempt, judge};
 pub use jwk::{Jwk, JwkSet, PublicKey};

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::issuer::{Endpoint, Issuer};
-use crate::json;
+use crate::json::{self, Object};
 use crate::printable::Printable;
 use crate::reject::UnavailableCause;
 
@@ -18,24 +18,8 @@ impl ProviderMetadata {
     ///
     /// Errors: not a JSON object; the document is another issuer's; `jwks_uri` is missing or may not be used.
     pub fn parse(bytes: &[u8], issuer: &Issuer) -> Result<Self, UnavailableCause> {
-        let malformed = |why: &str| UnavailableCause::Malformed(Printable::new(why));
-        let document = json::parse_object(bytes)
-            .map_err(|_| malformed("the discovery document is not a JSON object"))?;
-        // OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3: the document's issuer must be the one asked for.
-        let Some(Value::String(named)) = document.get("issuer") else {
-            return Err(malformed("the discovery document has no \"issuer\" string"));
-        };
-        if named != issuer.identifier() {
-            return Err(UnavailableCause::IssuerMismatch(Printable::new(named)));
-        }
-        let Some(Value::String(jwks_uri)) = document.get("jwks_uri") else {
-            return Err(malformed(
-                "the discovery document has no \"jwks_uri\" string",
-            ));
-        };
-        let jwks_uri = issuer
-            .endpoint(jwks_uri)
-            .map_err(|_| UnavailableCause::BadUrl(Printable::new(jwks_uri)))?;
+        let document = parse_document(bytes, issuer)?;
+        let jwks_uri = parse_endpoint(&document, "jwks_uri", issuer)?;
         Ok(ProviderMetadata { jwks_uri })
     }
 
@@ -43,4 +27,46 @@ impl ProviderMetadata {
     pub fn jwks_uri(&self) -> &Endpoint {
         &self.jwks_uri
     }
+}
+
+/// RFC 8414 §2: where the provider can be asked about a token (RFC 7662). A provider of opaque tokens need not have
+/// keys, so nothing else is looked at.
+pub(crate) fn parse_introspection_endpoint(
+    bytes: &[u8],
+    issuer: &Issuer,
+) -> Result<Endpoint, UnavailableCause> {
+    let document = parse_document(bytes, issuer)?;
+    parse_endpoint(&document, "introspection_endpoint", issuer)
+}
+
+fn parse_document(bytes: &[u8], issuer: &Issuer) -> Result<Object, UnavailableCause> {
+    let document = json::parse_object(bytes)
+        .map_err(|_| malformed("the discovery document is not a JSON object"))?;
+    // OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3: the document's issuer must be the one asked for.
+    let Some(Value::String(named)) = document.get("issuer") else {
+        return Err(malformed("the discovery document has no \"issuer\" string"));
+    };
+    if named != issuer.identifier() {
+        return Err(UnavailableCause::IssuerMismatch(Printable::new(named)));
+    }
+    Ok(document)
+}
+
+fn parse_endpoint(
+    document: &Object,
+    name: &str,
+    issuer: &Issuer,
+) -> Result<Endpoint, UnavailableCause> {
+    let Some(Value::String(url)) = document.get(name) else {
+        return Err(malformed(&format!(
+            "the discovery document has no \"{name}\" string"
+        )));
+    };
+    issuer
+        .endpoint(url)
+        .map_err(|_| UnavailableCause::BadUrl(Printable::new(url)))
+}
+
+fn malformed(why: &str) -> UnavailableCause {
+    UnavailableCause::Malformed(Printable::new(why))
 }

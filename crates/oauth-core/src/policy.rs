@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::algorithm::Algorithms;
+use crate::introspection::IntrospectionRules;
 use crate::issuer::Issuer;
 use crate::preset::Preset;
 use crate::reject::Misconfigured;
@@ -43,6 +44,7 @@ pub struct Policy {
     role_claim: Option<ClaimPath>,
     role_map: Option<String>,
     allow_superuser: bool,
+    introspection: IntrospectionRules,
 }
 
 impl Policy {
@@ -67,6 +69,7 @@ impl Policy {
             role_claim: None,
             role_map: None,
             allow_superuser: false,
+            introspection: IntrospectionRules::default(),
         })
         .preset(Preset::GENERIC)
     }
@@ -117,6 +120,11 @@ impl Policy {
 
     pub(crate) fn allows_superuser(&self) -> bool {
         self.allow_superuser
+    }
+
+    /// Which tokens the provider is asked about, and what its answers may lack.
+    pub fn introspection(&self) -> &IntrospectionRules {
+        &self.introspection
     }
 
     /// Bytes of the largest token that is looked at.
@@ -267,6 +275,12 @@ impl PolicyBuilder {
     /// Whether, under delegation, a claim may give a role that has power over the whole server.
     pub fn allow_superuser(mut self, allow: bool) -> Self {
         self.0.allow_superuser = allow;
+        self
+    }
+
+    /// Which tokens the provider is asked about (RFC 7662), and what its answers may lack; otherwise none.
+    pub fn introspection(mut self, rules: IntrospectionRules) -> Self {
+        self.0.introspection = rules;
         self
     }
 

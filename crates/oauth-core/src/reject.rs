@@ -273,6 +273,17 @@ rejects! {
         /// The power.
         power: Printable,
     } = "role_too_powerful", "requested role has power over the whole server";
+
+    // --- the provider's word (introspection) -----------------------------------------------------
+    /// RFC 7662 §2.2: the provider says that the token is not active: expired, revoked, or never issued.
+    TokenInactive = "token_inactive", "provider says that the token is not active";
+    /// The provider answers about this token with an error instead of "active".
+    IntrospectionRefused = "introspection_refused", "provider refuses to answer for the token";
+    /// The provider's answer is about another token, or another user, than the JWT says.
+    IntrospectionMismatch {
+        /// What differs: the name of a claim.
+        claim: &'static str,
+    } = "introspection_mismatch", "provider's answer is not about this token";
 }
 
 impl fmt::Display for Reject {
@@ -318,6 +329,12 @@ pub enum UnavailableCause {
     BadUrl(Printable),
     /// The key set holds no key that could verify a signature.
     NoUsableKey,
+    /// RFC 7662 §2.3: the provider does not accept our client's authentication.
+    ClientUnauthorized,
+    /// The provider does not let our client ask about tokens.
+    ClientForbidden,
+    /// RFC 7662 §2.2: an answer whose `active` is missing, or not a boolean.
+    ActiveMalformed,
     /// Another login has asked, and this is how it failed.
     Reported {
         /// The code of its cause.
@@ -342,6 +359,9 @@ impl UnavailableCause {
             UnavailableCause::IssuerMismatch(_) => "issuer_mismatch",
             UnavailableCause::BadUrl(_) => "bad_url",
             UnavailableCause::NoUsableKey => "no_usable_key",
+            UnavailableCause::ClientUnauthorized => "introspection_unauthorized",
+            UnavailableCause::ClientForbidden => "introspection_forbidden",
+            UnavailableCause::ActiveMalformed => "active_malformed",
             UnavailableCause::Reported { code, .. } => code,
         }
     }
@@ -360,7 +380,7 @@ pub struct PackedUnavailable {
 
 impl Unavailable {
     /// Every code of a cause.
-    pub const CAUSES: [&'static str; 11] = [
+    pub const CAUSES: [&'static str; 14] = [
         "timeout",
         "name_resolution",
         "connection",
@@ -372,6 +392,9 @@ impl Unavailable {
         "issuer_mismatch",
         "bad_url",
         "no_usable_key",
+        "introspection_unauthorized",
+        "introspection_forbidden",
+        "active_malformed",
     ];
 
     /// The failure as plain data.
@@ -426,6 +449,15 @@ impl fmt::Display for UnavailableCause {
             }
             UnavailableCause::NoUsableKey => {
                 f.write_str("key set has no key that could verify a signature")
+            }
+            UnavailableCause::ClientUnauthorized => {
+                f.write_str("it does not accept this server's client credentials")
+            }
+            UnavailableCause::ClientForbidden => {
+                f.write_str("it does not let this server's client ask about tokens")
+            }
+            UnavailableCause::ActiveMalformed => {
+                f.write_str("introspection answer does not say whether the token is active")
             }
             UnavailableCause::Reported { message, .. } => message.fmt(f),
         }
@@ -568,6 +600,9 @@ mod tests {
             UnavailableCause::IssuerMismatch(text()),
             UnavailableCause::BadUrl(text()),
             UnavailableCause::NoUsableKey,
+            UnavailableCause::ClientUnauthorized,
+            UnavailableCause::ClientForbidden,
+            UnavailableCause::ActiveMalformed,
         ] {
             assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
         }

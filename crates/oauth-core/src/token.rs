@@ -22,9 +22,16 @@ impl<'a> Bearer<'a> {
         Bearer(token)
     }
 
-    pub(crate) fn expose(&self) -> &'a str {
+    /// The token's text, for who has to send or digest it. Never for a log.
+    pub fn expose(&self) -> &'a str {
         self.0
     }
+}
+
+/// Whether a token can not be judged here at all, so that only the provider can: RFC 7515 §7.1, a signed JWT has three
+/// parts.
+pub(crate) fn is_opaque(token: &Bearer<'_>) -> bool {
+    split(token.expose()).is_err()
 }
 
 /// A token whose structure and header are acceptable, and of which nothing is proven yet.
@@ -49,9 +56,7 @@ impl<'a> UnverifiedToken<'a> {
     /// Checks size, structure, encoding and header. Nothing is fetched for a token that fails here.
     pub(crate) fn parse(token: &Bearer<'a>, policy: &Policy) -> Result<Self, Reject> {
         let text = token.expose();
-        if text.len() > policy.max_token_size() {
-            return Err(Reject::TokenTooLarge { size: text.len() });
-        }
+        validate_size(token, policy)?;
         let (signing_input, header, payload, signature) = split(text)?;
         let header = decode(header)?;
         let payload = decode(payload)?;
@@ -63,6 +68,15 @@ impl<'a> UnverifiedToken<'a> {
             signature,
         })
     }
+}
+
+/// Larger tokens are not looked at.
+pub(crate) fn validate_size(token: &Bearer<'_>, policy: &Policy) -> Result<(), Reject> {
+    let size = token.expose().len();
+    if size > policy.max_token_size() {
+        return Err(Reject::TokenTooLarge { size });
+    }
+    Ok(())
 }
 
 /// RFC 7515 §7.1: three parts are a signed JWT; RFC 7516 §7.1: five are an encrypted one.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use common::*;
 use oauth_core::{
-    Algorithm, Bearer, Clock, Failure, KeySource, LoginAttempt, NoCatalog, PublicKey, Reject,
-    Timestamp, judge,
+    Algorithm, Bearer, Clock, Failure, KeySource, LoginAttempt, NoCatalog, NoIntrospection,
+    PublicKey, Reject, Timestamp, judge,
 };
 use serde_json::{Value, json};
 
@@ -385,6 +385,7 @@ fn a_token_that_expires_while_keys_are_fetched_is_refused() {
         role: SUBJECT,
         peer: &NobodyAsked,
         catalog: &NoCatalog,
+        introspector: &NoIntrospection,
     };
     let decision = judge(
         &attempt,

@@ -10,8 +10,9 @@
 use std::sync::OnceLock;
 
 use oauth_core::{
-    Algorithm, Bearer, Decision, Failure, Issuer, JwkSet, KeySource, LoginAttempt, NoCatalog, Peer,
-    Policy, PolicyBuilder, PublicKey, RoleCatalog, Timestamp, UnavailableCause, judge,
+    Algorithm, Bearer, Decision, Failure, Introspector, Issuer, JwkSet, KeySource, LoginAttempt,
+    NoCatalog, NoIntrospection, Peer, Policy, PolicyBuilder, PublicKey, RoleCatalog, Timestamp,
+    UnavailableCause, judge,
 };
 use serde_json::{Value, json};
 
@@ -85,6 +86,7 @@ pub struct Court {
     role: &'static str,
     peer: Box<dyn Peer>,
     catalog: Box<dyn RoleCatalog>,
+    introspector: Box<dyn Introspector>,
     now: Timestamp,
 }
 
@@ -98,6 +100,7 @@ impl Court {
             role: SUBJECT,
             peer: Box::new(NobodyAsked),
             catalog: Box::new(NoCatalog),
+            introspector: Box::new(NoIntrospection),
             now: Timestamp::from_unix_seconds(NOW),
         }
     }
@@ -143,6 +146,12 @@ impl Court {
         self
     }
 
+    /// Who asks the provider about a token.
+    pub fn introspector(mut self, introspector: impl Introspector + 'static) -> Court {
+        self.introspector = Box::new(introspector);
+        self
+    }
+
     /// The time.
     pub fn at(mut self, now: Timestamp) -> Court {
         self.now = now;
@@ -156,6 +165,7 @@ impl Court {
             role: self.role,
             peer: self.peer.as_ref(),
             catalog: self.catalog.as_ref(),
+            introspector: self.introspector.as_ref(),
         };
         judge(&attempt, &self.policy, self.keys.as_ref(), &self.now)
     }

@@ -1,0 +1,235 @@
+//! The provider's word on a token: RFC 7662.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::Value;
+
+use crate::clock::Timestamp;
+use crate::json::{self, Object};
+use crate::policy::Policy;
+use crate::printable::Printable;
+use crate::reject::{Failure, Internal, Reject, UnavailableCause};
+use crate::setting::SettingError;
+use crate::token::Bearer;
+
+/// What a provider says for "no" is kept for at most this long: a token may become active a moment later.
+const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
+
+/// Which tokens the provider is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IntrospectionMode {
+    /// None.
+    #[default]
+    Off,
+    /// Those that can not be judged here: they are not signed JWTs.
+    Opaque,
+    /// All: signed JWTs too, after every check that can be made here.
+    Always,
+}
+
+impl FromStr for IntrospectionMode {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match text {
+            "off" => Ok(IntrospectionMode::Off),
+            "opaque" => Ok(IntrospectionMode::Opaque),
+            "always" => Ok(IntrospectionMode::Always),
+            _ => Err(SettingError::new("it is one of off, opaque, always")),
+        }
+    }
+}
+
+/// What of an answer may be missing; everything that is there is always checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IntrospectionRules {
+    /// Which tokens the provider is asked about.
+    pub mode: IntrospectionMode,
+    /// Whether an answer must have `aud`.
+    pub audience_required: bool,
+    /// Whether an answer must have `exp`.
+    pub exp_required: bool,
+}
+
+impl Default for IntrospectionRules {
+    fn default() -> Self {
+        IntrospectionRules {
+            mode: IntrospectionMode::Off,
+            audience_required: true,
+            exp_required: true,
+        }
+    }
+}
+
+/// Asks the provider about a token. Asked only for tokens that pass every check that can be made without.
+pub trait Introspector {
+    /// The provider's word on the token.
+    ///
+    /// Errors: a `Reject` if the provider says that the token is not active, else whoever is at fault that there
+    /// is no such word.
+    fn introspect(&self, token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure>;
+}
+
+/// Nobody to ask; goes with [`IntrospectionMode::Off`].
+#[derive(Debug, Clone, Copy)]
+pub struct NoIntrospection;
+
+impl Introspector for NoIntrospection {
+    fn introspect(&self, _token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure> {
+        Err(Internal(Printable::new("there is no provider to ask about a token")).into())
+    }
+}
+
+/// RFC 7662 §2.2: what the provider says of an active token. Made by [`parse`](IntrospectionResponse::parse) only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IntrospectionResponse {
+    members: Object,
+}
+
+impl IntrospectionResponse {
+    /// Parses the answer to an introspection request.
+    ///
+    /// Errors: `Reject` if the answer is about the token (it is not active, or the provider refuses to look at
+    /// it); `Unavailable`'s cause if it is about something else: our client, or a provider in trouble.
+    pub fn parse(status: StatusCode, body: &[u8]) -> Result<Self, NotActive> {
+        let document = json::parse_object(body).ok();
+        if status == StatusCode::UNAUTHORIZED {
+            // RFC 7662 §2.3, RFC 6749 §5.2: our client is not known, or its secret is wrong. Some providers answer
+            // with this status for a token that has been revoked, too, with another error in JSON.
+            return Err(match document {
+                Some(document) if !blames_client(&document) => {
+                    NotActive::Reject(Reject::IntrospectionRefused)
+                }
+                _ => NotActive::Unavailable(UnavailableCause::ClientUnauthorized),
+            });
+        }
+        if status == StatusCode::FORBIDDEN {
+            return Err(NotActive::Unavailable(UnavailableCause::ClientForbidden));
+        }
+        crate::fetch::validate_status(status).map_err(NotActive::Unavailable)?;
+        let malformed = |why| NotActive::Unavailable(UnavailableCause::Malformed(why));
+        let mut members = document.ok_or_else(|| {
+            malformed(Printable::new(
+                "the introspection answer is not a JSON object",
+            ))
+        })?;
+        // RFC 7662 §2.2: "active" is required, and a boolean.
+        match members.remove("active") {
+            Some(Value::Bool(true)) => {}
+            Some(Value::Bool(false)) => return Err(NotActive::Reject(Reject::TokenInactive)),
+            _ => return Err(NotActive::Unavailable(UnavailableCause::ActiveMalformed)),
+        }
+        members.retain(|_, value| !value.is_null());
+        Ok(IntrospectionResponse { members })
+    }
+
+    /// The answer as text that [`from_stored`](IntrospectionResponse::from_stored) reads. It never has the token,
+    /// which some providers repeat in their answers.
+    pub fn to_stored(&self, token: &Bearer<'_>) -> String {
+        let mut members = self.members.clone();
+        members.retain(|name, value| {
+            !name.contains(token.expose()) && !value.to_string().contains(token.expose())
+        });
+        Value::Object(members).to_string()
+    }
+
+    /// An answer of [`to_stored`](IntrospectionResponse::to_stored). `None`: it is not one.
+    pub fn from_stored(text: &str) -> Option<Self> {
+        let members = json::parse_object(text.as_bytes()).ok()?;
+        Some(IntrospectionResponse { members })
+    }
+
+    /// How long the answer may be used without asking again: for `ttl`, and never past the token's own end.
+    pub fn lifetime(&self, ttl: Duration, now: Timestamp) -> Duration {
+        match self
+            .members
+            .get("exp")
+            .and_then(Timestamp::from_numeric_date)
+        {
+            Some(exp) => exp.since(now).min(ttl),
+            None => ttl,
+        }
+    }
+
+    /// How long a "no" may be used.
+    pub fn negative_lifetime(ttl: Duration) -> Duration {
+        ttl.min(MAX_NEGATIVE_LIFETIME)
+    }
+
+    pub(crate) fn claims(&self) -> &Object {
+        &self.members
+    }
+
+    pub(crate) fn into_claims(self) -> Object {
+        self.members
+    }
+}
+
+/// Why an answer is not the one for an active token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotActive {
+    /// The token's fault.
+    Reject(Reject),
+    /// Not the token's.
+    Unavailable(UnavailableCause),
+}
+
+/// RFC 6749 §5.2: the errors that are about the client that asks.
+fn blames_client(document: &Object) -> bool {
+    let names = ["invalid_client", "unauthorized_client", "invalid_request"];
+    document
+        .get("error")
+        .and_then(Value::as_str)
+        .is_some_and(|error| names.contains(&error))
+}
+
+/// RFC 7662 §2.1: `token_type_hint` is only a hint, so the answer may be about another kind of token.
+pub(crate) fn validate_is_access_token(claims: &Object) -> Result<(), Reject> {
+    let is_one_of = |name: &str, kinds: &[&str]| {
+        claims.get(name).is_none_or(|kind| {
+            let kind = kind.as_str().unwrap_or_default();
+            kinds.iter().any(|one| one.eq_ignore_ascii_case(kind))
+        })
+    };
+    let refuse = |claim| Err(Reject::NotAnAccessToken { claim });
+    // RFC 7662 §2.2, RFC 6749 §5.1: how an access token is used; other kinds of token have no such type.
+    if !is_one_of(
+        "token_type",
+        &["bearer", "access_token", "at+jwt", "dpop", "n_a"],
+    ) {
+        return refuse("token_type");
+    }
+    if !is_one_of("token_use", &["access", "access_token"]) {
+        return refuse("token_use");
+    }
+    if crate::access_token::names_other_kind(claims) {
+        return refuse("typ");
+    }
+    Ok(())
+}
+
+/// The claims of a JWT with the provider's word over them. The provider must speak of the same token.
+pub(crate) fn overlay(
+    jwt: &Object,
+    answer: &IntrospectionResponse,
+    policy: &Policy,
+) -> Result<Object, Reject> {
+    let identity = policy.identity_claim();
+    if let Some(named) = identity.find(&answer.members)
+        && identity.find(jwt) != Some(named)
+    {
+        return Err(Reject::IntrospectionMismatch { claim: "identity" });
+    }
+    for claim in ["jti", "sub"] {
+        if let (Some(own), Some(named)) = (jwt.get(claim), answer.members.get(claim))
+            && own != named
+        {
+            return Err(Reject::IntrospectionMismatch { claim });
+        }
+    }
+    let mut claims = jwt.clone();
+    claims.extend(answer.members.clone());
+    Ok(claims)
+}
