@@ -13,6 +13,6 @@ CREATE FUNCTION @extschema@.flush_cache() RETURNS void
     AS 'MODULE_PATHNAME', 'flush_cache_wrapper';
 
 COMMENT ON FUNCTION @extschema@.flush_cache() IS
-    'forget the cached keys of all providers; the next logins fetch them again';
+    'forget the cached keys of all providers, and their answers about tokens; the next logins ask again';
 
 REVOKE ALL ON FUNCTION @extschema@.flush_cache() FROM PUBLIC;

@@ -20,7 +20,8 @@ const TEXT_BYTES: usize = 512;
 /// Names what is cached: a digest of the issuer and of where its keys are read from.
 pub type IssuerKey = [u8; 32];
 
-/// All bytes zero is a valid state: no issuer.
+/// All bytes zero is a valid state: no issuer. What every login reads stands before what few do, since each page that a
+/// login touches costs it some microseconds.
 #[repr(C)]
 pub struct State {
     pub eviction_logged: bool,

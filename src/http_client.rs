@@ -5,14 +5,15 @@ use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Endpoint, HttpClient, MAX_RESPONSE_BYTES, Misconfigured, Printable, UnavailableCause,
+    Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured, Printable,
+    UnavailableCause,
 };
-use ureq::Agent;
 use ureq::http::Response;
-use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
 
 /// Bytes of the largest response header.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -22,6 +23,29 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub struct HttpSettings {
     /// Certificates to trust besides the system's, in a PEM file.
     pub ca_file: Option<PathBuf>,
+}
+
+/// A certificate and its private key. It can be neither printed nor copied.
+pub struct ClientIdentity(ClientCert);
+
+impl ClientIdentity {
+    /// From PEM. `None`: there is no certificate, or no key.
+    pub fn parse(certificates: &[u8], key: &str) -> Option<Self> {
+        let certificates: Vec<_> = parse_pem(certificates)
+            .filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            })
+            .collect();
+        let key = private_key(key)?;
+        let identity = ClientCert::new_with_certs(&certificates, key);
+        (!certificates.is_empty()).then_some(ClientIdentity(identity))
+    }
+}
+
+/// The first private key of a PEM text.
+pub fn private_key(pem: &str) -> Option<PrivateKey<'static>> {
+    PrivateKey::from_pem(pem.as_bytes()).ok()
 }
 
 /// Sends requests until a point in time.
@@ -35,7 +59,17 @@ impl UreqClient {
     ///
     /// Errors: `ca_file` can not be read, or has no certificate.
     pub fn new(settings: &HttpSettings, deadline: Instant) -> Result<Self, Misconfigured> {
+        Self::presenting(settings, None, deadline)
+    }
+
+    /// The same, with a certificate of its own to present (RFC 8705 §2).
+    pub fn presenting(
+        settings: &HttpSettings,
+        identity: Option<ClientIdentity>,
+        deadline: Instant,
+    ) -> Result<Self, Misconfigured> {
         let tls = TlsConfig::builder()
+            .client_cert(identity.map(|identity| identity.0))
             .root_certs(RootCerts::new_with_certs(&trust_roots(settings)?))
             .unversioned_rustls_crypto_provider(Arc::new(
                 rustls::crypto::aws_lc_rs::default_provider(),
@@ -61,24 +95,50 @@ impl UreqClient {
 
 impl HttpClient for UreqClient {
     fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause> {
+        let request = self.agent.get(url.as_str()).config();
+        let request = request.timeout_global(Some(self.time_left()?)).build();
+        read(request.call())
+    }
+}
+
+impl UreqClient {
+    /// Sends a form by POST. Follows no redirect, which would send a token and secrets elsewhere.
+    pub fn post(
+        &self,
+        url: &Endpoint,
+        form: &FormRequest,
+    ) -> Result<Response<Vec<u8>>, UnavailableCause> {
+        let request = self.agent.post(url.as_str()).config();
+        let mut request = request
+            .timeout_global(Some(self.time_left()?))
+            .build()
+            .content_type("application/x-www-form-urlencoded");
+        if let Some(authorization) = &form.authorization {
+            request = request.header("Authorization", authorization);
+        }
+        read(request.send(&form.body))
+    }
+
+    fn time_left(&self) -> Result<Duration, UnavailableCause> {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(UnavailableCause::Timeout);
         }
-        let request = self
-            .agent
-            .get(url.as_str())
-            .config()
-            .timeout_global(Some(left))
-            .build();
-        let (parts, mut body) = request.call().map_err(cause)?.into_parts();
-        let body = body
-            .with_config()
-            .limit(MAX_RESPONSE_BYTES as u64)
-            .read_to_vec()
-            .map_err(cause)?;
-        Ok(Response::from_parts(parts, body))
+        Ok(left)
     }
+}
+
+/// The whole answer, if it is not too large.
+fn read(
+    answer: Result<Response<Body>, ureq::Error>,
+) -> Result<Response<Vec<u8>>, UnavailableCause> {
+    let (parts, mut body) = answer.map_err(cause)?.into_parts();
+    let body = body
+        .with_config()
+        .limit(MAX_RESPONSE_BYTES as u64)
+        .read_to_vec()
+        .map_err(cause)?;
+    Ok(Response::from_parts(parts, body))
 }
 
 /// The system's roots and those of `ca_file`.

@@ -10,12 +10,11 @@ use oauth_core::{
     Plan, Printable, PublicKey, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause,
     fetch_jwk_set, freshness_lifetime,
 };
-use once_cell::sync::OnceCell;
-use parking_lot::Mutex;
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
 
 use crate::cache_layout::{FileVersion, IssuerKey, PackedKeys};
 use crate::fetch_thread;
+use crate::flight::Flight;
 use crate::http_client::{HttpSettings, UreqClient};
 use crate::refusal_log::log_failed_refresh;
 use crate::shared_cache::{Fetched, Lookup, SharedCache, Want};
@@ -161,36 +160,30 @@ impl ProviderKeys {
 
     /// Fetches, and stores the answer or the failure.
     fn fetch(&self, cache: &SharedCache, want: &Want<'_>) -> Result<(), Failure> {
-        let flight = Flight::begin(want);
+        let issuer = want.issuer;
+        let flight = Flight::begin(move || shared_memory::cache().abandon_fetch(&issuer));
         let fetched = self.ask_provider();
         let now = SystemClock.now();
-        match fetched {
+        let (outcome, result) = match fetched {
             Ok((set, lifetime)) => {
                 let packed = PackedKeys::new(&set, FileVersion::default());
-                flight.end(cache, want, &Fetched::Keys(packed, lifetime), now);
-                Ok(())
+                (Fetched::Keys(packed, lifetime), Ok(()))
             }
             Err(Failure::Unavailable(failure)) => {
-                flight.end(
-                    cache,
-                    want,
-                    &Fetched::Failure(failure.pack(), random()),
-                    now,
-                );
-                Err(failure.into())
+                let packed = failure.pack();
+                (Fetched::Failure(packed, random()), Err(failure.into()))
             }
-            Err(failure) if fetch_thread::is_worker_called() => {
-                flight.end(cache, want, &Fetched::Nothing, now);
-                Err(failure)
-            }
+            Err(failure) if fetch_thread::is_worker_called() => (Fetched::Nothing, Err(failure)),
             Err(failure) => {
                 let url = Printable::new(self.issuer.discovery().as_str());
                 let cause = UnavailableCause::Connection(Printable::new(&failure.to_string()));
                 let packed = Unavailable { url, cause }.pack();
-                flight.end(cache, want, &Fetched::OurFault(packed, random()), now);
-                Err(failure)
+                (Fetched::OurFault(packed, random()), Err(failure))
             }
-        }
+        };
+        cache.end_fetch(want, &outcome, now);
+        flight.end();
+        result
     }
 
     /// One or two requests on the helper thread; the answer, and how long it is fresh.
@@ -216,22 +209,16 @@ impl ProviderKeys {
         if left.is_zero() {
             return Err(timed_out(&self.issuer).into());
         }
-        cache.prepare_to_wait();
-        // The fetch may have ended before the preparation.
-        let now = SystemClock.now();
-        let still_under_way = cache.look_up(want, now).is_some_and(|found| {
-            found.freshness.plan(found.settles(), &self.limits, now) == Plan::Wait
+        cache.sleep_while(left, || {
+            // The fetch may have ended by now.
+            let now = SystemClock.now();
+            cache.look_up(want, now).is_some_and(|found| {
+                found.freshness.plan(found.settles(), &self.limits, now) == Plan::Wait
+            })
         });
-        if still_under_way {
-            cache.wait(left.min(LONGEST_SLEEP), wait_event());
-        }
-        cache.stop_waiting();
         Ok(())
     }
 }
-
-/// A waiter looks again after this time even if nobody woke it: a fetcher that was killed wakes nobody.
-const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// What a login makes of the end of a fetch that it waited for: it does not fetch again.
 fn answer_after_fetch(found: &Lookup, now: Timestamp) -> Result<PublicKey, Failure> {
@@ -257,54 +244,6 @@ fn timed_out(issuer: &Issuer) -> Unavailable {
     Unavailable {
         url,
         cause: UnavailableCause::Timeout,
-    }
-}
-
-/// A fetch that this process has begun, and must not leave open: not when an error unwinds, and not when
-/// the process ends.
-struct Flight {
-    ended: bool,
-}
-
-/// The fetch that is under way in this process.
-static UNDER_WAY: Mutex<Option<IssuerKey>> = Mutex::new(None);
-
-impl Flight {
-    fn begin(want: &Want<'_>) -> Self {
-        static REGISTERED: OnceCell<()> = OnceCell::new();
-        REGISTERED.get_or_init(|| {
-            // SAFETY: called in the main thread; the function stays loaded until the process ends.
-            unsafe { pg_sys::before_shmem_exit(Some(abandon_at_exit), pg_sys::Datum::from(0)) };
-        });
-        *UNDER_WAY.lock() = Some(want.issuer);
-        Flight { ended: false }
-    }
-
-    fn end(mut self, cache: &SharedCache, want: &Want<'_>, fetched: &Fetched, now: Timestamp) {
-        cache.end_fetch(want, fetched, now);
-        self.ended = true;
-        *UNDER_WAY.lock() = None;
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if !self.ended {
-            abandon();
-        }
-    }
-}
-
-/// A process that is told to end does not unwind.
-#[pg_guard]
-unsafe extern "C-unwind" fn abandon_at_exit(_code: i32, _arg: pg_sys::Datum) {
-    abandon();
-}
-
-fn abandon() {
-    let under_way = UNDER_WAY.lock().take();
-    if let Some(issuer) = under_way {
-        shared_memory::cache().abandon_fetch(&issuer);
     }
 }
 
@@ -356,13 +295,7 @@ fn file_invalid(why: &str) -> Misconfigured {
 }
 
 /// Spreads the next attempts of many servers.
-fn random() -> u32 {
+pub fn random() -> u32 {
     // SAFETY: PostgreSQL seeds this state at the start of each process; used in the main thread only.
     unsafe { pg_sys::pg_prng_uint32(&raw mut pg_sys::pg_global_prng_state) }
-}
-
-/// What pg_stat_activity shows while a login waits for another's fetch.
-fn wait_event() -> u32 {
-    static EVENT: OnceCell<u32> = OnceCell::new();
-    fetch_thread::named_wait_event(&EVENT, c"ValidatorWait")
 }

@@ -4,12 +4,16 @@
 //! policy, hands the token to `oauth-core`, and carries the decision back. See ARCHITECTURE.md.
 
 mod abi;
+mod answer_cache;
 mod cache_layout;
 mod callbacks;
 mod fetch_thread;
+mod flight;
+mod guarded;
 mod gucs;
 mod hba;
 mod http_client;
+mod introspection;
 mod key_source;
 mod peer;
 mod refresh_worker;

@@ -118,7 +118,19 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
             "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for \
              byte; mind a trailing slash."
         }
-        UnavailableCause::BadUrl(_) => "The provider must name an https URL as \"jwks_uri\".",
+        UnavailableCause::BadUrl(_) => {
+            "The provider must name https URLs as \"jwks_uri\" and \"introspection_endpoint\"."
+        }
+        UnavailableCause::ClientUnauthorized => {
+            "Check validator.client_id, validator.client_auth_method and the file of the secret or \
+             key; for a secret with special characters also try client_secret_basic_raw."
+        }
+        UnavailableCause::ClientForbidden => {
+            "Have the provider allow validator.client_id to introspect tokens."
+        }
+        UnavailableCause::ActiveMalformed => {
+            "validator.introspection_endpoint must be an endpoint of RFC 7662."
+        }
         UnavailableCause::NoUsableKey => {
             "The provider's key set must have a signature key that is RSA of 2048 bits or more, \
              P-256, P-384 or Ed25519."
@@ -142,7 +154,7 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             format!("The token has {size} bytes; validator.max_token_size allows {limit}.")
         }
         R::NotAJwt => "The provider issues opaque tokens, or the client sent something else. Have \
-            the provider issue JWT access tokens for this audience."
+            the provider issue JWT access tokens for this audience, or see validator.introspection."
             .to_owned(),
         R::Encrypted => "Have the provider sign, and not encrypt, its access tokens.".to_owned(),
         R::AlgNotAllowed { alg } => format!(
@@ -259,6 +271,15 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             "The role is {power}. Set validator.allow_superuser = on if a claim of the provider \
              alone may give that."
         ),
+        R::TokenInactive => "The token has expired or was revoked, or is of another provider: the \
+            client must get a new one."
+            .to_owned(),
+        R::IntrospectionRefused => "The provider answered with status 401 for this token and not \
+            for the client: as some do for a revoked one."
+            .to_owned(),
+        R::IntrospectionMismatch { claim } => {
+            format!("The provider's answer differs from the JWT in \"{claim}\".")
+        }
         _ => return None,
     };
     Some(hint)

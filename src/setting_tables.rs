@@ -3,13 +3,14 @@
 use std::ffi::{CStr, c_char, c_int, c_void};
 
 use oauth_core::{
-    Algorithms, ClaimPath, IdentityPrefix, Preset, RequiredClaims, StringList, TokenTypes,
+    Algorithms, ClaimPath, ClientAuthMethod, IdentityPrefix, IntrospectionMode, Preset,
+    RequiredClaims, StringList, TokenTypes,
 };
 use pgrx::pg_sys;
 
 use crate::gucs::{check_text, show_text};
 use crate::settings::{
-    AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, ProfileNames,
+    AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, PlainText, ProfileNames,
 };
 
 /// Where a setting can be made.
@@ -94,6 +95,27 @@ texts! {
     CaFile = "ca_file": Both, AbsolutePath, c"",
         c"File of certificates to trust in asking the provider, besides the system's.",
         c"An absolute path of a PEM file.";
+    Introspection = "introspection": Both, IntrospectionMode, c"off",
+        c"Tokens that the provider is asked about at a login.",
+        c"off: none. opaque: those that are not signed JWTs. always: JWTs too, after all other checks.";
+    IntrospectionEndpoint = "introspection_endpoint": Both, OptionalUrl, c"",
+        c"URL where the provider is asked about tokens.",
+        c"Unset, the issuer's metadata says.";
+    ClientId = "client_id": Both, PlainText, c"",
+        c"Identifier by which the provider knows this server as a client.",
+        c"For introspection.";
+    ClientSecretFile = "client_secret_file": Both, AbsolutePath, c"",
+        c"File that holds the secret of client_id.",
+        c"An absolute path; only the server's user may have access. Read at each request, so that a new secret is noticed.";
+    ClientAuthMethod = "client_auth_method": Both, ClientAuthMethod, c"client_secret_basic",
+        c"How this server authenticates itself to the provider.",
+        c"One of client_secret_basic, client_secret_basic_raw, client_secret_post, private_key_jwt, tls_client_auth, none.";
+    ClientKeyFile = "client_key_file": Both, AbsolutePath, c"",
+        c"File that holds the private key for private_key_jwt or tls_client_auth.",
+        c"An absolute path of a PEM file; only the server's user may have access.";
+    ClientCertFile = "client_cert_file": Both, AbsolutePath, c"",
+        c"File that holds the certificate for tls_client_auth.",
+        c"An absolute path of a PEM file, with the certificates of authorities between.";
 }
 
 /// Settings that are numbers: variant, name, default, range, unit, description, details.
@@ -139,6 +161,12 @@ numbers! {
     HttpTimeout = "http_timeout": Both, 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
         c"How long a login may wait for the provider.",
         c"Covers all requests of a login together.";
+    IntrospectionCacheTtl = "introspection_cache_ttl": Both, 30, (0, 3600), pg_sys::GUC_UNIT_S,
+        c"How long the provider's word on a token is used without asking again.",
+        c"Never past the token's end, and at most 10 seconds if the token is not active. 0 asks at every login.";
+    IntrospectionCacheEntries = "introspection_cache_entries": Server, 1024, (16, 16384), 0,
+        c"Tokens of which the provider's word is kept.",
+        c"The least recently used one makes room. Some 4 kB each; a preloaded module takes a new value at a restart.";
 }
 
 /// Settings that are switches: variant, name, default, description, details.
@@ -167,6 +195,12 @@ switches! {
     AllowHttp = "allow_http": Both, false,
         c"Allows plain http to a provider on a loopback address.",
         c"For demonstrations and tests only.";
+    IntrospectionAudienceRequired = "introspection_audience_required": Both, true,
+        c"Demands \"aud\" of the provider's word on an opaque token.",
+        c"Off, it may be missing; one that is there must still be accepted.";
+    IntrospectionExpRequired = "introspection_exp_required": Both, true,
+        c"Demands \"exp\" of the provider's word on an opaque token.",
+        c"Off, it may be missing; one that is there must still lie ahead.";
 }
 
 pub struct TextSetting {

@@ -5,13 +5,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use oauth_core::{
-    CacheLimits, ClaimPath, Endpoint, Issuer, Misconfigured, Policy, Printable, SettingError,
-    StringList,
+    CacheLimits, ClaimPath, ClientAuthMethod, Endpoint, IntrospectionMode, IntrospectionRules,
+    Issuer, Misconfigured, Policy, Printable, SettingError, StringList,
 };
 
 use crate::gucs::{self, Number, Settings, Switch, Text};
 use crate::hba::HbaLine;
 use crate::http_client::HttpSettings;
+use crate::introspection::{ClientSettings, ProviderIntrospection};
 use crate::key_source::{KeyLocation, ProviderKeys};
 
 /// Everything that the settings say about logins through one HBA line.
@@ -20,6 +21,8 @@ pub struct LoginSettings {
     pub policy: Policy,
     /// Where the keys come from.
     pub keys: ProviderKeys,
+    /// Who asks the provider about tokens, where the policy says so.
+    pub introspection: Option<ProviderIntrospection>,
 }
 
 /// Reads the settings for a login through `line`.
@@ -32,6 +35,15 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
     }
     gucs::ensure_none_was_refused()?;
     let keys = read_keys(&settings, &line.issuer)?;
+    let rules = IntrospectionRules {
+        mode: settings.text(Text::Introspection)?,
+        audience_required: settings.switch(Switch::IntrospectionAudienceRequired),
+        exp_required: settings.switch(Switch::IntrospectionExpRequired),
+    };
+    let introspection = match rules.mode {
+        IntrospectionMode::Off => None,
+        _ => Some(read_introspection(&settings, &keys)?),
+    };
     let max_token_age = settings.number(Number::MaxTokenAge);
     let OptionalClaimPath(role_claim) = settings.text(Text::RoleClaim)?;
     let MapName(role_map) = settings.text(Text::RoleMap)?;
@@ -48,6 +60,7 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
         .role_claim(role_claim)
         .role_map(role_map)
         .allow_superuser(settings.switch(Switch::AllowSuperuser))
+        .introspection(rules)
         .max_token_size(usize::try_from(settings.number(Number::MaxTokenSize)).unwrap_or(0));
     // What the provider's ways say of these holds where nothing was set.
     if let Some(algorithms) = settings.explicit_text(Text::Algorithms)? {
@@ -63,7 +76,11 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
         policy = policy.optional_scopes(optional_scopes);
     }
     let policy = policy.build()?;
-    Ok(LoginSettings { policy, keys })
+    Ok(LoginSettings {
+        policy,
+        keys,
+        introspection,
+    })
 }
 
 /// Where the keys of the issuer come from that pg_hba.conf names by `url`.
@@ -119,6 +136,46 @@ fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconfigur
         http: HttpSettings { ca_file },
         timeout: Duration::from_millis(settings.number(Number::HttpTimeout)),
     })
+}
+
+/// How the provider of these keys is asked about tokens.
+///
+/// Errors: nothing says who this server is to the provider.
+fn read_introspection(
+    settings: &Settings,
+    keys: &ProviderKeys,
+) -> Result<ProviderIntrospection, Misconfigured> {
+    let PlainText(id) = settings.text(Text::ClientId)?;
+    let method = settings.text(Text::ClientAuthMethod)?;
+    if id.is_empty() && method != ClientAuthMethod::None {
+        return Err(settings.invalid(Text::ClientId, "introspection needs it"));
+    }
+    let file = |which| {
+        settings
+            .text(which)
+            .map(|AbsolutePath(path): AbsolutePath| path)
+    };
+    Ok(ProviderIntrospection {
+        issuer: keys.issuer.clone(),
+        endpoint: endpoint(settings, Text::IntrospectionEndpoint)?,
+        client: ClientSettings {
+            id,
+            method,
+            secret_file: file(Text::ClientSecretFile)?,
+            key_file: file(Text::ClientKeyFile)?,
+            cert_file: file(Text::ClientCertFile)?,
+        },
+        ttl: seconds(settings, Number::IntrospectionCacheTtl),
+        metadata_limits: keys.limits,
+        http: keys.http.clone(),
+        timeout: keys.timeout,
+    })
+}
+
+/// How many tokens the cache of the provider's words has space for.
+pub fn introspection_cache_entries() -> usize {
+    let entries = Settings::of_server().number(Number::IntrospectionCacheEntries);
+    usize::try_from(entries).unwrap_or(0)
 }
 
 /// How long a request may take at most, whatever the issuer, as far as the server's own setting says.
@@ -236,6 +293,20 @@ impl FromStr for OptionalUrl {
         match text {
             "" => Ok(OptionalUrl(None)),
             url => Endpoint::parse_allowing(url, true).map(|_| OptionalUrl(Some(url.to_owned()))),
+        }
+    }
+}
+
+/// Text without control characters. Empty: none.
+pub struct PlainText(pub String);
+
+impl FromStr for PlainText {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.chars().any(char::is_control) {
+            true => Err("it has control characters"),
+            false => Ok(PlainText(text.to_owned())),
         }
     }
 }

@@ -1,10 +1,8 @@
 //! The issuers' keys in shared memory: fixed-size plain data under one lock.
 //!
 //! Every decision about freshness is `oauth_core::Freshness`, every choice of a key `oauth_core::select_key`;
-//! this file locks and copies. Under the lock nothing is allocated, logged or asked.
+//! this file copies. Under the lock nothing is allocated, logged or asked.
 
-use std::cell::UnsafeCell;
-use std::ops::{Deref, DerefMut};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -12,24 +10,14 @@ use oauth_core::{
     Algorithm, CacheLimits, Freshness, PackedUnavailable, Plan, PublicKey, Reject, Timestamp,
     Unavailable,
 };
-use pgrx::pg_sys;
 
 use crate::cache_layout::{FileVersion, ISSUERS, IssuerKey, MATERIAL_BYTES, PackedKeys, State};
+use crate::guarded::Guarded;
 use crate::server_log;
 
-/// The cache. What every login reads stands before what few do, since each page that a login touches costs it
-/// some microseconds.
-#[repr(C)]
-pub struct SharedCache {
-    lock: UnsafeCell<pg_sys::LWLock>,
-    /// Signalled whenever a fetch ends.
-    changed: UnsafeCell<pg_sys::ConditionVariable>,
-    state: UnsafeCell<State>,
-}
-
-// SAFETY: `state` is reached only through Shared and Exclusive, which hold the lock; the lock and the condition
-// variable are PostgreSQL's own, and made for sharing.
-unsafe impl Sync for SharedCache {}
+/// The cache.
+#[repr(transparent)]
+pub struct SharedCache(Guarded<State>);
 
 /// What a login wants of an issuer's keys.
 pub struct Want<'a> {
@@ -88,25 +76,21 @@ impl SharedCache {
     /// # Safety
     /// `memory` is aligned, of this type's size, and nobody else uses it yet.
     pub unsafe fn initialize(memory: *mut SharedCache, tranche: i32) {
+        let bytes = size_of::<SharedCache>();
         // SAFETY: by this function's contract; all bytes zero is a valid State.
-        unsafe {
-            std::ptr::write_bytes(memory, 0, 1);
-            pg_sys::LWLockInitialize((*memory).lock.get(), tranche);
-            pg_sys::ConditionVariableInit((*memory).changed.get());
-        }
+        unsafe { Guarded::initialize(memory.cast::<Guarded<State>>(), bytes, tranche) };
     }
 
     /// The tranche of the lock.
     pub fn tranche(&self) -> i32 {
-        // SAFETY: written once, before the memory is shared.
-        unsafe { (*self.lock.get()).tranche.into() }
+        self.0.tranche()
     }
 
     /// What is cached of an issuer, for a token. `None`: nothing.
     pub fn look_up(&self, want: &Want<'_>, now: Timestamp) -> Option<Lookup> {
         let mut material = [0; MATERIAL_BYTES];
         let (selected, freshness, fetches, file_version, failure) = {
-            let state = self.shared();
+            let state = self.0.shared();
             let place = state.find(&want.issuer)?;
             state.names[place]
                 .used_at
@@ -138,7 +122,7 @@ impl SharedCache {
     /// want to fetch, one does. `until` is when the fetch is given up.
     pub fn claim(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> Plan {
         let (plan, log_eviction) = {
-            let mut state = self.exclusive();
+            let mut state = self.0.exclusive();
             let (place, log_eviction) = state.find_or_make_room(want, now);
             let cached = &mut state.issuers[place];
             let found = settles(cached.select(want).err().as_ref());
@@ -159,7 +143,7 @@ impl SharedCache {
 
     /// Begins a refresh of an issuer that is due, unless another process has. `until` is when it is given up.
     pub fn claim_refresh(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> bool {
-        let mut state = self.exclusive();
+        let mut state = self.0.exclusive();
         let Some(place) = state.find(&want.issuer) else {
             return false;
         };
@@ -176,7 +160,7 @@ impl SharedCache {
     pub fn due(&self, now: Timestamp, ahead: Duration, used_since: Timestamp) -> Vec<CachedIssuer> {
         let mut due = [None; ISSUERS];
         {
-            let state = self.shared();
+            let state = self.0.shared();
             for ((name, issuer), slot) in state.names.iter().zip(&state.issuers).zip(&mut due) {
                 let used_at = name.used_at.load(Ordering::Relaxed);
                 let is_used = used_at >= used_since.unix_micros();
@@ -198,7 +182,7 @@ impl SharedCache {
     /// Notes how a fetch ended, and wakes those who wait for it.
     pub fn end_fetch(&self, want: &Want<'_>, fetched: &Fetched, now: Timestamp) {
         {
-            let mut state = self.exclusive();
+            let mut state = self.0.exclusive();
             let (place, _) = state.find_or_make_room(want, now);
             let cached = &mut state.issuers[place];
             match fetched {
@@ -220,25 +204,25 @@ impl SharedCache {
                 Fetched::OurFault(..) | Fetched::Nothing => cached.freshness.abandon(),
             }
         }
-        self.wake();
+        self.0.wake();
     }
 
     /// Gives up a fetch, as a process does that ends while it fetches.
     pub fn abandon_fetch(&self, issuer: &IssuerKey) {
         {
-            let mut state = self.exclusive();
+            let mut state = self.0.exclusive();
             let Some(place) = state.find(issuer) else {
                 return;
             };
             state.issuers[place].freshness.abandon();
         }
-        self.wake();
+        self.0.wake();
     }
 
     /// Forgets all keys and failures; the next logins fetch.
     pub fn flush(&self) {
         {
-            let mut state = self.exclusive();
+            let mut state = self.0.exclusive();
             for issuer in &mut state.issuers {
                 issuer.freshness.forget();
                 issuer.key_count = 0;
@@ -247,94 +231,11 @@ impl SharedCache {
                 issuer.failure.code = 0;
             }
         }
-        self.wake();
+        self.0.wake();
     }
 
-    /// Sleeps until a fetch ends or `limit` is over. What ended between `prepare_to_wait` and this call ends
-    /// it at once.
-    pub fn wait(&self, limit: Duration, wait_event: u32) {
-        let millis = limit.as_millis().saturating_add(1).try_into().unwrap_or(1);
-        // SAFETY: called in the main thread of a process with a PGPROC; serves interrupts.
-        unsafe {
-            pg_sys::ConditionVariableTimedSleep(self.changed.get(), millis, wait_event);
-        }
-    }
-
-    /// From now on no end of a fetch is missed.
-    pub fn prepare_to_wait(&self) {
-        // SAFETY: called in the main thread of a process with a PGPROC.
-        unsafe { pg_sys::ConditionVariablePrepareToSleep(self.changed.get()) };
-    }
-
-    /// The opposite of `prepare_to_wait`.
-    pub fn stop_waiting(&self) {
-        // SAFETY: called in the main thread; harmless if the process does not wait.
-        unsafe { pg_sys::ConditionVariableCancelSleep() };
-    }
-
-    fn wake(&self) {
-        // SAFETY: called in the main thread of a process with a PGPROC.
-        unsafe { pg_sys::ConditionVariableBroadcast(self.changed.get()) };
-    }
-
-    fn shared(&self) -> Shared<'_> {
-        // SAFETY: the lock is initialized; it is released when the guard is dropped, and by PostgreSQL
-        // when an error ends the transaction or the process.
-        unsafe { pg_sys::LWLockAcquire(self.lock.get(), pg_sys::LWLockMode::LW_SHARED) };
-        Shared(self)
-    }
-
-    fn exclusive(&self) -> Exclusive<'_> {
-        // SAFETY: as above.
-        unsafe { pg_sys::LWLockAcquire(self.lock.get(), pg_sys::LWLockMode::LW_EXCLUSIVE) };
-        Exclusive(self)
-    }
-
-    fn release(&self) {
-        // SAFETY: called by the guards only, which hold the lock.
-        unsafe { pg_sys::LWLockRelease(self.lock.get()) };
-    }
-}
-
-/// The state, for reading.
-struct Shared<'a>(&'a SharedCache);
-
-impl Deref for Shared<'_> {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        // SAFETY: the lock is held, so no process writes, except to the atomic times of use.
-        unsafe { &*self.0.state.get() }
-    }
-}
-
-impl Drop for Shared<'_> {
-    fn drop(&mut self) {
-        self.0.release();
-    }
-}
-
-/// The state, for writing.
-struct Exclusive<'a>(&'a SharedCache);
-
-impl Deref for Exclusive<'_> {
-    type Target = State;
-
-    fn deref(&self) -> &State {
-        // SAFETY: the lock is held exclusively.
-        unsafe { &*self.0.state.get() }
-    }
-}
-
-impl DerefMut for Exclusive<'_> {
-    fn deref_mut(&mut self) -> &mut State {
-        // SAFETY: the lock is held exclusively, and this guard is borrowed exclusively.
-        unsafe { &mut *self.0.state.get() }
-    }
-}
-
-impl Drop for Exclusive<'_> {
-    fn drop(&mut self) {
-        self.0.release();
+    /// Sleeps until a fetch ends, at most for `limit`, if `must_wait` still holds once no end can be missed.
+    pub fn sleep_while(&self, limit: Duration, must_wait: impl FnOnce() -> bool) {
+        self.0.sleep_while(limit, must_wait);
     }
 }

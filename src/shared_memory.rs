@@ -1,37 +1,125 @@
 //! Where the memory lives that all processes share, and how a process comes to it.
 //!
-//! Preloaded: in the server's main shared memory, requested at start. Else: in a named DSM segment that the
-//! first login makes, which needs no restart but costs each login an attachment.
+//! Preloaded: in the server's main shared memory, requested at start. Else: in named DSM segments that the
+//! first login makes, which needs no restart but costs each login an attachment. What only some logins need is an area
+//! of its own, so that the others do not pay for it.
 
-use std::ffi::{CStr, c_void};
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::ffi::{CStr, CString, c_void};
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use pgrx::{pg_guard, pg_sys};
 
+use crate::answer_cache::AnswerCache;
+use crate::settings;
 use crate::shared_cache::SharedCache;
 
-/// Carries the version of the layout: a module with another layout uses other memory.
-const NAME: &CStr = c"validator 1";
 /// What pg_stat_activity shows while a process waits for one of our locks.
 const LOCK_NAME: &CStr = c"Validator";
 
-/// All that processes share, in one piece: attaching to it is what costs a login.
+/// A piece of memory that is attached to, and made, as a whole.
+trait Area {
+    /// Where this process has it; null: it has not looked yet.
+    fn attached() -> &'static AtomicPtr<c_void>;
+
+    /// Carries the version of the layout: a module with another layout uses other memory.
+    fn name() -> CString;
+
+    fn bytes() -> usize;
+
+    /// # Safety
+    /// `memory` is new, aligned, of `bytes()` bytes, and nobody else uses it yet.
+    unsafe fn initialize(memory: *mut c_void, tranche: i32);
+
+    /// The tranche of its locks.
+    ///
+    /// # Safety
+    /// `memory` is an initialized area of this kind.
+    unsafe fn tranche(memory: *mut c_void) -> i32;
+}
+
+/// All that every login needs.
 #[repr(C)]
 pub struct SharedState {
     pub cache: SharedCache,
 }
 
-impl SharedState {
-    /// # Safety
-    /// `memory` is new, aligned, of this type's size, and nobody else uses it yet.
-    unsafe fn initialize(memory: *mut SharedState, tranche: i32) {
+impl Area for SharedState {
+    fn attached() -> &'static AtomicPtr<c_void> {
+        static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+        &ATTACHED
+    }
+
+    fn name() -> CString {
+        c"validator 1".to_owned()
+    }
+
+    fn bytes() -> usize {
+        size_of::<SharedState>()
+    }
+
+    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
+        let state = memory.cast::<SharedState>();
         // SAFETY: by this function's contract.
-        unsafe { SharedCache::initialize(&raw mut (*memory).cache, tranche) };
+        unsafe { SharedCache::initialize(&raw mut (*state).cache, tranche) };
+    }
+
+    unsafe fn tranche(memory: *mut c_void) -> i32 {
+        // SAFETY: by this function's contract.
+        unsafe { (*memory.cast::<SharedState>()).cache.tranche() }
     }
 }
 
-/// Where this process has it; null: it has not looked yet.
-static ATTACHED: AtomicPtr<SharedState> = AtomicPtr::new(std::ptr::null_mut());
+/// The answers to introspection requests: attached to by logins that ask for one.
+struct Answers;
+
+/// Sets of entries that this server's cache of answers has; the setting counts when the memory is made, and for an
+/// on-demand module each size is memory of its own.
+fn answer_sets() -> usize {
+    static SETS: AtomicUsize = AtomicUsize::new(0);
+    if SETS.load(Ordering::Relaxed) == 0 {
+        let sets = AnswerCache::sets(settings::introspection_cache_entries());
+        SETS.store(sets, Ordering::Relaxed);
+    }
+    SETS.load(Ordering::Relaxed)
+}
+
+impl Area for Answers {
+    fn attached() -> &'static AtomicPtr<c_void> {
+        static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+        &ATTACHED
+    }
+
+    fn name() -> CString {
+        CString::new(format!("validator answers 1 {}", answer_sets())).unwrap_or_default()
+    }
+
+    fn bytes() -> usize {
+        AnswerCache::bytes(answer_sets())
+    }
+
+    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
+        // SAFETY: by this function's contract.
+        unsafe { AnswerCache::initialize(memory, answer_sets(), tranche) };
+    }
+
+    unsafe fn tranche(memory: *mut c_void) -> i32 {
+        // SAFETY: by this function's contract.
+        unsafe { AnswerCache::at(memory, answer_sets()) }.tranche()
+    }
+}
+
+/// The cache of keys.
+pub fn cache() -> &'static SharedCache {
+    let state = area::<SharedState>().cast::<SharedState>();
+    // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
+    unsafe { &(*state).cache }
+}
+
+/// The cache of answers to introspection requests.
+pub fn answers() -> AnswerCache {
+    // SAFETY: as above; the number of sets is the one that it was made for.
+    unsafe { AnswerCache::at(area::<Answers>(), answer_sets()) }
+}
 
 /// Hooks of other modules, which run before ours.
 static mut PREVIOUS_REQUEST_HOOK: pg_sys::shmem_request_hook_type = None;
@@ -61,7 +149,8 @@ unsafe extern "C-unwind" fn request() {
         if let Some(previous) = PREVIOUS_REQUEST_HOOK {
             previous();
         }
-        pg_sys::RequestAddinShmemSpace(size_of::<SharedState>());
+        pg_sys::RequestAddinShmemSpace(SharedState::bytes());
+        pg_sys::RequestAddinShmemSpace(Answers::bytes());
     }
 }
 
@@ -72,78 +161,78 @@ unsafe extern "C-unwind" fn startup() {
         if let Some(previous) = PREVIOUS_STARTUP_HOOK {
             previous();
         }
-        let mut found = false;
-        let memory = pg_sys::ShmemInitStruct(NAME.as_ptr(), size_of::<SharedState>(), &mut found);
+        make_at_start::<SharedState>();
+        make_at_start::<Answers>();
+    }
+}
+
+/// # Safety
+/// Called in the startup hook of shared memory only.
+unsafe fn make_at_start<A: Area>() {
+    let mut found = false;
+    // SAFETY: by this function's contract; the memory was requested.
+    unsafe {
+        let memory = pg_sys::ShmemInitStruct(A::name().as_ptr(), A::bytes(), &mut found);
         if !found {
-            initialize(memory);
+            A::initialize(memory, new_tranche());
         }
         // Set anew after a crash, too: the new memory may be elsewhere.
-        ATTACHED.store(memory.cast(), Ordering::Relaxed);
+        A::attached().store(memory, Ordering::Relaxed);
     }
 }
 
-/// The cache of keys.
-pub fn cache() -> &'static SharedCache {
-    &state().cache
-}
-
-/// What is shared; attaches to it, and makes it if this is the first process.
-fn state() -> &'static SharedState {
-    let mut state: *mut SharedState = ATTACHED.load(Ordering::Relaxed);
-    if state.is_null() {
-        state = attach_segment().cast();
+/// The area; attaches to it, and makes it if this is the first process.
+fn area<A: Area>() -> *mut c_void {
+    let mut memory = A::attached().load(Ordering::Relaxed);
+    if memory.is_null() {
+        memory = attach_segment::<A>();
         // SAFETY: the segment is initialized, and the tranche of its locks never changes.
-        unsafe { register_tranche((*state).cache.tranche()) };
-        ATTACHED.store(state, Ordering::Relaxed);
+        unsafe { register_tranche(A::tranche(memory)) };
+        A::attached().store(memory, Ordering::Relaxed);
     }
-    // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
-    unsafe { &*state }
+    memory
 }
 
 #[cfg(feature = "pg18")]
-fn attach_segment() -> *mut c_void {
+fn attach_segment<A: Area>() -> *mut c_void {
     #[pg_guard]
-    unsafe extern "C-unwind" fn initialize_segment(memory: *mut c_void) {
+    unsafe extern "C-unwind" fn initialize_segment<A: Area>(memory: *mut c_void) {
         // SAFETY: PostgreSQL calls this once, with the new segment.
-        unsafe { initialize(memory) }
+        unsafe { A::initialize(memory, new_tranche()) }
     }
-    let mut found = false;
+    let (name, mut found) = (A::name(), false);
     // SAFETY: called in a backend's main thread; the segment stays mapped until the process ends.
     unsafe {
         pg_sys::GetNamedDSMSegment(
-            NAME.as_ptr(),
-            size_of::<SharedState>(),
-            Some(initialize_segment),
+            name.as_ptr(),
+            A::bytes(),
+            Some(initialize_segment::<A>),
             &mut found,
         )
     }
 }
 
 #[cfg(feature = "pg19")]
-fn attach_segment() -> *mut c_void {
+fn attach_segment<A: Area>() -> *mut c_void {
     #[pg_guard]
-    unsafe extern "C-unwind" fn initialize_segment(memory: *mut c_void, _arg: *mut c_void) {
+    unsafe extern "C-unwind" fn initialize_segment<A: Area>(
+        memory: *mut c_void,
+        _arg: *mut c_void,
+    ) {
         // SAFETY: PostgreSQL calls this once, with the new segment.
-        unsafe { initialize(memory) }
+        unsafe { A::initialize(memory, new_tranche()) }
     }
-    let mut found = false;
+    let (name, mut found) = (A::name(), false);
     // SAFETY: called in a backend's main thread; the segment stays mapped until the process ends.
     unsafe {
         pg_sys::GetNamedDSMSegment(
-            NAME.as_ptr(),
-            size_of::<SharedState>(),
-            Some(initialize_segment),
+            name.as_ptr(),
+            A::bytes(),
+            Some(initialize_segment::<A>),
             &mut found,
             std::ptr::null_mut(),
         )
     }
-}
-
-/// # Safety
-/// `memory` is new, aligned, of SharedState's size, and nobody else uses it yet.
-unsafe fn initialize(memory: *mut c_void) {
-    // SAFETY: by this function's contract.
-    unsafe { SharedState::initialize(memory.cast(), new_tranche()) }
 }
 
 #[cfg(feature = "pg18")]

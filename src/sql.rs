@@ -14,4 +14,5 @@ fn version() -> &'static str {
 #[pg_extern(volatile, parallel_restricted)]
 fn flush_cache() {
     shared_memory::cache().flush();
+    shared_memory::answers().flush();
 }

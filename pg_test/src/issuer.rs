@@ -22,6 +22,8 @@ pub enum Endpoint {
     ServerMetadata,
     /// RFC 7517 §5: the key set.
     Jwks,
+    /// RFC 7662 §2: what the issuer says of a token.
+    Introspection,
     /// RFC 8628 §3.1: a client asks for a code.
     DeviceAuthorization,
     /// RFC 6749 §3.2: a client polls for its token.
@@ -109,6 +111,7 @@ impl IssuerBuilder {
             grants: Vec::new(),
             token_errors: VecDeque::new(),
             alteration: None,
+            active: HashMap::new(),
         };
         let shared = Arc::new(Shared {
             url: format!("{origin}{}", self.path),
@@ -159,6 +162,8 @@ pub(crate) struct State {
     pub(crate) grants: Vec<DeviceGrant>,
     pub(crate) token_errors: VecDeque<String>,
     pub(crate) alteration: Option<Alteration>,
+    /// What is said of tokens; of all others, that they are not active.
+    pub(crate) active: HashMap<String, Value>,
 }
 
 struct Published {
@@ -213,6 +218,35 @@ impl Issuer {
     /// Alters every token that the device flow gives out.
     pub fn alter_tokens(&self, change: impl Fn(Token) -> Token + Send + Sync + 'static) {
         self.shared.state().alteration = Some(Arc::new(change));
+    }
+
+    // --- introspection ------------------------------------------------------------------------
+
+    /// A new opaque token of this user's, of which the issuer says what [`Issuer::word_on`] has.
+    pub fn opaque_token(&self, user: &str) -> String {
+        let token = format!("opaque-{}", token_minter::random_text());
+        self.say(&token, self.word_on(user));
+        token
+    }
+
+    /// What an issuer says of a good access token (RFC 7662 §2.2).
+    pub fn word_on(&self, user: &str) -> Value {
+        let now = token_minter::now();
+        serde_json::json!({
+            "active": true, "iss": self.url(), "sub": user, "username": format!("user {user}"),
+            "aud": self.shared.audience, "client_id": "psql", "scope": Issuer::SCOPE,
+            "token_type": "Bearer", "iat": now, "exp": now + 600,
+        })
+    }
+
+    /// From now on says this of a token.
+    pub fn say(&self, token: &str, word: Value) {
+        self.shared.state().active.insert(token.to_owned(), word);
+    }
+
+    /// From now on says of a token that it is not active.
+    pub fn revoke(&self, token: &str) {
+        self.shared.state().active.remove(token);
     }
 
     // --- keys ---------------------------------------------------------------------------------

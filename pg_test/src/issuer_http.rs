@@ -69,6 +69,7 @@ impl Shared {
         }
         match path.strip_prefix(&self.path) {
             Some("/jwks") => Endpoint::Jwks,
+            Some("/introspect") => Endpoint::Introspection,
             Some("/device_authorization") => Endpoint::DeviceAuthorization,
             Some("/token") => Endpoint::Token,
             Some("/device") => Endpoint::Verification,
@@ -86,6 +87,11 @@ impl Shared {
             Endpoint::Jwks => {
                 let keys = self.key_set().to_string();
                 Response::new(200, "application/jwk-set+json", keys)
+            }
+            Endpoint::Introspection => {
+                let token = request.form("token").unwrap_or_default();
+                let word = self.state().active.get(&token).cloned();
+                Response::json(200, &word.unwrap_or_else(|| json!({"active": false})))
             }
             Endpoint::DeviceAuthorization => self.authorize_device(request),
             Endpoint::Token => self.poll_for_token(request),
@@ -106,6 +112,7 @@ impl Shared {
             "issuer": self.url,
             "jwks_uri": format!("{base}/jwks"),
             "device_authorization_endpoint": format!("{base}/device_authorization"),
+            "introspection_endpoint": format!("{base}/introspect"),
             "token_endpoint": format!("{base}/token"),
             "authorization_endpoint": format!("{base}/authorize"),
             "response_types_supported": ["code"],

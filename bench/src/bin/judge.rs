@@ -3,8 +3,8 @@
 use std::{env, fs};
 
 use oauth_core::{
-    Algorithm, Bearer, Failure, Issuer, JwkSet, KeyHead, KeySource, LoginAttempt, NoCatalog, NoIntrospection,
-    NoCertificate, Policy, PublicKey, Reject, Timestamp, judge, select_key,
+    Algorithm, Bearer, Failure, Issuer, JwkSet, KeyHead, KeySource, LoginAttempt, NoCatalog,
+    NoCertificate, NoIntrospection, Policy, PublicKey, Reject, Timestamp, judge, select_key,
 };
 use serde_json::Value;
 

@@ -140,7 +140,7 @@ impl Issuer {
 
     /// Checks a URL that the issuer's metadata names. Only an issuer that is plain http itself, which a test
     /// has allowed, may name plain http.
-    pub(crate) fn endpoint(&self, url: &str) -> Result<Endpoint, &'static str> {
+    pub fn endpoint(&self, url: &str) -> Result<Endpoint, &'static str> {
         let scheme = self.identifier.get(..5).unwrap_or_default();
         let is_http = scheme.eq_ignore_ascii_case("http:");
         Endpoint::parse_allowing(url, is_http)

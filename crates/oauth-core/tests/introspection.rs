@@ -59,7 +59,12 @@ fn answer(changes: Value) -> Value {
     for (name, value) in changes.as_object().unwrap() {
         match value {
             Value::Null => drop(answer.as_object_mut().unwrap().remove(name)),
-            value => answer[name] = value.clone(),
+            value => drop(
+                answer
+                    .as_object_mut()
+                    .unwrap()
+                    .insert(name.clone(), value.clone()),
+            ),
         }
     }
     answer

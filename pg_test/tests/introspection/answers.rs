@@ -1,0 +1,253 @@
+//! What the provider may say of a token, and what becomes of the login.
+
+use std::time::Duration;
+
+use pg_test::{ConnectionFault, Endpoint, Fault, Issuer, Response, Server};
+use serde_json::{Value, json};
+
+use crate::{BOTH, asked, server_of};
+
+/// `validator.http_timeout` where a test waits for it, and how much longer a busy machine may take.
+const TIMEOUT: Duration = Duration::from_millis(700);
+const MARGIN: Duration = Duration::from_secs(5);
+
+fn answer(status: u16, text: &str) -> Fault {
+    Fault::Answer(Response::new(status, "application/json", text))
+}
+
+/// The login is refused because asking about the token fails in this way.
+#[track_caller]
+fn assert_unavailable(server: &Server, token: &str, cause: &str) {
+    server.forget_keys();
+    let verdict = server.refuses("alice", token, "provider_unavailable");
+    let found = verdict.log.contains(&format!("cause={cause} "));
+    assert!(found, "not {cause}: {}", verdict.log);
+    assert!(verdict.log.contains("HINT:  "), "{}", verdict.log);
+    assert!(verdict.refusal.elapsed < TIMEOUT * 20 + MARGIN);
+}
+
+#[test]
+fn opaque_token_opens_a_session_by_the_providers_word() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let server = server_of(&issuer, "opaque", preload).start();
+        let token = issuer.opaque_token("alice");
+        let mut session = server.admits("alice", &token);
+        assert_eq!(
+            session.value("SELECT system_user"),
+            "oauth:alice",
+            "preload: {preload}"
+        );
+        let requests = issuer.requests();
+        let asked = requests.iter().find(|(e, _)| *e == Endpoint::Introspection);
+        let (_, request) = asked.expect("the provider was asked");
+        assert_eq!(request.method, "POST");
+        assert_eq!(
+            request.header("content-type"),
+            Some("application/x-www-form-urlencoded")
+        );
+        assert_eq!(request.form("token").as_deref(), Some(token.as_str()));
+        assert_eq!(
+            request.form("token_type_hint").as_deref(),
+            Some("access_token")
+        );
+        assert_eq!(request.form("client_id").as_deref(), Some("pg"));
+        assert!(request.query.is_empty(), "a token must not be in a URL");
+    }
+}
+
+#[test]
+fn modes_say_which_tokens_are_asked_about() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "off", false).start();
+    let (opaque, jwt) = (issuer.opaque_token("alice"), issuer.token("alice").encode());
+    server.refuses("alice", &opaque, "not_a_jwt");
+    server.admits("alice", &jwt);
+    assert_eq!(asked(&issuer).1, 0);
+
+    server.reload_with(&[("validator.introspection", "opaque")]);
+    server.admits("alice", &jwt);
+    assert_eq!(asked(&issuer).1, 0);
+    server.admits("alice", &opaque);
+    assert_eq!(asked(&issuer).1, 1);
+
+    server.reload_with(&[("validator.introspection", "always")]);
+    server.admits("alice", &opaque);
+    assert_eq!(asked(&issuer).1, 1, "its answer is cached");
+    server.refuses("alice", &jwt, "token_inactive");
+    issuer.say(&jwt, json!({"active": true}));
+    server.forget_keys();
+    server.admits("alice", &jwt);
+    // One that fails here is not asked about.
+    let before = asked(&issuer).1;
+    let expired = issuer.token("alice").claim("exp", 1_000_000).encode();
+    server.refuses("alice", &expired, "expired");
+    assert_eq!(asked(&issuer).1, before);
+}
+
+#[test]
+fn providers_word_must_pass_the_rules_of_a_jwt() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.introspection_cache_ttl", "0")
+        .start();
+    let token = issuer.opaque_token("alice");
+    for (name, value, reason) in [
+        ("active", json!(false), "token_inactive"),
+        ("iss", json!("https://evil.test"), "iss_mismatch"),
+        ("aud", Value::Null, "aud_missing"),
+        ("aud", json!("other"), "aud_mismatch"),
+        ("exp", Value::Null, "exp_missing"),
+        ("exp", json!(1_000_000), "expired"),
+        ("nbf", json!(99_999_999_999_i64), "not_yet_valid"),
+        ("scope", json!("openid"), "insufficient_scope"),
+        ("sub", Value::Null, "identity_missing"),
+        ("cnf", json!({"jkt": "x"}), "cnf_unsupported"),
+        (
+            "cnf",
+            json!({"x5t#S256": "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"}),
+            "certificate_missing",
+        ),
+        ("token_type", json!("refresh_token"), "not_an_access_token"),
+    ] {
+        let mut word = issuer.word_on("alice");
+        word[name] = value;
+        issuer.say(&token, word);
+        server.refuses("alice", &token, reason);
+    }
+    let mut word = issuer.word_on("alice");
+    word["exp"] = json!(pg_test::now() as f64 + 600.5);
+    word["iss"] = Value::Null;
+    issuer.say(&token, word.clone());
+    server.admits("alice", &token);
+
+    word["aud"] = Value::Null;
+    word["exp"] = Value::Null;
+    word["username"] = json!("bob");
+    issuer.say(&token, word);
+    server.reload_with(&[
+        ("validator.introspection_audience_required", "off"),
+        ("validator.introspection_exp_required", "off"),
+        ("validator.identity_claim", "username"),
+    ]);
+    server.sql("CREATE ROLE bob LOGIN");
+    server.admits("bob", &token);
+}
+
+#[test]
+fn answer_that_is_none_is_told_by_its_cause() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.http_timeout", "10s")
+        .start();
+    let token = issuer.opaque_token("alice");
+    for (fault, cause) in [
+        (Fault::Status(500), "http_status"),
+        (Fault::Status(404), "http_status"),
+        (Fault::Status(403), "introspection_forbidden"),
+        (
+            answer(401, "{\"error\":\"invalid_client\"}"),
+            "introspection_unauthorized",
+        ),
+        (answer(401, "no"), "introspection_unauthorized"),
+        (Fault::Html, "malformed"),
+        (Fault::Truncated, "malformed"),
+        (answer(200, ""), "malformed"),
+        (answer(200, "[true]"), "malformed"),
+        (answer(200, "{}"), "active_malformed"),
+        (answer(200, "{\"active\":\"true\"}"), "active_malformed"),
+        (answer(200, "{\"active\":1}"), "active_malformed"),
+        (Fault::Redirect(302), "redirect"),
+        (Fault::Redirect(307), "redirect"),
+        (Fault::Oversize(10_000_000), "too_large"),
+        (Fault::Endless, "too_large"),
+        (Fault::Closed, "connection"),
+    ] {
+        issuer.fail(Endpoint::Introspection, fault.clone());
+        assert_unavailable(&server, &token, cause);
+    }
+    assert_eq!(
+        issuer.hits(Endpoint::Redirected),
+        0,
+        "a redirect was followed"
+    );
+    issuer.fail(
+        Endpoint::Introspection,
+        answer(401, "{\"message\":\"revoked\"}"),
+    );
+    server.forget_keys();
+    server.refuses("alice", &token, "introspection_refused");
+    issuer.heal();
+    server.forget_keys();
+    server.admits("alice", &token);
+}
+
+#[test]
+fn provider_that_hangs_is_given_up_in_time() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false).start();
+    let token = issuer.opaque_token("alice");
+    server.admits("alice", &token);
+    server.reload_with(&[("validator.http_timeout", "700ms")]);
+    issuer.fail_connections(ConnectionFault::Hang);
+    assert_unavailable(&server, &token, "timeout");
+    issuer.heal();
+    for endpoint in [Endpoint::Discovery, Endpoint::Introspection] {
+        for fault in [
+            Fault::Hang,
+            Fault::HangInHeaders,
+            Fault::HangInBody,
+            Fault::Drip(Duration::from_millis(50)),
+        ] {
+            issuer.fail(endpoint, fault);
+            assert_unavailable(&server, &token, "timeout");
+        }
+        issuer.heal();
+    }
+    issuer.go_down();
+    assert_unavailable(&server, &token, "connection");
+    issuer.come_up();
+    server.forget_keys();
+    server.admits("alice", &token);
+}
+
+#[test]
+fn metadata_without_the_endpoint_says_what_to_set() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false).start();
+    let token = issuer.opaque_token("alice");
+    issuer.fail(
+        Endpoint::Discovery,
+        Fault::altered(|document| document["introspection_endpoint"] = Value::Null),
+    );
+    assert_unavailable(&server, &token, "malformed");
+    let plain = Fault::altered(|document| {
+        document["introspection_endpoint"] = json!("http://idp.test/introspect");
+    });
+    issuer.fail(Endpoint::Discovery, plain);
+    assert_unavailable(&server, &token, "bad_url");
+    let endpoint = format!("{}/introspect", issuer.url());
+    server.reload_with(&[("validator.introspection_endpoint", &endpoint)]);
+    server.forget_keys();
+    server.admits("alice", &token);
+}
+
+#[test]
+fn settings_that_can_not_authenticate_refuse_everybody() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false).start();
+    let token = issuer.opaque_token("alice");
+    for method in [
+        "client_secret_basic",
+        "client_secret_basic_raw",
+        "client_secret_post",
+        "private_key_jwt",
+        "tls_client_auth",
+    ] {
+        server.reload_with(&[("validator.client_auth_method", method)]);
+        server.refuses("alice", &token, "setting_invalid");
+    }
+    server.reload_with(&[("validator.client_id", "")]);
+    server.refuses("alice", &token, "setting_invalid");
+    assert_eq!(asked(&issuer).1, 0);
+}

@@ -1,0 +1,344 @@
+//! Asks the provider about tokens (RFC 7662): from the shared cache where it can answer, else over the network.
+//!
+//! Of all logins that want to know the same one asks, and the others wait for it. Nothing but a provider's answer lets
+//! anybody in.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use oauth_core::{
+    AssertionKey, Bearer, CacheLimits, ClientAuthMethod, ClientProof, Clock, Endpoint, Failure,
+    FormRequest, Internal, IntrospectionResponse, Introspector, Issuer, Misconfigured, NotActive,
+    Plan, Printable, Reject, SystemClock, Unavailable, UnavailableCause,
+    fetch_introspection_endpoint, freshness_lifetime,
+};
+use pgrx::pg_sys;
+
+use crate::answer_cache::{AnswerKey, Ended, Said};
+use crate::fetch_thread;
+use crate::flight::Flight;
+use crate::http_client::{ClientIdentity, HttpSettings, UreqClient};
+use crate::key_source::random;
+use crate::shared_memory;
+
+/// How this server shows the provider who it is.
+pub struct ClientSettings {
+    pub id: String,
+    pub method: ClientAuthMethod,
+    pub secret_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub cert_file: Option<PathBuf>,
+}
+
+/// Asks one issuer's provider.
+pub struct ProviderIntrospection {
+    pub issuer: Issuer,
+    /// `None`: where the issuer's metadata says.
+    pub endpoint: Option<Endpoint>,
+    pub client: ClientSettings,
+    /// How long an answer is used without asking again.
+    pub ttl: Duration,
+    /// How long the metadata is.
+    pub metadata_limits: CacheLimits,
+    pub http: HttpSettings,
+    /// How long a login may wait for the provider.
+    pub timeout: Duration,
+}
+
+impl Introspector for ProviderIntrospection {
+    fn introspect(&self, token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        if self.ttl.is_zero() {
+            let endpoint = self.find_endpoint(deadline)?;
+            return into_response(self.ask(&endpoint, token, deadline)?);
+        }
+        let key = self.key_of("token", token.expose());
+        // Found before another login can wait for this one.
+        let cached = self.cached(&key);
+        let said = match cached {
+            Some(said) => said,
+            None => {
+                let endpoint = self.find_endpoint(deadline)?;
+                let mut fresh = None;
+                let said = self.once(&key, deadline, &endpoint, || {
+                    let answer = self.ask(&endpoint, token, deadline)?;
+                    let ended = self.remember(&answer, token);
+                    fresh = Some(answer);
+                    Ok(ended)
+                })?;
+                match (said, fresh) {
+                    // Also where it was too large to be stored.
+                    (_, Some(answer)) => return into_response(answer),
+                    (Some(said), None) => said,
+                    (None, None) => return Err(lost()),
+                }
+            }
+        };
+        into_response(match said {
+            Said::Text(text) => {
+                Answer::Active(IntrospectionResponse::from_stored(&text).ok_or_else(lost)?)
+            }
+            Said::Inactive => Answer::Refused(Reject::TokenInactive),
+            Said::Refused => Answer::Refused(Reject::IntrospectionRefused),
+        })
+    }
+}
+
+/// What the provider has answered about a token.
+enum Answer {
+    Active(IntrospectionResponse),
+    Refused(Reject),
+}
+
+fn into_response(answer: Answer) -> Result<IntrospectionResponse, Failure> {
+    match answer {
+        Answer::Active(response) => Ok(response),
+        Answer::Refused(reject) => Err(reject.into()),
+    }
+}
+
+fn lost() -> Failure {
+    Internal(Printable::new(
+        "an answer was lost on its way through the cache",
+    ))
+    .into()
+}
+
+impl ProviderIntrospection {
+    /// What is stored of a token must be what would be answered now: it is named by everything that it was asked under.
+    fn key_of(&self, kind: &str, what: &str) -> AnswerKey {
+        oauth_core::cache_key(&[
+            kind,
+            what,
+            self.issuer.identifier(),
+            self.issuer.discovery().as_str(),
+            self.endpoint.as_ref().map_or("", Endpoint::as_str),
+            &self.client.id,
+            &format!("{:?}", self.client.method),
+        ])
+    }
+
+    fn cached(&self, key: &AnswerKey) -> Option<Said> {
+        let found = shared_memory::answers().look_up(key, SystemClock.now())?;
+        found.said
+    }
+
+    /// How long an answer is worth a memory.
+    fn remember(&self, answer: &Answer, token: &Bearer<'_>) -> Ended {
+        let now = SystemClock.now();
+        let negative = IntrospectionResponse::negative_lifetime(self.ttl);
+        match answer {
+            Answer::Active(response) => {
+                let lifetime = response.lifetime(self.ttl, now);
+                Ended::Said(Said::Text(response.to_stored(token)), lifetime)
+            }
+            Answer::Refused(Reject::TokenInactive) => Ended::Said(Said::Inactive, negative),
+            Answer::Refused(_) => Ended::Said(Said::Refused, negative),
+        }
+    }
+
+    /// What is stored under a name; where nothing is, one login asks, and the others wait for it.
+    fn once(
+        &self,
+        key: &AnswerKey,
+        deadline: Instant,
+        url: &Endpoint,
+        ask: impl FnOnce() -> Result<Ended, Failure>,
+    ) -> Result<Option<Said>, Failure> {
+        let cache = shared_memory::answers();
+        loop {
+            let now = SystemClock.now();
+            let found = cache.look_up(key, now);
+            match found.as_ref().map_or(Plan::Fetch, |found| found.plan) {
+                Plan::Use => return Ok(found.and_then(|found| found.said)),
+                Plan::Unavailable => {
+                    // The provider has failed a moment ago: what it failed with then.
+                    let failure = found.and_then(|found| found.failure);
+                    return Err(failure.unwrap_or_else(|| timed_out(url)).into());
+                }
+                Plan::Wait => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Err(timed_out(url).into());
+                    }
+                    cache.sleep_while(left, || {
+                        let found = cache.look_up(key, SystemClock.now());
+                        found.is_some_and(|found| found.plan == Plan::Wait)
+                    });
+                }
+                _ => {
+                    let until = now.plus(self.timeout).plus(fetch_thread::GRACE);
+                    if cache.claim(key, now, until) {
+                        return ask_for_all(key, ask);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Where to ask: as set, or as the metadata says, which is asked for once for all logins.
+    fn find_endpoint(&self, deadline: Instant) -> Result<Endpoint, Failure> {
+        if let Some(endpoint) = &self.endpoint {
+            return Ok(endpoint.clone());
+        }
+        let key = self.key_of("endpoint", "");
+        let discovery = self.issuer.discovery();
+        let mut fetched = None;
+        let said = self.once(&key, deadline, discovery, || {
+            let (issuer, http, limits) =
+                (self.issuer.clone(), self.http.clone(), self.metadata_limits);
+            let (endpoint, lifetime) = fetch_thread::run_until(deadline, discovery, move || {
+                let client = UreqClient::new(&http, deadline)?;
+                let (endpoint, headers) = fetch_introspection_endpoint(&client, &issuer)?;
+                Ok((endpoint, freshness_lifetime(&headers, &limits)))
+            })?;
+            let said = Said::Text(endpoint.as_str().to_owned());
+            fetched = Some(endpoint);
+            Ok(Ended::Said(said, lifetime))
+        })?;
+        match (fetched, said) {
+            (Some(endpoint), _) => Ok(endpoint),
+            (None, Some(Said::Text(url))) => self.issuer.endpoint(&url).map_err(|_| lost()),
+            _ => Err(lost()),
+        }
+    }
+
+    /// One request, on the helper thread.
+    fn ask(
+        &self,
+        endpoint: &Endpoint,
+        token: &Bearer<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let secret = self.read_secret()?;
+        let proof = self.proof(secret.as_deref())?;
+        let form = FormRequest::introspect(token, &self.client.id, &proof);
+        let identity = match self.client.method {
+            ClientAuthMethod::TlsClientAuth => Some(self.read_identity()?),
+            _ => None,
+        };
+        let (url, http) = (endpoint.clone(), self.http.clone());
+        fetch_thread::run_until(deadline, endpoint, move || {
+            let client = UreqClient::presenting(&http, identity, deadline)?;
+            let parsed = client
+                .post(&url, &form)
+                .map_err(NotActive::Unavailable)
+                .and_then(|answer| IntrospectionResponse::parse(answer.status(), answer.body()));
+            match parsed {
+                Ok(response) => Ok(Answer::Active(response)),
+                Err(NotActive::Reject(reject)) => Ok(Answer::Refused(reject)),
+                Err(NotActive::Unavailable(cause)) => Err(Unavailable {
+                    url: Printable::new(url.as_str()),
+                    cause,
+                }
+                .into()),
+            }
+        })
+    }
+
+    /// Read at each request, so that a new secret is noticed.
+    fn read_secret(&self) -> Result<Option<String>, Misconfigured> {
+        let (file, setting) = match self.client.method {
+            ClientAuthMethod::ClientSecretBasic
+            | ClientAuthMethod::ClientSecretBasicRaw
+            | ClientAuthMethod::ClientSecretPost => {
+                (&self.client.secret_file, "client_secret_file")
+            }
+            ClientAuthMethod::PrivateKeyJwt => (&self.client.key_file, "client_key_file"),
+            ClientAuthMethod::TlsClientAuth | ClientAuthMethod::None => return Ok(None),
+        };
+        read_file(file, setting).map(Some)
+    }
+
+    fn proof<'a>(&self, secret: Option<&'a str>) -> Result<ClientProof<'a>, Failure> {
+        let Some(secret) = secret else {
+            return Ok(ClientProof::NameOnly);
+        };
+        Ok(match self.client.method {
+            ClientAuthMethod::ClientSecretBasicRaw => ClientProof::SecretBasicRaw(secret),
+            ClientAuthMethod::ClientSecretPost => ClientProof::SecretPost(secret),
+            ClientAuthMethod::PrivateKeyJwt => ClientProof::Assertion(self.assertion(secret)?),
+            _ => ClientProof::SecretBasic(secret),
+        })
+    }
+
+    /// RFC 7523 §3. Its audience is the issuer, as the current drafts of OAuth demand of all providers.
+    fn assertion(&self, pem: &str) -> Result<String, Failure> {
+        let unusable = || invalid("client_key_file", "it has no RSA, P-256 or Ed25519 key");
+        let der = crate::http_client::private_key(pem).ok_or_else(unusable)?;
+        let key = AssertionKey::from_der(der.der()).ok_or_else(unusable)?;
+        let audience = self.issuer.identifier();
+        let assertion = key.assertion(&self.client.id, audience, &unique_id()?, SystemClock.now());
+        Ok(assertion.ok_or_else(unusable)?)
+    }
+
+    fn read_identity(&self) -> Result<ClientIdentity, Misconfigured> {
+        let key = read_file(&self.client.key_file, "client_key_file")?;
+        let Some(cert_file) = &self.client.cert_file else {
+            return Err(invalid("client_cert_file", "it is not set"));
+        };
+        let certificates = std::fs::read(cert_file)
+            .map_err(|error| invalid("client_cert_file", &error.to_string()))?;
+        ClientIdentity::parse(&certificates, &key).ok_or_else(|| {
+            invalid(
+                "client_cert_file",
+                "it and client_key_file have no certificate and its key",
+            )
+        })
+    }
+}
+
+/// Sends a request for all logins that wait for its answer, and notes how it ended.
+fn ask_for_all(
+    key: &AnswerKey,
+    ask: impl FnOnce() -> Result<Ended, Failure>,
+) -> Result<Option<Said>, Failure> {
+    let owned = *key;
+    let flight = Flight::begin(move || shared_memory::answers().abandon(&owned));
+    let (ended, result) = match ask() {
+        Ok(Ended::Said(said, lifetime)) => (Ended::Said(said.clone(), lifetime), Ok(Some(said))),
+        Ok(ended) => (ended, Ok(None)),
+        Err(Failure::Unavailable(failure)) => (
+            Ended::Failure(failure.pack(), random()),
+            Err(failure.into()),
+        ),
+        // Our own fault, or a setting's: others find out for themselves, once it is mended at once.
+        Err(failure) => (Ended::Nothing, Err(failure)),
+    };
+    shared_memory::answers().end(key, &ended, SystemClock.now());
+    flight.end();
+    result
+}
+
+fn timed_out(url: &Endpoint) -> Unavailable {
+    Unavailable {
+        url: Printable::new(url.as_str()),
+        cause: UnavailableCause::Timeout,
+    }
+}
+
+/// What authenticates this server to the provider, from a file that only the server's user can read.
+fn read_file(file: &Option<PathBuf>, setting: &str) -> Result<String, Misconfigured> {
+    match file {
+        // Fails closed until secrets are read with their permissions checked.
+        Some(_) => Err(invalid(setting, "files of secrets can not be read yet")),
+        None => Err(invalid(setting, "it is not set")),
+    }
+}
+
+fn invalid(setting: &str, why: &str) -> Misconfigured {
+    Misconfigured::SettingInvalid {
+        setting: Printable::new(&format!("validator.{setting}")),
+        why: Printable::new(why),
+    }
+}
+
+/// RFC 7523 §3: `jti`, different each time.
+fn unique_id() -> Result<String, Internal> {
+    let mut bytes = [0_u8; 16];
+    // SAFETY: PostgreSQL's own strong source of random bytes fills the buffer that it is given.
+    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
+        return Err(Internal(Printable::new("there are no random bytes")));
+    }
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
