@@ -33,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .allowlist_type("OAuthValidatorCallbacks|ValidatorModuleState|ValidatorModuleResult")
         .allowlist_type("HbaLine|Port")
         .allowlist_function("check_usermap")
-        .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC")
+        .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC|ClientAuthentication_hook")
         // PostgreSQL's errors unwind through these functions.
         .override_abi(bindgen::Abi::CUnwind, ".*")
         .wrap_unsafe_ops(true)

@@ -16,3 +16,30 @@ COMMENT ON FUNCTION @extschema@.flush_cache() IS
     'forget the cached keys of all providers, and their answers about tokens; the next logins ask again';
 
 REVOKE ALL ON FUNCTION @extschema@.flush_cache() FROM PUBLIC;
+
+-- Sessions that tokens have opened.
+
+CREATE FUNCTION @extschema@.list_sessions(
+    OUT pid integer, OUT backend_start timestamptz, OUT identity text, OUT issuer text, OUT client_id text,
+    OUT jti text, OUT sid text, OUT expires_at timestamptz) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'list_sessions_wrapper';
+
+COMMENT ON FUNCTION @extschema@.list_sessions() IS 'the rows of the view sessions';
+
+CREATE VIEW @extschema@.sessions AS SELECT * FROM @extschema@.list_sessions();
+
+COMMENT ON VIEW @extschema@.sessions IS 'sessions that OAuth tokens have opened, by process as in pg_stat_activity';
+
+CREATE FUNCTION @extschema@.end_sessions(
+    issuer text, identity text DEFAULT NULL, jti text DEFAULT NULL, sid text DEFAULT NULL) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'end_sessions_wrapper';
+
+COMMENT ON FUNCTION @extschema@.end_sessions(text, text, text, text) IS
+    'end the sessions of an issuer''s tokens with this identity, token identifier and provider session; returns how many';
+
+REVOKE ALL ON FUNCTION @extschema@.list_sessions(), @extschema@.end_sessions(text, text, text, text) FROM PUBLIC;
+GRANT USAGE ON SCHEMA @extschema@ TO pg_monitor;
+GRANT EXECUTE ON FUNCTION @extschema@.list_sessions() TO pg_monitor;
+GRANT SELECT ON @extschema@.sessions TO pg_monitor;

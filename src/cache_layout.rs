@@ -69,9 +69,9 @@ pub struct Failure {
 /// A text that is cut at the end of its space.
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Text {
-    pub length: u16,
-    pub bytes: [u8; TEXT_BYTES],
+pub struct Text<const BYTES: usize = TEXT_BYTES> {
+    length: u16,
+    bytes: [u8; BYTES],
 }
 
 /// A key set in the form of the cache, made before the lock is taken.
@@ -171,9 +171,14 @@ impl Failure {
     }
 }
 
-impl Text {
+impl<const BYTES: usize> Text<BYTES> {
+    pub const EMPTY: Self = Text {
+        length: 0,
+        bytes: [0; BYTES],
+    };
+
     pub fn set(&mut self, text: &str) {
-        let mut length = text.len().min(TEXT_BYTES);
+        let mut length = text.len().min(BYTES);
         while !text.is_char_boundary(length) {
             length -= 1;
         }

@@ -16,7 +16,7 @@ use crate::abi::{
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
 use crate::role_catalog::ServerCatalog;
-use crate::{hba, settings};
+use crate::{hba, session_start, settings};
 
 /// There is nothing to start (settings are defined when the module is loaded) and nothing to shut down.
 static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
@@ -180,5 +180,8 @@ fn decide(token: &CStr, role: &CStr) -> (Decision, Option<Policy>) {
             .map_or(&NoIntrospection, |provider| provider),
     };
     let decision = judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
+    if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {
+        session_start::expect(grant, &settings.policy, identity);
+    }
     (decision, Some(settings.policy))
 }

@@ -20,6 +20,9 @@ mod refresh_worker;
 mod refusal_log;
 mod role_catalog;
 mod server_log;
+mod session_registry;
+mod session_sql;
+mod session_start;
 mod setting_tables;
 mod settings;
 mod shared_cache;
@@ -34,6 +37,7 @@ pgrx::pg_module_magic!(name, version);
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     gucs::define();
+    session_start::hook_authentication();
     if shared_memory::is_preloading() {
         shared_memory::request_at_start();
         refresh_worker::register();

@@ -170,7 +170,10 @@ impl SharedCache {
                 }
             }
         }
-        let named = due.iter().flatten().filter(|(_, url)| url.length > 0);
+        let named = due
+            .iter()
+            .flatten()
+            .filter(|(_, url)| !url.get().is_empty());
         named
             .map(|(key, url)| CachedIssuer {
                 key: *key,

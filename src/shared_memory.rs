@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::answer_cache::AnswerCache;
+use crate::session_registry::SessionRegistry;
 use crate::settings;
 use crate::shared_cache::SharedCache;
 
@@ -37,7 +38,7 @@ trait Area {
     unsafe fn tranche(memory: *mut c_void) -> i32;
 }
 
-/// All that every login needs.
+/// All that every login needs; behind it the registry of sessions, whose size is the server's.
 #[repr(C)]
 pub struct SharedState {
     pub cache: SharedCache,
@@ -54,13 +55,16 @@ impl Area for SharedState {
     }
 
     fn bytes() -> usize {
-        size_of::<SharedState>()
+        size_of::<SharedState>() + SessionRegistry::bytes()
     }
 
     unsafe fn initialize(memory: *mut c_void, tranche: i32) {
         let state = memory.cast::<SharedState>();
         // SAFETY: by this function's contract.
-        unsafe { SharedCache::initialize(&raw mut (*state).cache, tranche) };
+        unsafe {
+            SharedCache::initialize(&raw mut (*state).cache, tranche);
+            SessionRegistry::initialize(state.add(1).cast(), tranche);
+        }
     }
 
     unsafe fn tranche(memory: *mut c_void) -> i32 {
@@ -113,6 +117,13 @@ pub fn cache() -> &'static SharedCache {
     let state = area::<SharedState>().cast::<SharedState>();
     // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
     unsafe { &(*state).cache }
+}
+
+/// The registry of sessions.
+pub fn sessions() -> SessionRegistry {
+    let state = area::<SharedState>().cast::<SharedState>();
+    // SAFETY: as above; the registry lies behind the state.
+    unsafe { SessionRegistry::at(state.add(1).cast()) }
 }
 
 /// The cache of answers to introspection requests.

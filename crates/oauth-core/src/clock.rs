@@ -21,6 +21,11 @@ impl Timestamp {
         Timestamp(seconds.saturating_mul(1_000_000))
     }
 
+    /// From microseconds since the Unix epoch.
+    pub fn from_unix_micros(micros: i64) -> Self {
+        Timestamp(micros)
+    }
+
     /// Microseconds since the Unix epoch.
     pub fn unix_micros(self) -> i64 {
         self.0

@@ -97,6 +97,21 @@ impl Grant {
         self.expires_at
     }
 
+    /// The client that the token was issued to, where a claim says so (RFC 9068 §2.2, and the provider's ways).
+    pub fn client_id(&self, policy: &Policy) -> Option<&str> {
+        claims::client_id(&self.claims, policy)
+    }
+
+    /// The token's identifier (RFC 7519 §4.1.7).
+    pub fn jti(&self) -> Option<&str> {
+        self.claims.get("jti")?.as_str()
+    }
+
+    /// The bearer's session at the provider (OpenID Connect Front-Channel Logout 1.0 §3), which a logout there names.
+    pub fn sid(&self) -> Option<&str> {
+        self.claims.get("sid")?.as_str()
+    }
+
     /// The verified claims.
     pub fn claims(&self) -> &serde_json::Map<String, serde_json::Value> {
         &self.claims

@@ -1,0 +1,268 @@
+//! The sessions that tokens have opened, in shared memory: so that an administrator sees who is in, and can end them.
+//!
+//! Each backend has a place of its own, by its number among the server's processes: a login searches nothing, waits
+//! for nobody, and touches one page. The place is cleared before the process gives its number back; after one that was
+//! killed, PostgreSQL makes all shared memory anew.
+
+use std::ffi::c_void;
+
+use oauth_core::{Timestamp, cache_key};
+use pgrx::{pg_guard, pg_sys};
+
+use crate::cache_layout::Text;
+use crate::guarded::Guarded;
+use crate::shared_memory;
+
+/// From one place to the next: none lies on two pages.
+const PLACE_BYTES: usize = 1024;
+
+/// The places of all processes that can be logged in to.
+#[derive(Clone, Copy)]
+pub struct SessionRegistry(&'static [Place]);
+
+#[repr(C, align(1024))]
+struct Place(Guarded<Entry>);
+
+const _: () = assert!(size_of::<Place>() == PLACE_BYTES);
+
+/// All bytes zero: the place is free.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Entry {
+    /// Zero: the place is free.
+    pid: i32,
+    /// As pg_stat_activity has it.
+    backend_start: pg_sys::TimestampTz,
+    /// Microseconds since 1970.
+    expires_at: i64,
+    issuer: Named<238>,
+    identity: Named<256>,
+    client_id: Named<100>,
+    jti: Named<102>,
+    sid: Named<102>,
+}
+
+/// A text as far as there is space for it, and the digest of all of it, by which it is compared: a text that was cut is
+/// never taken for another one.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Named<const BYTES: usize> {
+    /// All zero: there is no text.
+    digest: [u8; 32],
+    text: Text<BYTES>,
+}
+
+/// What is known of a session when it begins.
+pub struct NewSession {
+    pub issuer: String,
+    pub identity: String,
+    pub client_id: Option<String>,
+    pub jti: Option<String>,
+    pub sid: Option<String>,
+    pub expires_at: Timestamp,
+}
+
+/// A session that is open.
+pub struct LiveSession {
+    pub pid: i32,
+    pub backend_start: pg_sys::TimestampTz,
+    /// A text that was cut ends with "…".
+    pub issuer: Option<String>,
+    pub identity: Option<String>,
+    pub client_id: Option<String>,
+    pub jti: Option<String>,
+    pub sid: Option<String>,
+    pub expires_at: Timestamp,
+}
+
+/// Which sessions are meant: those of which all that is given here is true.
+pub struct Wanted {
+    issuer: [u8; 32],
+    identity: Option<[u8; 32]>,
+    jti: Option<[u8; 32]>,
+    sid: Option<[u8; 32]>,
+}
+
+impl Wanted {
+    pub fn new(
+        issuer: &str,
+        identity: Option<&str>,
+        jti: Option<&str>,
+        sid: Option<&str>,
+    ) -> Wanted {
+        Wanted {
+            issuer: digest(issuer),
+            identity: identity.map(digest),
+            jti: jti.map(digest),
+            sid: sid.map(digest),
+        }
+    }
+
+    fn is(&self, entry: &Entry) -> bool {
+        let is = |wanted: &Option<[u8; 32]>, found: &[u8; 32]| wanted.is_none_or(|w| w == *found);
+        self.issuer == entry.issuer.digest
+            && is(&self.identity, &entry.identity.digest)
+            && is(&self.jti, &entry.jti.digest)
+            && is(&self.sid, &entry.sid.digest)
+    }
+}
+
+impl SessionRegistry {
+    /// Bytes that it needs wherever it begins.
+    pub fn bytes() -> usize {
+        // Space to begin at a multiple of PLACE_BYTES.
+        (places() + 1) * PLACE_BYTES
+    }
+
+    /// # Safety
+    /// `memory` has `bytes()` bytes, and nobody else uses it yet.
+    pub unsafe fn initialize(memory: *mut c_void, tranche: i32) {
+        let first = first_place(memory);
+        for n in 0..places() {
+            // SAFETY: by this function's contract; all bytes zero is a valid Entry.
+            unsafe {
+                let place = &raw mut (*first.add(n)).0;
+                Guarded::initialize(place, size_of::<Guarded<Entry>>(), tranche);
+            }
+        }
+    }
+
+    /// # Safety
+    /// `memory` was initialized, and stays until the process ends.
+    pub unsafe fn at(memory: *mut c_void) -> Self {
+        // SAFETY: by this function's contract.
+        SessionRegistry(unsafe { std::slice::from_raw_parts(first_place(memory), places()) })
+    }
+
+    /// Notes this process's session, until the process ends.
+    pub fn enter(self, session: &NewSession) {
+        let Some(place) = self.own_place() else {
+            return;
+        };
+        // SAFETY: called in the main thread; the function stays loaded until the process ends. Such callbacks run
+        // before the process gives up its number, its locks, and segments of shared memory.
+        unsafe { pg_sys::before_shmem_exit(Some(leave_at_exit), pg_sys::Datum::from(0)) };
+        let entry = Entry::of(session);
+        *place.0.exclusive() = entry;
+    }
+
+    /// All sessions that are open.
+    pub fn list(self) -> Vec<LiveSession> {
+        let entries = self.0.iter().enumerate().map(|(n, place)| {
+            let entry = *place.0.shared();
+            (n, entry)
+        });
+        entries
+            .filter(|(n, entry)| is_alive(*n, entry.pid))
+            .map(|(_, entry)| entry.describe())
+            .collect()
+    }
+
+    /// Tells the wanted sessions to end, in the way of pg_terminate_backend; how many were told.
+    pub fn end(self, wanted: &Wanted) -> usize {
+        let mut ended = 0;
+        for (n, place) in self.0.iter().enumerate() {
+            // Until the lock is released, the process can not leave its place, so that its id stays its own.
+            let entry = place.0.shared();
+            if is_alive(n, entry.pid) && wanted.is(&entry) {
+                // SAFETY: a process id of one of this server's backends, which leads a group of its own.
+                let told = unsafe { libc::kill(-entry.pid, libc::SIGTERM) };
+                ended += usize::from(told == 0);
+            }
+        }
+        ended
+    }
+
+    fn own_place(self) -> Option<&'static Place> {
+        // SAFETY: a plain variable of this process, set when it has become one of the server's.
+        let number = unsafe { pg_sys::MyProcNumber };
+        self.0.get(usize::try_from(number).ok()?)
+    }
+}
+
+/// PostgreSQL runs these at every end but a crash.
+#[pg_guard]
+unsafe extern "C-unwind" fn leave_at_exit(_code: i32, _arg: pg_sys::Datum) {
+    if let Some(place) = shared_memory::sessions().own_place() {
+        place.0.exclusive().pid = 0;
+    }
+}
+
+/// How many processes of the server can be backends: fixed when it starts.
+fn places() -> usize {
+    // SAFETY: a plain variable of the server, set before shared memory is asked for.
+    usize::try_from(unsafe { pg_sys::MaxBackends }).unwrap_or(0)
+}
+
+fn first_place(memory: *mut c_void) -> *mut Place {
+    memory.wrapping_add(memory.align_offset(PLACE_BYTES)).cast()
+}
+
+/// Whether the process with this number is still the one with this id.
+fn is_alive(number: usize, pid: i32) -> bool {
+    let Ok(number) = i32::try_from(number) else {
+        return false;
+    };
+    // SAFETY: gives null, or a PGPROC in shared memory, which is never freed.
+    let process = unsafe { pg_sys::ProcNumberGetProc(number).as_ref() };
+    pid != 0 && process.is_some_and(|process| process.pid == pid)
+}
+
+impl Entry {
+    fn of(session: &NewSession) -> Entry {
+        // SAFETY: plain variables of this process.
+        let (pid, backend_start) = unsafe { (pg_sys::MyProcPid, pg_sys::MyStartTimestamp) };
+        Entry {
+            pid,
+            backend_start,
+            expires_at: session.expires_at.unix_micros(),
+            issuer: Named::of(Some(&session.issuer)),
+            identity: Named::of(Some(&session.identity)),
+            client_id: Named::of(session.client_id.as_deref()),
+            jti: Named::of(session.jti.as_deref()),
+            sid: Named::of(session.sid.as_deref()),
+        }
+    }
+
+    fn describe(&self) -> LiveSession {
+        LiveSession {
+            pid: self.pid,
+            backend_start: self.backend_start,
+            issuer: self.issuer.get(),
+            identity: self.identity.get(),
+            client_id: self.client_id.get(),
+            jti: self.jti.get(),
+            sid: self.sid.get(),
+            expires_at: Timestamp::from_unix_micros(self.expires_at),
+        }
+    }
+}
+
+impl<const BYTES: usize> Named<BYTES> {
+    fn of(text: Option<&str>) -> Self {
+        let mut named = Named {
+            digest: [0; 32],
+            text: Text::EMPTY,
+        };
+        if let Some(text) = text {
+            named.digest = digest(text);
+            named.text.set(text);
+        }
+        named
+    }
+
+    fn get(&self) -> Option<String> {
+        if self.digest == [0; 32] {
+            return None;
+        }
+        let mut text = self.text.get().to_owned();
+        if digest(&text) != self.digest {
+            text.push('…');
+        }
+        Some(text)
+    }
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    cache_key(&[text])
+}

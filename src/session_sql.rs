@@ -1,0 +1,115 @@
+//! What SQL sees of the sessions that tokens have opened; `sql/` declares it in schema `validator`.
+
+use oauth_core::{Printable, Timestamp};
+use pgrx::prelude::*;
+use pgrx::{ereport, pg_sys};
+
+use crate::server_log;
+use crate::session_registry::Wanted;
+use crate::shared_memory;
+
+/// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
+const EPOCH: i64 = 946_684_800_000_000;
+
+/// The rows of the view `validator.sessions`.
+#[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
+#[pg_extern(volatile, parallel_restricted)]
+fn list_sessions() -> TableIterator<
+    'static,
+    (
+        name!(pid, i32),
+        name!(backend_start, Option<TimestampWithTimeZone>),
+        name!(identity, Option<String>),
+        name!(issuer, Option<String>),
+        name!(client_id, Option<String>),
+        name!(jti, Option<String>),
+        name!(sid, Option<String>),
+        name!(expires_at, Option<TimestampWithTimeZone>),
+    ),
+> {
+    let sessions = shared_memory::sessions().list().into_iter();
+    TableIterator::new(sessions.map(|session| {
+        (
+            session.pid,
+            session.backend_start.try_into().ok(),
+            session.identity.map(storable),
+            session.issuer.map(storable),
+            session.client_id.map(storable),
+            session.jti.map(storable),
+            session.sid.map(storable),
+            into_sql_time(session.expires_at),
+        )
+    }))
+}
+
+/// Ends the sessions of the issuer's tokens for which everything holds that is not null; returns how many.
+#[pg_extern(volatile, parallel_restricted)]
+fn end_sessions(
+    issuer: Option<&str>,
+    identity: Option<&str>,
+    jti: Option<&str>,
+    sid: Option<&str>,
+) -> i32 {
+    let Some(issuer) = issuer else {
+        ereport!(
+            ERROR,
+            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
+            "issuer must not be null"
+        );
+    };
+    if identity.or(jti).or(sid).is_none() {
+        ereport!(
+            ERROR,
+            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
+            "one of identity, jti and sid must be given"
+        );
+    }
+    let ended = shared_memory::sessions().end(&Wanted::new(issuer, identity, jti, sid));
+    log_end(
+        ended,
+        &[
+            ("issuer", Some(issuer)),
+            ("identity", identity),
+            ("jti", jti),
+            ("sid", sid),
+        ],
+    );
+    i32::try_from(ended).unwrap_or(i32::MAX)
+}
+
+/// The server's log says only "due to administrator command" of each session: this is which command.
+fn log_end(ended: usize, criteria: &[(&str, Option<&str>)]) {
+    let facts: Vec<String> = criteria
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", Printable::new((*value)?))))
+        .collect();
+    server_log::log(
+        format!("validator.end_sessions ended {ended} OAuth sessions"),
+        Some(facts.join(" ")),
+        None,
+    );
+}
+
+/// Null if there is no end, or one that PostgreSQL's calendar does not reach.
+fn into_sql_time(time: Timestamp) -> Option<TimestampWithTimeZone> {
+    if time == Timestamp::FOREVER {
+        return None;
+    }
+    time.unix_micros().checked_sub(EPOCH)?.try_into().ok()
+}
+
+/// Text from a token in a form that every database can hold: without NUL, and in its encoding.
+fn storable(text: String) -> String {
+    // SAFETY: a plain look at the connected database.
+    let is_utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
+    let fits = |c: char| c != '\0' && (is_utf8 || c.is_ascii());
+    if text.chars().all(fits) {
+        return text;
+    }
+    text.chars()
+        .flat_map(|c| match fits(c) {
+            true => vec![c],
+            false => c.escape_unicode().collect(),
+        })
+        .collect()
+}
