@@ -19,6 +19,7 @@ use crate::fetch_thread;
 use crate::flight::Flight;
 use crate::http_client::{ClientIdentity, HttpSettings, UreqClient};
 use crate::key_source::random;
+use crate::secret_file::Secret;
 use crate::shared_memory;
 
 /// How this server shows the provider who it is.
@@ -211,7 +212,7 @@ impl ProviderIntrospection {
         deadline: Instant,
     ) -> Result<Answer, Failure> {
         let secret = self.read_secret()?;
-        let proof = self.proof(secret.as_deref())?;
+        let proof = self.proof(secret.as_ref().map(Secret::expose))?;
         let form = FormRequest::introspect(token, &self.client.id, &proof);
         let identity = match self.client.method {
             ClientAuthMethod::TlsClientAuth => Some(self.read_identity()?),
@@ -237,7 +238,7 @@ impl ProviderIntrospection {
     }
 
     /// Read at each request, so that a new secret is noticed.
-    fn read_secret(&self) -> Result<Option<String>, Misconfigured> {
+    fn read_secret(&self) -> Result<Option<Secret>, Misconfigured> {
         let (file, setting) = match self.client.method {
             ClientAuthMethod::ClientSecretBasic
             | ClientAuthMethod::ClientSecretBasicRaw
@@ -279,7 +280,7 @@ impl ProviderIntrospection {
         };
         let certificates = std::fs::read(cert_file)
             .map_err(|error| invalid("client_cert_file", &error.to_string()))?;
-        ClientIdentity::parse(&certificates, &key).ok_or_else(|| {
+        ClientIdentity::parse(&certificates, key.expose()).ok_or_else(|| {
             invalid(
                 "client_cert_file",
                 "it and client_key_file have no certificate and its key",
@@ -317,11 +318,10 @@ fn timed_out(url: &Endpoint) -> Unavailable {
     }
 }
 
-/// What authenticates this server to the provider, from a file that only the server's user can read.
-fn read_file(file: &Option<PathBuf>, setting: &str) -> Result<String, Misconfigured> {
+/// What authenticates this server to the provider.
+fn read_file(file: &Option<PathBuf>, setting: &str) -> Result<Secret, Misconfigured> {
     match file {
-        // Fails closed until secrets are read with their permissions checked.
-        Some(_) => Err(invalid(setting, "files of secrets can not be read yet")),
+        Some(file) => Secret::read(file, setting),
         None => Err(invalid(setting, "it is not set")),
     }
 }

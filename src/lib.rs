@@ -19,6 +19,7 @@ mod peer;
 mod refresh_worker;
 mod refusal_log;
 mod role_catalog;
+mod secret_file;
 mod server_log;
 mod session_registry;
 mod session_sql;

@@ -130,7 +130,6 @@ fn providers_word_must_pass_the_rules_of_a_jwt() {
         ("validator.introspection_exp_required", "off"),
         ("validator.identity_claim", "username"),
     ]);
-    server.sql("CREATE ROLE bob LOGIN");
     server.admits("bob", &token);
 }
 

@@ -30,6 +30,10 @@ fn terminate_and_cancel_end_a_login_that_asks_and_another_takes_over() {
                 thread::spawn(move || login.run())
             };
             let clients: Vec<_> = (0..4).map(start).collect();
+            // Before that, one fetches the metadata while the others wait.
+            while asked(&issuer).1 == 0 {
+                thread::sleep(Duration::from_millis(5));
+            }
             let asking = server.wait_for_backend(
                 "wait_event = 'ValidatorFetch' \
                  AND 3 = (SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'ValidatorWait')",

@@ -1,0 +1,76 @@
+//! Secrets of this server's own: read from a file when they are used, kept in no setting and no shared memory.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use oauth_core::{Misconfigured, Printable};
+
+/// Bytes of the largest file that is read.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// The content of a secret file. It can be neither printed nor copied, and is overwritten when it is dropped.
+pub struct Secret(String);
+
+impl Secret {
+    /// The content of `file`, which the setting `name` (without `validator.`) names; without line ends behind it.
+    ///
+    /// Errors: the file can not be read, is empty or too large, or is open to others than the server's user. The rule is
+    /// PostgreSQL's own for private keys: owned by the server's user with mode 0600 or less, or by root with 0640 or less.
+    /// A symbolic link is followed, as those are links that Kubernetes mounts; what it leads to must obey the rule.
+    pub fn read(file: &Path, name: &str) -> Result<Self, Misconfigured> {
+        let invalid = |why: &str| {
+            let why = format!("\"{}\": {why}", file.display());
+            Misconfigured::SettingInvalid {
+                setting: Printable::new(&format!("validator.{name}")),
+                why: Printable::new(&why),
+            }
+        };
+        let unreadable = |error: std::io::Error| invalid(&error.to_string());
+        let opened = File::open(file).map_err(unreadable)?;
+        // Of the opened file, so that nobody can put another in its place in between.
+        let metadata = opened.metadata().map_err(unreadable)?;
+        if !metadata.is_file() {
+            return Err(invalid("it is not a regular file"));
+        }
+        // SAFETY: has no preconditions.
+        let own_user = unsafe { libc::geteuid() };
+        let forbidden = match metadata.uid() {
+            owner if owner == own_user => 0o077,
+            0 => 0o027,
+            _ => return Err(invalid("it must be owned by the server's user or by root")),
+        };
+        if metadata.mode() & forbidden != 0 {
+            return Err(invalid(
+                "others have access to it: it must have mode 0600 or less, or 0640 or less if root owns it",
+            ));
+        }
+        // Of full size from the start: growing would leave copies behind.
+        let mut secret = Secret(String::with_capacity(MAX_BYTES as usize + 1));
+        let mut limited = opened.take(MAX_BYTES + 1);
+        limited.read_to_string(&mut secret.0).map_err(unreadable)?;
+        if secret.0.len() as u64 > MAX_BYTES {
+            return Err(invalid("it is larger than 64 kB"));
+        }
+        let length = secret.0.trim_end_matches(['\r', '\n']).len();
+        secret.0.truncate(length);
+        match secret.0.is_empty() {
+            true => Err(invalid("it is empty")),
+            false => Ok(secret),
+        }
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for Secret {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.0).into_bytes();
+        bytes.fill(0);
+        // Keeps the compiler from leaving out writes that nobody reads.
+        std::hint::black_box(&bytes);
+    }
+}
