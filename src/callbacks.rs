@@ -181,7 +181,10 @@ fn decide(token: &CStr, role: &CStr) -> (Decision, Option<Policy>) {
     };
     let decision = judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
     if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {
-        session_start::expect(grant, &settings.policy, identity);
+        // Here, where what fails refuses the login.
+        if let Err(fault) = session_start::prepare(grant, &settings, identity) {
+            return (Decision::refused(fault), Some(settings.policy));
+        }
     }
     (decision, Some(settings.policy))
 }

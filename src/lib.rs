@@ -21,6 +21,7 @@ mod refusal_log;
 mod role_catalog;
 mod secret_file;
 mod server_log;
+mod session_expiry;
 mod session_registry;
 mod session_sql;
 mod session_start;
@@ -29,6 +30,7 @@ mod settings;
 mod shared_cache;
 mod shared_memory;
 mod sql;
+mod sql_time;
 
 use pgrx::prelude::*;
 

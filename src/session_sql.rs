@@ -1,15 +1,11 @@
 //! What SQL sees of the sessions that tokens have opened; `sql/` declares it in schema `validator`.
 
-use oauth_core::{Printable, Timestamp};
+use oauth_core::Printable;
 use pgrx::prelude::*;
 use pgrx::{ereport, pg_sys};
 
-use crate::server_log;
 use crate::session_registry::Wanted;
-use crate::shared_memory;
-
-/// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
-const EPOCH: i64 = 946_684_800_000_000;
+use crate::{server_log, shared_memory, sql_time};
 
 /// The rows of the view `validator.sessions`.
 #[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
@@ -37,7 +33,7 @@ fn list_sessions() -> TableIterator<
             session.client_id.map(storable),
             session.jti.map(storable),
             session.sid.map(storable),
-            into_sql_time(session.expires_at),
+            sql_time::timestamptz(session.expires_at),
         )
     }))
 }
@@ -88,14 +84,6 @@ fn log_end(ended: usize, criteria: &[(&str, Option<&str>)]) {
         Some(facts.join(" ")),
         None,
     );
-}
-
-/// Null if there is no end, or one that PostgreSQL's calendar does not reach.
-fn into_sql_time(time: Timestamp) -> Option<TimestampWithTimeZone> {
-    if time == Timestamp::FOREVER {
-        return None;
-    }
-    time.unix_micros().checked_sub(EPOCH)?.try_into().ok()
 }
 
 /// Text from a token in a form that every database can hold: without NUL, and in its encoding.

@@ -1,14 +1,16 @@
 //! From a token that was accepted to a session: what becomes of it once PostgreSQL, too, has let the user in.
 
 use std::ffi::c_int;
+use std::fmt::Write as _;
 
-use oauth_core::{Grant, Policy};
+use oauth_core::{Grant, Internal, Policy, Printable, Timestamp};
 use parking_lot::Mutex;
 use pgrx::pg_guard;
 
 use crate::abi;
 use crate::session_registry::NewSession;
-use crate::shared_memory;
+use crate::settings::LoginSettings;
+use crate::{session_expiry, shared_memory, sql_time};
 
 /// The session that begins if PostgreSQL accepts the user.
 static EXPECTED: Mutex<Option<NewSession>> = Mutex::new(None);
@@ -19,8 +21,14 @@ static mut PREVIOUS_HOOK: abi::ClientAuthentication_hook_type = None;
 /// PostgreSQL's own words for success (`libpq/libpq.h`, c.h).
 const STATUS_OK: c_int = 0;
 
-/// Notes a token that was accepted. PostgreSQL still looks at pg_ident.conf.
-pub fn expect(grant: &Grant, policy: &Policy, identity: &str) {
+/// Prepares for the session of a token that was accepted; PostgreSQL still looks at pg_ident.conf.
+///
+/// Errors: the session must not begin.
+pub fn prepare(grant: &Grant, settings: &LoginSettings, identity: &str) -> Result<(), Internal> {
+    let policy = &settings.policy;
+    if settings.session_expiry && grant.expires_at() != Timestamp::FOREVER {
+        schedule_end(grant, policy, identity)?;
+    }
     *EXPECTED.lock() = Some(NewSession {
         issuer: policy.issuer().identifier().to_owned(),
         identity: identity.to_owned(),
@@ -29,6 +37,30 @@ pub fn expect(grant: &Grant, policy: &Policy, identity: &str) {
         sid: grant.sid().map(str::to_owned),
         expires_at: grant.expires_at(),
     });
+    Ok(())
+}
+
+/// The session may last as long as its token would be accepted.
+fn schedule_end(grant: &Grant, policy: &Policy, identity: &str) -> Result<(), Internal> {
+    let exp = grant.expires_at();
+    let message = format!(
+        "OAuth session of \"{}\" ended: its token expired at {} (exp={})",
+        Printable::new(identity),
+        sql_time::describe(exp),
+        exp.unix_seconds(),
+    );
+    let mut detail = format!(
+        "reason=session_expired issuer={}",
+        Printable::new(policy.issuer().identifier())
+    );
+    let known = [("client_id", grant.client_id(policy)), ("jti", grant.jti())];
+    for (name, value) in known {
+        if let Some(value) = value {
+            // Writing to a String does not fail.
+            let _ = write!(detail, " {name}={}", Printable::new(value));
+        }
+    }
+    session_expiry::schedule(exp.plus(policy.clock_skew()), message, detail)
 }
 
 /// Has PostgreSQL tell us how an authentication ended. Called by `_PG_init`; on demand that is during one.

@@ -23,6 +23,8 @@ pub struct LoginSettings {
     pub keys: ProviderKeys,
     /// Who asks the provider about tokens, where the policy says so.
     pub introspection: Option<ProviderIntrospection>,
+    /// Whether a session ends when its token does.
+    pub session_expiry: bool,
 }
 
 /// Reads the settings for a login through `line`.
@@ -80,6 +82,7 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
         policy,
         keys,
         introspection,
+        session_expiry: settings.switch(Switch::SessionExpiry),
     })
 }
 

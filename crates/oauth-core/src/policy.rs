@@ -152,7 +152,8 @@ impl Policy {
         &self.client_ids
     }
 
-    pub(crate) fn clock_skew(&self) -> Duration {
+    /// How far the clocks of issuer and server may differ.
+    pub fn clock_skew(&self) -> Duration {
         self.clock_skew
     }
 

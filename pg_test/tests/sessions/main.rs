@@ -1,11 +1,12 @@
 //! Sessions after their login: who is in, and how an administrator or the token's end gets them out.
 
 mod end_sessions;
+mod expiry;
 mod registry;
 
 use std::time::Duration;
 
-use pg_test::{Ending, Issuer, Server, ServerBuilder, Session};
+use pg_test::{Ending, Issuer, Server, ServerBuilder, ServerMessage, Session};
 
 /// Where the module, and its memory, comes from.
 const BOTH: [bool; 2] = [false, true];
@@ -31,7 +32,12 @@ fn with_extension(builder: ServerBuilder) -> Server {
 fn assert_ended(session: &mut Session) {
     let (ending, words) = session.wait_for_end(SOON);
     assert_eq!(ending, Ending::Closed, "{words:?}");
-    let words = words.expect("the server says why");
+    assert_admin_shutdown(&words.expect("the server says why"));
+}
+
+/// What a client is told whose session is ended: nothing about why.
+#[track_caller]
+fn assert_admin_shutdown(words: &ServerMessage) {
     assert_eq!((words.severity(), words.code()), ("FATAL", "57P01"));
     assert_eq!(
         words.message(),
