@@ -4,12 +4,13 @@
 //! It has no database connection. Whatever a provider does, it obeys a reload and a shutdown at once, since it
 //! asks through the same helper thread as logins do.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oauth_core::{Clock, SystemClock};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{check_for_interrupts, pg_guard, pg_sys};
 
+use crate::cache_layout::IssuerKey;
 use crate::refusal_log::log_failed_refresh;
 use crate::shared_cache::CachedIssuer;
 use crate::{fetch_thread, settings, shared_memory};
@@ -39,23 +40,40 @@ pub fn register() {
 #[pg_guard]
 pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
     install_signal_handlers();
+    let mut looked_at = LookedAt::default();
     while !fetch_thread::is_shutdown_requested() {
-        reload_if_asked();
-        let now = SystemClock.now();
-        let ahead = settings::http_timeout() + INTERVAL;
-        for issuer in shared_memory::cache().due(now, ahead, now.minus(FORGET)) {
-            if !fetch_thread::is_worker_called() {
-                refresh(&issuer);
-            }
+        if reload_if_asked() {
+            looked_at = LookedAt::default();
         }
-        // The wait for the network has used up the latch.
-        if !fetch_thread::is_worker_called() {
-            sleep();
+        match next_due(&mut looked_at) {
+            Some(issuer) => refresh(&issuer),
+            // The wait for the network may have used up the latch.
+            None if !fetch_thread::is_worker_called() => sleep(),
+            None => {}
         }
     }
     // Not 0, which would keep the postmaster from starting the worker again after a pg_terminate_backend.
     // SAFETY: ends this process as PostgreSQL's own workers end.
     unsafe { pg_sys::proc_exit(1) };
+}
+
+/// The issuers that were looked at a moment ago, and when.
+type LookedAt = Vec<(IssuerKey, Instant)>;
+
+/// The issuer to refresh next, of those that are due and were not looked at a moment ago. One whose provider answers
+/// comes before one whose provider does not: so those that hang hold it up for one timeout at most, however many they
+/// are, and `ahead` allows for that.
+fn next_due(looked_at: &mut LookedAt) -> Option<CachedIssuer> {
+    looked_at.retain(|(_, at)| at.elapsed() < INTERVAL);
+    let now = SystemClock.now();
+    let ahead = settings::http_timeout() + INTERVAL;
+    let due = shared_memory::cache().due(now, ahead, now.minus(FORGET));
+    let next = due
+        .into_iter()
+        .filter(|issuer| looked_at.iter().all(|(key, _)| *key != issuer.key))
+        .min_by_key(|issuer| issuer.is_failing)?;
+    looked_at.push((next.key, Instant::now()));
+    Some(next)
 }
 
 /// One refresh. A failure is noted in the cache, and logged once per pause between attempts.
@@ -94,13 +112,16 @@ fn install_signal_handlers() {
     }
 }
 
-fn reload_if_asked() {
+/// Reads the settings if they may have changed; whether it did.
+fn reload_if_asked() -> bool {
     // SAFETY: plain variables of this process, which signal handlers set.
     unsafe {
-        if pg_sys::ConfigReloadPending != 0 {
+        let asked = pg_sys::ConfigReloadPending != 0;
+        if asked {
             pg_sys::ConfigReloadPending = 0;
             pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
         }
+        asked
     }
 }
 

@@ -46,6 +46,8 @@ pub struct CachedIssuer {
     pub key: IssuerKey,
     /// The issuer as pg_hba.conf has it.
     pub url: String,
+    /// The last fetch failed.
+    pub is_failing: bool,
 }
 
 /// How a fetch ended.
@@ -166,18 +168,19 @@ impl SharedCache {
                 let is_used = used_at >= used_since.unix_micros();
                 let is_file = issuer.file_version != FileVersion::default();
                 if used_at != 0 && is_used && !is_file && issuer.freshness.is_due(ahead, now) {
-                    *slot = Some((name.issuer, issuer.url));
+                    *slot = Some((name.issuer, issuer.url, issuer.failure.code != 0));
                 }
             }
         }
         let named = due
             .iter()
             .flatten()
-            .filter(|(_, url)| !url.get().is_empty());
+            .filter(|(_, url, _)| !url.get().is_empty());
         named
-            .map(|(key, url)| CachedIssuer {
+            .map(|(key, url, is_failing)| CachedIssuer {
                 key: *key,
                 url: url.get().to_owned(),
+                is_failing: *is_failing,
             })
             .collect()
     }

@@ -123,7 +123,7 @@ pub(crate) trait Service: Send + Sync + 'static {
 pub(crate) struct HttpServer {
     port: u16,
     service: Arc<dyn Service>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Arc<Mutex<Option<Arc<ServerConfig>>>>,
     running: Mutex<Option<Arc<AtomicBool>>>,
 }
 
@@ -150,11 +150,16 @@ impl HttpServer {
         let server = HttpServer {
             port,
             service,
-            tls,
+            tls: Arc::new(Mutex::new(tls)),
             running: Mutex::new(None),
         };
         server.serve(listener);
         server
+    }
+
+    /// Presents another certificate to those that connect from now on.
+    pub(crate) fn present(&self, tls: Arc<ServerConfig>) {
+        *self.tls.lock().unwrap_or_else(|e| e.into_inner()) = Some(tls);
     }
 
     /// Closes the port: connections are refused, and those that hang end.
@@ -189,7 +194,8 @@ impl HttpServer {
                 if stopped.load(Ordering::SeqCst) {
                     return;
                 }
-                let (service, tls, stopped) = (service.clone(), tls.clone(), stopped.clone());
+                let tls = tls.lock().unwrap_or_else(|e| e.into_inner()).clone();
+                let (service, stopped) = (service.clone(), stopped.clone());
                 if let Ok(stream) = stream {
                     thread::spawn(move || serve_one(&*service, tls, stream, &stopped));
                 }

@@ -326,6 +326,11 @@ impl Issuer {
             .push((endpoint, name.to_owned(), value.to_owned()));
     }
 
+    /// Presents another certificate from now on; for an issuer that speaks https.
+    pub fn present(&self, identity: &Identity) {
+        self.server.present(identity.server_config());
+    }
+
     /// Closes the port: connections are refused.
     pub fn go_down(&self) {
         self.server.stop();

@@ -4,13 +4,14 @@
 #[path = "key_cache/support.rs"]
 mod support;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pg_test::{Endpoint, Fault, Issuer, Server, reasons};
 
 use support::{
-    Mode, asked, assert_settled, at_once, flood, join, log_in, made_up, private_memory,
+    Mode, asked, assert_settled, at_once, flood, hanging, join, log_in, made_up, private_memory,
     wait_for_worker,
 };
 
@@ -207,5 +208,77 @@ fn fifty_crash_restarts_and_kills_during_fetches_do_no_lasting_harm() {
             log_in(&server, &issuer);
         }
         support::assert_nobody_waits(&server);
+    }
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn login_that_waits_for_the_provider_ends_within_a_tenth_of_a_second_of_an_order_to_stop() {
+    for mode in Mode::BOTH {
+        let (issuer, server) = hanging(mode);
+        for order in ["pg_terminate_backend", "pg_cancel_backend"] {
+            let attempt = || {
+                let token = issuer.token("alice").encode();
+                let login = pg_test::Login::new(&server, "alice").token(&token);
+                let client = thread::spawn(move || (login.run(), Instant::now()));
+                let fetcher = support::wait_for_fetcher(&server);
+                let start = Instant::now();
+                server.sql(&format!("SELECT {order}({fetcher})"));
+                let (outcome, end) = client.join().expect("no panic");
+                outcome.refusal();
+                end - start
+            };
+            // The rest is what else this machine does.
+            let least = (0..10).map(|_| attempt()).min().expect("ten attempts");
+            assert!(least < SECOND / 10, "{mode:?}, {order}: {least:?}");
+        }
+    }
+}
+
+/// The middle one of the times that honest logins take while four clients log in with these tokens, over and over.
+fn honest_login(server: &Server, issuer: &Issuer, beside: &[String]) -> Duration {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for share in beside.chunks(beside.len().div_ceil(4)) {
+            let over = &over;
+            scope.spawn(move || {
+                for token in share.iter().cycle() {
+                    if over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    pg_test::Login::new(server, "alice").token(token).run();
+                }
+            });
+        }
+        let time = |_| {
+            let start = Instant::now();
+            log_in(server, issuer);
+            start.elapsed()
+        };
+        let mut times: Vec<_> = (0..500).map(time).collect();
+        over.store(true, Ordering::SeqCst);
+        times.sort();
+        times[times.len() / 2]
+    })
+}
+
+#[test]
+#[ignore = "long: make test-long"]
+fn honest_logins_take_as_long_beside_an_attack_as_beside_other_honest_logins() {
+    for mode in Mode::BOTH {
+        let issuer = Issuer::builder().start();
+        let server = mode.server_of(&issuer).start();
+        log_in(&server, &issuer);
+        let honest: Vec<_> = (0..100).map(|_| issuer.token("alice").encode()).collect();
+        let made_up = made_up(&issuer, issuer.url(), 1000);
+        // In turns, so that what else this machine does hits both.
+        let rounds = |_| {
+            let calm = honest_login(&server, &issuer, &honest);
+            (calm, honest_login(&server, &issuer, &made_up))
+        };
+        let times: Vec<_> = (0..3).map(rounds).collect();
+        // A refused login is shorter than a good one, so that there are more of them in the same time.
+        let slowed = times.iter().all(|(calm, attacked)| *attacked > *calm * 2);
+        assert!(!slowed, "{mode:?}: {times:?}");
     }
 }

@@ -3,23 +3,12 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{ConnectionFault, Endpoint, Fault, Issuer, Login, Server, StopMode, child};
+use pg_test::{ConnectionFault, Endpoint, Fault, Issuer, Login, StopMode};
 
 use crate::{
-    AT_ONCE, Mode, asked, assert_nobody_waits, assert_settled, at_once, join, log_in,
+    AT_ONCE, Mode, asked, assert_nobody_waits, assert_settled, at_once, hanging, join, log_in,
     wait_for_fetcher, wait_for_waiters,
 };
-
-/// A provider that hangs, and a server whose logins would wait a minute for it.
-fn hanging(mode: Mode) -> (Issuer, Server) {
-    let issuer = Issuer::builder().start();
-    issuer.fail(Endpoint::Discovery, Fault::HangInBody);
-    let server = mode
-        .server_of(&issuer)
-        .set("validator.http_timeout", "60s")
-        .start();
-    (issuer, server)
-}
 
 #[test]
 fn waiters_replace_a_fetcher_that_is_terminated_or_cancelled_and_get_in() {
@@ -154,51 +143,6 @@ fn shutdown_does_not_wait_for_those_that_wait() {
             server.start_again().unwrap_or_else(|log| panic!("{log}"));
             log_in(&server, &issuer);
             assert_nobody_waits(&server);
-        }
-    }
-}
-
-#[test]
-fn killed_fetcher_or_waiter_leaves_a_cache_that_is_cold_and_clean() {
-    for mode in Mode::BOTH {
-        for victim in ["ValidatorFetch", "ValidatorWait"] {
-            let (issuer, server) = hanging(mode);
-            let postmaster = server.postmaster_pid();
-            let clients = at_once(&server, &issuer, 4);
-            wait_for_waiters(&server, &issuer, 3);
-            let pid = server.wait_for_backend(&format!("wait_event = '{victim}'"));
-            issuer.heal();
-            let mark = server.log().mark();
-            child::signal(pid, libc::SIGKILL);
-            // PostgreSQL ends all others, and starts anew with new shared memory.
-            for outcome in join(clients) {
-                outcome.refusal();
-            }
-            let limit = Duration::from_secs(30);
-            server.log().wait_for(
-                mark,
-                "all server processes terminated; reinitializing",
-                limit,
-            );
-            server.log().wait_for(
-                mark,
-                "database system is ready to accept connections",
-                limit,
-            );
-            let before = asked(&issuer);
-            for _ in 0..3 {
-                log_in(&server, &issuer);
-            }
-            assert_eq!(
-                asked(&issuer),
-                (before.0 + 1, before.1 + 1),
-                "{mode:?}, {victim}"
-            );
-            assert_eq!(server.postmaster_pid(), postmaster);
-            assert_nobody_waits(&server);
-            if mode == Mode::Preloaded {
-                crate::wait_for_worker(&server);
-            }
         }
     }
 }

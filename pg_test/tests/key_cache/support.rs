@@ -4,7 +4,9 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Issuer, LogMark, Login, Outcome, Server, ServerBuilder, oauth_line};
+use pg_test::{
+    Endpoint, Fault, Issuer, LogMark, Login, Outcome, Server, ServerBuilder, oauth_line,
+};
 
 /// Far more than an interrupt takes, far less than the minute for which a login may wait for a provider.
 pub const AT_ONCE: Duration = Duration::from_secs(3);
@@ -32,6 +34,17 @@ impl Mode {
             Mode::Preloaded => builder.preload(),
         }
     }
+}
+
+/// A provider that hangs, and a server whose logins would wait a minute for it.
+pub fn hanging(mode: Mode) -> (Issuer, Server) {
+    let issuer = Issuer::builder().start();
+    issuer.fail(Endpoint::Discovery, Fault::HangInBody);
+    let server = mode
+        .server_of(&issuer)
+        .set("validator.http_timeout", "60s")
+        .start();
+    (issuer, server)
 }
 
 /// How often the metadata and the keys were asked for.
@@ -115,23 +128,30 @@ pub fn wait_for_waiters(server: &Server, issuer: &Issuer, count: usize) -> u32 {
     fetcher
 }
 
-/// The process id of the worker of a preloaded module. PostgreSQL shows processes without a database neither
-/// in pg_stat_activity nor to pg_terminate_backend, only to `ps`.
-pub fn worker_of(server: &Server) -> Option<u32> {
+/// The processes of a server by id, with the titles that they give themselves for `ps`.
+pub fn processes_of(server: &Server) -> Vec<(u32, String)> {
     let parent = format!(" {} ", server.postmaster_pid());
     let processes = std::fs::read_dir("/proc").expect("/proc is mounted");
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    let is_worker = |pid: &u32| {
-        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}"));
+    let title_of_child = |pid: u32| {
+        let read = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok();
+        let stat = read("stat")?;
         // The state and then the parent stand behind the name, which is in parentheses.
-        let stat = read("stat").unwrap_or_default();
-        let is_child = stat.rsplit(')').next().is_some_and(|rest| {
-            rest.get(2..)
-                .is_some_and(|parents| parents.starts_with(&parent))
-        });
-        is_child && read("cmdline").is_ok_and(|title| title.contains("validator refresh"))
+        let parents = stat.rsplit(')').next()?.get(2..)?;
+        let is_child = parents.starts_with(&parent);
+        is_child.then_some((pid, read("cmdline")?))
     };
-    pids.into_iter().find(is_worker)
+    pids.filter_map(title_of_child).collect()
+}
+
+/// The process id of the worker of a preloaded module. PostgreSQL shows processes without a database neither
+/// in pg_stat_activity nor to pg_terminate_backend, only to `ps`.
+pub fn worker_of(server: &Server) -> Option<u32> {
+    let processes = processes_of(server).into_iter();
+    processes
+        .filter(|(_, title)| title.contains("validator refresh"))
+        .map(|(pid, _)| pid)
+        .next()
 }
 
 /// Until the worker of a preloaded module runs; its process id.

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use pg_test::{Endpoint, Fault, Issuer, Server, StopMode, child};
 
 use crate::{
-    AT_ONCE, Mode, asked, assert_settled, eventually, failed_refreshes, log_in, wait_for_worker,
-    worker_of,
+    AT_ONCE, Mode, asked, assert_settled, eventually, failed_refreshes, log_in, log_in_by,
+    server_of_many, wait_for_worker, worker_of,
 };
 
 /// The worker looks every five seconds what is due.
@@ -136,4 +136,40 @@ fn worker_survives_a_provider_that_fails_and_refreshes_when_it_is_back() {
     eventually(SOON, "it is asked again", || asked(&issuer).1 > before.1);
     assert_eq!(wait_for_worker(&server), worker);
     assert_settled(&server, &issuer);
+}
+
+#[test]
+fn issuers_that_hang_hold_up_the_refresh_of_another_for_one_timeout_at_most() {
+    const HANGING: usize = 6;
+    // The last one answers.
+    let issuers: Vec<_> = (0..=HANGING).map(|_| Issuer::builder().start()).collect();
+    let settings = [
+        ("validator.jwks_min_ttl", "1s"),
+        ("validator.jwks_max_ttl", "1s"),
+        ("validator.http_timeout", "3s"),
+    ];
+    let server = server_of_many(&issuers, Mode::Preloaded, &settings);
+    (0..=HANGING).for_each(|n| log_in_by(&server, &issuers, n));
+    for issuer in &issuers[..HANGING] {
+        issuer.fail(Endpoint::Discovery, Fault::Status(500));
+    }
+    let mark = server.log().mark();
+    eventually(SOON * 2, "all that fail are known to", || {
+        failed_refreshes(&server, mark) >= HANGING
+    });
+    for issuer in &issuers[..HANGING] {
+        issuer.fail(Endpoint::Discovery, Fault::Hang);
+    }
+    let hung = || issuers[..HANGING].iter().map(|i| asked(i).0).sum::<usize>();
+    let answered = || asked(&issuers[HANGING]).1;
+    let (hung_before, answered_before) = (hung(), answered());
+    eventually(SOON * 4, "as many attempts as hang", || {
+        hung() >= hung_before + 2 * HANGING
+    });
+    // A look takes five seconds, in which two can hang.
+    let (attempts, refreshes) = (hung() - hung_before, answered() - answered_before);
+    assert!(
+        refreshes >= attempts / 3,
+        "{refreshes} refreshes beside {attempts} attempts"
+    );
 }

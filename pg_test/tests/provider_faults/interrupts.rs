@@ -3,7 +3,9 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{ConnectionFault, Ending, Endpoint, Fault, Issuer, Login, Refusal, Server, StopMode};
+use pg_test::{
+    ConnectionFault, DeafPort, Ending, Endpoint, Fault, Issuer, Login, Refusal, Server, StopMode,
+};
 
 use crate::{assert_no_backend_is_left, assert_unharmed};
 
@@ -143,29 +145,75 @@ fn authentication_timeout_ends_a_login_that_waits_for_the_provider() {
     }
 }
 
+/// Where a fetch comes to a halt; name resolution has tests of its own.
+#[derive(Debug)]
+enum Halt {
+    Connect,
+    TlsHandshake,
+    Answer(Endpoint, Fault),
+}
+
+/// A provider at which every fetch comes to a halt, and a server whose logins would wait a minute for it.
+fn halting(halt: &Halt, deaf: &DeafPort) -> (Issuer, Server) {
+    let issuer = match halt {
+        Halt::TlsHandshake => Issuer::builder().https().start(),
+        _ => Issuer::builder().start(),
+    };
+    let mut builder = Server::trusting(&issuer).set("validator.http_timeout", "60s");
+    match halt {
+        Halt::Connect => {
+            let url = format!("http://127.0.0.1:{}/metadata", deaf.port());
+            builder = builder.set("validator.discovery_url", &url);
+        }
+        Halt::TlsHandshake => issuer.fail_connections(ConnectionFault::Hang),
+        Halt::Answer(endpoint, fault) => issuer.fail(*endpoint, fault.clone()),
+    }
+    (issuer, builder.start())
+}
+
 #[test]
-fn shutdown_does_not_wait_for_the_provider() {
-    for mode in [StopMode::Fast, StopMode::Immediate] {
-        for fault in [
-            None,
-            Some(Fault::HangInHeaders),
-            Some(Fault::Drip(Duration::from_millis(100))),
-        ] {
-            let (issuer, server) = hanging(false);
-            match fault {
-                None => issuer.fail_connections(ConnectionFault::Hang),
-                Some(fault) => issuer.fail(Endpoint::Discovery, fault),
-            }
+fn every_order_to_stop_is_obeyed_in_every_phase_of_a_fetch() {
+    let deaf = DeafPort::new();
+    let drip = Fault::Drip(Duration::from_millis(100));
+    for halt in [
+        Halt::Connect,
+        Halt::TlsHandshake,
+        Halt::Answer(Endpoint::Discovery, Fault::Hang),
+        Halt::Answer(Endpoint::Discovery, Fault::HangInHeaders),
+        Halt::Answer(Endpoint::Discovery, Fault::HangInBody),
+        Halt::Answer(Endpoint::Discovery, drip),
+        Halt::Answer(Endpoint::Jwks, Fault::Hang),
+        Halt::Answer(Endpoint::Jwks, Fault::HangInBody),
+    ] {
+        let (issuer, server) = halting(&halt, &deaf);
+        let postmaster = server.postmaster_pid();
+        for order in ["pg_terminate_backend", "pg_cancel_backend"] {
+            let (refusal, took) = interrupt(&issuer, &server, |pid| {
+                server.sql(&format!("SELECT {order}({pid})"));
+            });
+            assert_at_once(&format!("{halt:?}: {order}"), took);
+            assert_silent(&refusal, &issuer);
+        }
+        server.reload_with(&[("authentication_timeout", "1s")]);
+        let (refusal, took) = interrupt(&issuer, &server, |_| ());
+        assert_at_once(&format!("{halt:?}: authentication_timeout of 1 s"), took);
+        assert_silent(&refusal, &issuer);
+        server.reload_with(&[("authentication_timeout", "1min")]);
+        assert_unharmed(&server, postmaster);
+        for mode in [StopMode::Fast, StopMode::Immediate] {
             let (refusal, took) = interrupt(&issuer, &server, |_| {
                 let took = server.stop(mode);
-                assert_at_once(&format!("shutdown ({mode:?})"), took);
+                assert_at_once(&format!("{halt:?}: shutdown ({mode:?})"), took);
             });
-            assert_at_once(&format!("end of the login by shutdown ({mode:?})"), took);
+            assert_at_once(&format!("{halt:?}: login at a shutdown ({mode:?})"), took);
             assert_silent(&refusal, &issuer);
             server.start_again().unwrap_or_else(|log| panic!("{log}"));
-            issuer.heal();
-            server.admits("alice", &issuer.token("alice").encode());
         }
+        issuer.heal();
+        server.unset("validator.discovery_url");
+        server.reload();
+        server.admits("alice", &issuer.token("alice").encode());
+        assert_no_backend_is_left(&server);
     }
 }
 
