@@ -11,6 +11,8 @@ use oauth_core::{
     Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured, Printable,
     UnavailableCause,
 };
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
 use ureq::http::Response;
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
@@ -29,7 +31,7 @@ pub struct HttpSettings {
 pub struct ClientIdentity(ClientCert);
 
 impl ClientIdentity {
-    /// From PEM. `None`: there is no certificate, or no key.
+    /// From PEM. `None`: there is no certificate, or no key, or they do not belong together.
     pub fn parse(certificates: &[u8], key: &str) -> Option<Self> {
         let certificates: Vec<_> = parse_pem(certificates)
             .filter_map(|item| match item {
@@ -38,9 +40,24 @@ impl ClientIdentity {
             })
             .collect();
         let key = private_key(key)?;
-        let identity = ClientCert::new_with_certs(&certificates, key);
-        (!certificates.is_empty()).then_some(ClientIdentity(identity))
+        ensure_pair(&certificates, &key)?;
+        Some(ClientIdentity(ClientCert::new_with_certs(
+            &certificates,
+            key,
+        )))
     }
+}
+
+/// ureq takes for granted what rustls would refuse.
+fn ensure_pair(certificates: &[Certificate<'static>], key: &PrivateKey<'static>) -> Option<()> {
+    let chain: Vec<_> = certificates
+        .iter()
+        .map(|certificate| CertificateDer::from(certificate.der()).into_owned())
+        .collect();
+    let key = PrivateKeyDer::try_from(key.der()).ok()?.clone_key();
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let pair = CertifiedKey::from_der(chain, key, &provider).ok()?;
+    pair.end_entity_cert().ok().map(drop)
 }
 
 /// The first private key of a PEM text.

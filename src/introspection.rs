@@ -188,9 +188,11 @@ impl ProviderIntrospection {
         let said = self.once(&key, deadline, discovery, || {
             let (issuer, http, limits) =
                 (self.issuer.clone(), self.http.clone(), self.metadata_limits);
+            let by_certificate = self.client.method == ClientAuthMethod::TlsClientAuth;
             let (endpoint, lifetime) = fetch_thread::run_until(deadline, discovery, move || {
                 let client = UreqClient::new(&http, deadline)?;
-                let (endpoint, headers) = fetch_introspection_endpoint(&client, &issuer)?;
+                let (endpoint, headers) =
+                    fetch_introspection_endpoint(&client, &issuer, by_certificate)?;
                 Ok((endpoint, freshness_lifetime(&headers, &limits)))
             })?;
             let said = Said::Text(endpoint.as_str().to_owned());

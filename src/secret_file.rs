@@ -1,8 +1,8 @@
 //! Secrets of this server's own: read from a file when they are used, kept in no setting and no shared memory.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
+use std::fs::OpenOptions;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use oauth_core::{Misconfigured, Printable};
@@ -27,8 +27,13 @@ impl Secret {
                 why: Printable::new(&why),
             }
         };
-        let unreadable = |error: std::io::Error| invalid(&error.to_string());
-        let opened = File::open(file).map_err(unreadable)?;
+        let unreadable = |error: io::Error| invalid(&error.to_string());
+        // A pipe would be waited for.
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NONBLOCK)
+            .open(file)
+            .map_err(unreadable)?;
         // Of the opened file, so that nobody can put another in its place in between.
         let metadata = opened.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
@@ -38,7 +43,7 @@ impl Secret {
         let own_user = unsafe { libc::geteuid() };
         let forbidden = match metadata.uid() {
             owner if owner == own_user => 0o077,
-            0 => 0o027,
+            0 => 0o037,
             _ => return Err(invalid("it must be owned by the server's user or by root")),
         };
         if metadata.mode() & forbidden != 0 {
@@ -47,9 +52,14 @@ impl Secret {
             ));
         }
         // Of full size from the start: growing would leave copies behind.
-        let mut secret = Secret(String::with_capacity(MAX_BYTES as usize + 1));
-        let mut limited = opened.take(MAX_BYTES + 1);
-        limited.read_to_string(&mut secret.0).map_err(unreadable)?;
+        let mut bytes = Vec::with_capacity(MAX_BYTES as usize + 1);
+        let read = opened.take(MAX_BYTES + 1).read_to_end(&mut bytes);
+        let text = String::from_utf8(bytes).map_err(|error| {
+            overwrite(error.into_bytes());
+            invalid("it is not UTF-8")
+        });
+        let mut secret = Secret(text?);
+        read.map_err(unreadable)?;
         if secret.0.len() as u64 > MAX_BYTES {
             return Err(invalid("it is larger than 64 kB"));
         }
@@ -68,9 +78,12 @@ impl Secret {
 
 impl Drop for Secret {
     fn drop(&mut self) {
-        let mut bytes = std::mem::take(&mut self.0).into_bytes();
-        bytes.fill(0);
-        // Keeps the compiler from leaving out writes that nobody reads.
-        std::hint::black_box(&bytes);
+        overwrite(std::mem::take(&mut self.0).into_bytes());
     }
+}
+
+fn overwrite(mut bytes: Vec<u8>) {
+    bytes.fill(0);
+    // Keeps the compiler from leaving out writes that nobody reads.
+    std::hint::black_box(&bytes);
 }

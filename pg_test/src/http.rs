@@ -24,6 +24,8 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// The body.
     pub body: Vec<u8>,
+    /// The certificate that the client presented by TLS, as DER.
+    pub client_certificate: Option<Vec<u8>>,
 }
 
 impl Request {
@@ -105,10 +107,20 @@ impl Response {
 }
 
 /// The client's end of a connection.
-pub(crate) trait Connection: Read + Write + Send {}
+pub(crate) trait Connection: Read + Write + Send {
+    /// The certificate that the client has presented, as DER.
+    fn client_certificate(&self) -> Option<Vec<u8>> {
+        None
+    }
+}
 
 impl Connection for TcpStream {}
-impl Connection for StreamOwned<ServerConnection, TcpStream> {}
+
+impl Connection for StreamOwned<ServerConnection, TcpStream> {
+    fn client_certificate(&self) -> Option<Vec<u8>> {
+        Some(self.conn.peer_certificates()?.first()?.to_vec())
+    }
+}
 
 /// What a server does with connections.
 pub(crate) trait Service: Send + Sync + 'static {
@@ -238,7 +250,8 @@ fn serve_request(
     mut stream: impl Connection,
     stopped: &AtomicBool,
 ) -> Option<()> {
-    let request = read_request(&mut stream).ok()?;
+    let mut request = read_request(&mut stream).ok()?;
+    request.client_certificate = stream.client_certificate();
     service.answer(request, &mut stream, stopped);
     let _ = stream.flush();
     Some(())
@@ -280,6 +293,7 @@ fn parse_request(bytes: &[u8]) -> io::Result<Option<Request>> {
         query: query.to_owned(),
         headers: headers.collect(),
         body: Vec::new(),
+        client_certificate: None,
     };
     let length = request
         .header("content-length")

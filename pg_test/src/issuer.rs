@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde_json::Value;
 
+use crate::client_check::ClientCheck;
 use crate::device_grant::DeviceGrant;
 use crate::fault::Fault;
 use crate::http::{HttpServer, Request};
 use crate::issuer_http::Routes;
-use crate::tls::{Authority, Identity};
+use crate::tls::{Authority, ClientCertificates, Identity};
 use token_minter::Token;
 use token_minter::{Key, KeyKind};
 
@@ -50,6 +51,7 @@ pub enum ConnectionFault {
 pub struct IssuerBuilder {
     path: String,
     identity: Option<Identity>,
+    client_certificates: ClientCertificates,
     key: Option<Key>,
     audience: String,
     interval: u64,
@@ -70,6 +72,12 @@ impl IssuerBuilder {
     /// Speaks https as `localhost`, with this certificate.
     pub fn https_as(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
+        self
+    }
+
+    /// Asks clients for certificates of the shared authority, or demands them.
+    pub fn client_certificates(mut self, wanted: ClientCertificates) -> Self {
+        self.client_certificates = wanted;
         self
     }
 
@@ -94,7 +102,10 @@ impl IssuerBuilder {
     /// Starts the issuer.
     pub fn start(self) -> Issuer {
         let (listener, port) = HttpServer::bind();
-        let tls = self.identity.as_ref().map(Identity::server_config);
+        let tls = self
+            .identity
+            .as_ref()
+            .map(|identity| identity.server_config(self.client_certificates));
         let origin = match tls {
             None => format!("http://127.0.0.1:{port}"),
             Some(_) => format!("https://localhost:{port}"),
@@ -112,6 +123,8 @@ impl IssuerBuilder {
             token_errors: VecDeque::new(),
             alteration: None,
             active: HashMap::new(),
+            client_check: None,
+            used_assertions: Vec::new(),
         };
         let shared = Arc::new(Shared {
             url: format!("{origin}{}", self.path),
@@ -164,6 +177,9 @@ pub(crate) struct State {
     pub(crate) alteration: Option<Alteration>,
     /// What is said of tokens; of all others, that they are not active.
     pub(crate) active: HashMap<String, Value>,
+    /// Who may ask about tokens; `None`: everybody.
+    pub(crate) client_check: Option<ClientCheck>,
+    pub(crate) used_assertions: Vec<String>,
 }
 
 struct Published {
@@ -194,6 +210,7 @@ impl Issuer {
         IssuerBuilder {
             path: "/realms/corp".to_owned(),
             identity: None,
+            client_certificates: ClientCertificates::Ignored,
             key: None,
             audience: Issuer::AUDIENCE.to_owned(),
             interval: 1,
@@ -237,6 +254,11 @@ impl Issuer {
             "aud": self.shared.audience, "client_id": "psql", "scope": Issuer::SCOPE,
             "token_type": "Bearer", "iat": now, "exp": now + 600,
         })
+    }
+
+    /// From now on lets only this client introspect.
+    pub fn introspection_only_for(&self, client: ClientCheck) {
+        self.shared.state().client_check = Some(client);
     }
 
     /// From now on says this of a token.

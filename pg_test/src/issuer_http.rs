@@ -89,8 +89,15 @@ impl Shared {
                 Response::new(200, "application/jwk-set+json", keys)
             }
             Endpoint::Introspection => {
+                let state = &mut *self.state();
+                let used = &mut state.used_assertions;
+                let client = state.client_check.as_ref();
+                if client.is_some_and(|client| !client.accepts(request, used)) {
+                    // RFC 6749 §5.2.
+                    return Response::json(401, &json!({"error": "invalid_client"}));
+                }
                 let token = request.form("token").unwrap_or_default();
-                let word = self.state().active.get(&token).cloned();
+                let word = state.active.get(&token).cloned();
                 Response::json(200, &word.unwrap_or_else(|| json!({"active": false})))
             }
             Endpoint::DeviceAuthorization => self.authorize_device(request),

@@ -136,6 +136,13 @@ impl Server {
         fs::rename(new, library).expect("the module can be replaced");
     }
 
+    /// Writes a file that only the server's user may read, beside the data folder; its path.
+    pub fn private_file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        server_builder::write_private(&path, text);
+        path
+    }
+
     /// Makes a hot standby of this server, with the same settings, and starts it.
     #[track_caller]
     pub fn standby(&self) -> Server {

@@ -168,7 +168,7 @@ pub(crate) fn own_module(folder: &Path) -> PathBuf {
 }
 
 /// A file that PostgreSQL demands to be its own and closed to others.
-fn write_private(path: &Path, text: &str) {
+pub(crate) fn write_private(path: &Path, text: &str) {
     fs::write(path, text).unwrap_or_else(|e| panic!("can not write {}: {e}", path.display()));
     scratch::set_mode(path, 0o600);
     child::give_to_server_user(path);

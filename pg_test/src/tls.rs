@@ -11,6 +11,7 @@ use rcgen::{
 };
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::scratch;
@@ -94,6 +95,17 @@ impl Authority {
     }
 }
 
+/// What a server does about its clients' certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientCertificates {
+    /// It does not ask for them.
+    Ignored,
+    /// It asks, and verifies what it gets.
+    Requested,
+    /// Without one of the shared authority there is no connection.
+    Demanded,
+}
+
 /// A certificate and its private key.
 pub struct Identity {
     certificate: CertificateDer<'static>,
@@ -118,11 +130,23 @@ impl Identity {
     }
 
     /// How a rustls server presents this certificate.
-    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+    pub(crate) fn server_config(&self, clients: ClientCertificates) -> Arc<ServerConfig> {
+        let verifier = || {
+            let mut roots = RootCertStore::empty();
+            roots
+                .add(Authority::shared().root())
+                .expect("the authority can be trusted");
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider())
+        };
+        let verifier = match clients {
+            ClientCertificates::Ignored => Ok(WebPkiClientVerifier::no_client_auth()),
+            ClientCertificates::Requested => verifier().allow_unauthenticated().build(),
+            ClientCertificates::Demanded => verifier().build(),
+        };
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider speaks TLS")
-            .with_no_client_auth()
+            .with_client_cert_verifier(verifier.expect("the authority can be trusted"))
             .with_single_cert(vec![self.certificate.clone()], self.private_key())
             .expect("key and certificate fit");
         Arc::new(config)

@@ -53,14 +53,15 @@ pub fn fetch_jwk_set(
     })
 }
 
-/// Asks the issuer's metadata where it can be asked about a token. Also returns the header of the answer, which tells
-/// how long that may be cached.
+/// Asks the issuer's metadata where it can be asked about a token, by a client that presents a certificate or by one
+/// that does not. Also returns the header of the answer, which tells how long that may be cached.
 pub fn fetch_introspection_endpoint(
     http: &dyn HttpClient,
     issuer: &Issuer,
+    by_certificate: bool,
 ) -> Result<(Endpoint, HeaderMap), Unavailable> {
     fetch(http, issuer.discovery(), |headers, body| {
-        let endpoint = metadata::parse_introspection_endpoint(body, issuer)?;
+        let endpoint = metadata::parse_introspection_endpoint(body, issuer, by_certificate)?;
         Ok((endpoint, headers.clone()))
     })
 }

@@ -30,13 +30,22 @@ impl ProviderMetadata {
 }
 
 /// RFC 8414 §2: where the provider can be asked about a token (RFC 7662). A provider of opaque tokens need not have
-/// keys, so nothing else is looked at.
+/// keys, so nothing else is looked at. RFC 8705 §5: a client that presents a certificate goes to the alias for such
+/// clients, where there is one.
 pub(crate) fn parse_introspection_endpoint(
     bytes: &[u8],
     issuer: &Issuer,
+    by_certificate: bool,
 ) -> Result<Endpoint, UnavailableCause> {
+    const NAME: &str = "introspection_endpoint";
     let document = parse_document(bytes, issuer)?;
-    parse_endpoint(&document, "introspection_endpoint", issuer)
+    let aliases = document.get("mtls_endpoint_aliases");
+    match aliases.and_then(Value::as_object) {
+        Some(aliases) if by_certificate && aliases.contains_key(NAME) => {
+            parse_endpoint(aliases, NAME, issuer)
+        }
+        _ => parse_endpoint(&document, NAME, issuer),
+    }
 }
 
 fn parse_document(bytes: &[u8], issuer: &Issuer) -> Result<Object, UnavailableCause> {

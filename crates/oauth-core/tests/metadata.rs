@@ -8,7 +8,7 @@ mod network;
 
 use common::*;
 use network::{DISCOVERY, JWKS, Network};
-use oauth_core::{Issuer, ProviderMetadata, UnavailableCause};
+use oauth_core::{Issuer, ProviderMetadata, UnavailableCause, fetch_introspection_endpoint};
 use serde_json::{Value, json};
 
 /// The cause that a metadata document is refused for.
@@ -182,4 +182,57 @@ fn an_unusable_url_is_told_in_printable_form() {
         panic!("not bad_url");
     };
     assert_eq!(url.as_str(), r#"https://a\u{a}LOG: \"x\""#);
+}
+
+/// Where this metadata sends a client that introspects; else the cause of the failure.
+fn introspection_endpoint(members: Value, by_certificate: bool) -> Result<String, &'static str> {
+    let mut document = json!({"issuer": ISSUER});
+    let all = document.as_object_mut().unwrap();
+    all.extend(members.as_object().unwrap().clone());
+    let network = Network::default().answering(DISCOVERY, 200, document.to_string());
+    fetch_introspection_endpoint(&network, &Issuer::parse(ISSUER).unwrap(), by_certificate)
+        .map(|(endpoint, _)| endpoint.as_str().to_owned())
+        .map_err(|failure| failure.cause.code())
+}
+
+#[test]
+fn the_introspection_endpoint_may_be_another_for_a_client_with_a_certificate() {
+    const PLAIN: &str = "https://issuer.example/introspect";
+    const ALIAS: &str = "https://mtls.issuer.example/introspect";
+    let both = json!({
+        "introspection_endpoint": PLAIN,
+        "mtls_endpoint_aliases": {"introspection_endpoint": ALIAS},
+    });
+    assert_eq!(
+        introspection_endpoint(both.clone(), false),
+        Ok(PLAIN.into())
+    );
+    assert_eq!(introspection_endpoint(both.clone(), true), Ok(ALIAS.into()));
+    for aliases in [
+        json!(null),
+        json!(1),
+        json!({}),
+        json!({"token_endpoint": ALIAS}),
+    ] {
+        let mut metadata = both.clone();
+        metadata["mtls_endpoint_aliases"] = aliases;
+        assert_eq!(introspection_endpoint(metadata, true), Ok(PLAIN.into()));
+    }
+    // What can not be used is not replaced by where the certificate would not be asked for.
+    for (alias, fault) in [
+        (json!("http://mtls.issuer.example/introspect"), "bad_url"),
+        (json!(1), "malformed"),
+    ] {
+        let mut metadata = both.clone();
+        metadata["mtls_endpoint_aliases"]["introspection_endpoint"] = alias;
+        assert_eq!(introspection_endpoint(metadata, true), Err(fault));
+    }
+    assert_eq!(introspection_endpoint(json!({}), false), Err("malformed"));
+    assert_eq!(
+        introspection_endpoint(
+            json!({"introspection_endpoint": "http://issuer.example/"}),
+            false
+        ),
+        Err("bad_url")
+    );
 }

@@ -2,7 +2,9 @@
 
 mod answers;
 mod cache;
+mod clients;
 mod interrupts;
+mod secret_files;
 
 use pg_test::{Endpoint, Issuer, Server, ServerBuilder};
 
