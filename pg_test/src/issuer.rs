@@ -141,7 +141,11 @@ impl IssuerBuilder {
             }),
             tls,
         );
-        Issuer { shared, server }
+        Issuer {
+            shared,
+            server,
+            client_certificates: self.client_certificates,
+        }
     }
 }
 
@@ -149,6 +153,7 @@ impl IssuerBuilder {
 pub struct Issuer {
     shared: Arc<Shared>,
     server: HttpServer,
+    client_certificates: ClientCertificates,
 }
 
 /// What the issuer's threads share.
@@ -350,7 +355,8 @@ impl Issuer {
 
     /// Presents another certificate from now on; for an issuer that speaks https.
     pub fn present(&self, identity: &Identity) {
-        self.server.present(identity.server_config());
+        self.server
+            .present(identity.server_config(self.client_certificates));
     }
 
     /// Closes the port: connections are refused.
