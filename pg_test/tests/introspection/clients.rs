@@ -1,6 +1,6 @@
 //! How this server shows the provider who it is: logins that open only if the issuer is convinced.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, VerificationAlgorithm,
@@ -28,7 +28,7 @@ fn server_with(issuer: &Issuer, method: &str, preload: bool) -> ServerBuilder {
 
 /// Makes this file the value of a setting.
 #[track_caller]
-fn set_file(server: &Server, setting: &str, file: &PathBuf) {
+fn set_file(server: &Server, setting: &str, file: &Path) {
     let file = file.to_str().expect("the path is UTF-8");
     server.reload_with(&[(&format!("validator.{setting}"), file)]);
 }
@@ -156,10 +156,7 @@ fn assertion_is_signed_by_the_key_in_the_file() {
             assert_unknown_client(&server, &token);
             assert_never_logged(&server, &key.serialize_pem());
         }
-        for wrong in [
-            "no PEM",
-            &Authority::shared().client("pg").certificate_pem(),
-        ] {
+        for wrong in ["no PEM", Authority::shared().client("pg").certificate_pem()] {
             server.private_file("client.key", wrong);
             let verdict = server.refuses("alice", &token, "setting_invalid");
             assert!(verdict.log.contains("client_key_file"), "{}", verdict.log);
