@@ -11,7 +11,6 @@ use pgrx_pg_config::Pgrx;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/abi.h");
     println!("cargo::rerun-if-env-changed=PGRX_PG_CONFIG_PATH");
-    println!("cargo::rustc-check-cfg=cfg(server_has_openssl)");
 
     let label = if env::var_os("CARGO_FEATURE_PG19").is_some() {
         "pg19"
@@ -43,9 +42,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .generate()?
         .to_string();
 
-    if bindings.contains("pub peer : * mut X509") {
-        println!("cargo::rustc-cfg=server_has_openssl");
-    }
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("abi.rs"), bindings)?;
 
     // Relocations are work that every login repeats when the module is loaded on demand: pack them (glibc 2.36).

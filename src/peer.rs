@@ -2,50 +2,69 @@
 //!
 //! The server exports nothing that gives the certificate's bytes, but it carries libcrypto, which has
 //! `i2d_X509`. It is looked up when needed and never linked, so that a server without OpenSSL, too, can
-//! load the module; such a server has no certificates, and refuses every token that is bound to one.
+//! load the module; such a server refuses every token that is bound to a certificate.
 
-use oauth_core::Peer;
+use std::ffi::{CStr, c_int, c_uchar, c_void};
+
+use oauth_core::{Misconfigured, Peer};
+use pgrx::pg_sys;
+
+use crate::hba;
 
 /// The client's end of this backend's connection.
 pub struct TlsPeer;
 
 impl Peer for TlsPeer {
-    fn certificate_der(&self) -> Option<Vec<u8>> {
-        certificate_der()
+    /// The DER of the certificate, as it came in the handshake.
+    fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured> {
+        let i2d_x509 = find_i2d_x509()?;
+        let port = hba::port().filter(|port| port.ssl_in_use && port.peer_cert_valid);
+        let Some(port) = port.filter(|port| !port.peer.is_null()) else {
+            return Ok(None);
+        };
+        der(i2d_x509, port.peer.cast()).map(Some).ok_or(unsupported(
+            "libcrypto does not give the bytes of the client's certificate",
+        ))
     }
 }
 
-#[cfg(not(server_has_openssl))]
-fn certificate_der() -> Option<Vec<u8>> {
-    None
-}
+/// libcrypto documents it with this signature since 0.9: certificate, place of a pointer to write to.
+type I2dX509 = unsafe extern "C" fn(*const c_void, *mut *mut c_uchar) -> c_int;
 
-/// The DER of the certificate, as it came in the handshake.
-#[cfg(server_has_openssl)]
-fn certificate_der() -> Option<Vec<u8>> {
-    use std::ffi::{c_int, c_uchar};
-
-    use crate::{abi, hba};
-
-    type I2dX509 = unsafe extern "C" fn(*const abi::X509, *mut *mut c_uchar) -> c_int;
-
-    let port = hba::port()?;
-    if !port.ssl_in_use || !port.peer_cert_valid || port.peer.is_null() {
-        return None;
+fn find_i2d_x509() -> Result<I2dX509, Misconfigured> {
+    if !server_has_openssl() {
+        return Err(unsupported("this server is built without OpenSSL"));
     }
     // SAFETY: dlsym takes a NUL-terminated name and returns null or the symbol's address.
     let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"i2d_X509".as_ptr()) };
     if symbol.is_null() {
-        return None;
+        return Err(unsupported("this server does not share its OpenSSL"));
     }
-    // SAFETY: libcrypto documents i2d_X509 with this signature since 0.9; the server is linked with
-    // libcrypto, and our own copy of AWS-LC does not export its symbols (they carry a prefix).
-    let i2d_x509 = unsafe { std::mem::transmute::<*mut libc::c_void, I2dX509>(symbol) };
-    // SAFETY: port.peer is a valid certificate while the connection lives; a null output asks for the size.
-    let size = unsafe { i2d_x509(port.peer, std::ptr::null_mut()) };
+    // SAFETY: the server is linked with libcrypto, which is searched before the libraries of modules; our own copy of
+    // AWS-LC does not export its symbols (they carry a prefix).
+    Ok(unsafe { std::mem::transmute::<*mut c_void, I2dX509>(symbol) })
+}
+
+fn der(i2d_x509: I2dX509, certificate: *const c_void) -> Option<Vec<u8>> {
+    // SAFETY: the certificate is valid while the connection lives; a null output asks for the size.
+    let size = unsafe { i2d_x509(certificate, std::ptr::null_mut()) };
     let mut der = vec![0; usize::try_from(size).ok().filter(|size| *size > 0)?];
     let mut end = der.as_mut_ptr();
     // SAFETY: `end` points to as many writable bytes as the call above said it needs.
-    let written = unsafe { i2d_x509(port.peer, &mut end) };
+    let written = unsafe { i2d_x509(certificate, &mut end) };
     (written == size).then_some(der)
+}
+
+/// Asked of the server that is running: the module may have been built for another one.
+fn server_has_openssl() -> bool {
+    // SAFETY: gives null or a NUL-terminated text, which stays for longer than it is looked at here.
+    let library = unsafe {
+        let value = pg_sys::GetConfigOption(c"ssl_library".as_ptr(), true, false);
+        (!value.is_null()).then(|| CStr::from_ptr(value))
+    };
+    library == Some(c"OpenSSL")
+}
+
+fn unsupported(why: &'static str) -> Misconfigured {
+    Misconfigured::CertificatesUnsupported { why }
 }

@@ -94,6 +94,11 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
              {} that is yours.",
             one_of.join(", ")
         ),
+        Misconfigured::CertificatesUnsupported { .. } => {
+            "Use a server that is built with OpenSSL, or \
+            have the provider issue tokens that are not bound."
+                .to_owned()
+        }
         _ => "Correct the settings and reload.".to_owned(),
     }
 }
@@ -229,6 +234,11 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         ),
         R::RequiredClaimMissing { claim } | R::RequiredClaimMismatch { claim } => {
             format!("See \"{claim}\" in validator.required_claims.")
+        }
+        R::TokenNotBound => {
+            "validator.require_bound_token is on: have the provider bind this client's \
+            access tokens to its certificate (\"cnf\" with \"x5t#S256\", RFC 8705)."
+                .to_owned()
         }
         R::CnfUnsupported { method } => format!(
             "The token is bound by \"{method}\"; only \"x5t#S256\" (client certificates) can be \

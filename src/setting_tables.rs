@@ -201,6 +201,9 @@ switches! {
     IntrospectionExpRequired = "introspection_exp_required": Both, true,
         c"Demands \"exp\" of the provider's word on an opaque token.",
         c"Off, it may be missing; one that is there must still lie ahead.";
+    RequireBoundToken = "require_bound_token": Both, false,
+        c"Refuses tokens that are not bound to the client's certificate.",
+        c"Bound tokens need their certificate in any case.";
     SessionExpiry = "session_expiry": Both, false,
         c"Ends a session when the token that opened it expires.",
         c"At \"exp\" and clock_skew, whatever the session does.";

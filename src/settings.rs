@@ -63,6 +63,7 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
         .role_map(role_map)
         .allow_superuser(settings.switch(Switch::AllowSuperuser))
         .introspection(rules)
+        .require_bound_token(settings.switch(Switch::RequireBoundToken))
         .max_token_size(usize::try_from(settings.number(Number::MaxTokenSize)).unwrap_or(0));
     // What the provider's ways say of these holds where nothing was set.
     if let Some(algorithms) = settings.explicit_text(Text::Algorithms)? {

@@ -2,18 +2,19 @@
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use crate::encoding::form_encode;
-use crate::tls::{self, Authority};
+use crate::tls::{self, Authority, Identity};
 
 /// A browser with an empty cookie jar. It follows redirects and trusts the shared authority.
-#[derive(Default)]
 pub struct Browser {
     cookies: Vec<(String, String)>,
+    tls: Arc<ClientConfig>,
 }
 
 /// A page that a browser shows.
@@ -79,8 +80,21 @@ impl Page {
 
 impl Browser {
     /// A new browser.
+    #[allow(clippy::new_without_default)] // Nothing asks for one.
     pub fn new() -> Browser {
-        Browser::default()
+        Browser::with(None)
+    }
+
+    /// A browser that presents a certificate to whom asks for one.
+    pub fn presenting(identity: &Identity) -> Browser {
+        Browser::with(Some(identity))
+    }
+
+    fn with(identity: Option<&Identity>) -> Browser {
+        Browser {
+            cookies: Vec::new(),
+            tls: tls::client_config(Authority::shared(), identity),
+        }
     }
 
     /// Opens a page.
@@ -153,7 +167,7 @@ impl Browser {
                 "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n"
             ));
         }
-        let answer = exchange(origin, host, &format!("{request}\r\n{body}"))?;
+        let answer = self.exchange(origin, host, &format!("{request}\r\n{body}"))?;
         let page = parse(url, &answer)?;
         for (_, cookie) in page.headers.iter().filter(|(n, _)| n == "set-cookie") {
             let pair = cookie
@@ -168,33 +182,33 @@ impl Browser {
         }
         Ok(page)
     }
-}
 
-/// Sends a request and reads until the server closes.
-fn exchange(origin: &str, host: &str, request: &str) -> io::Result<Vec<u8>> {
-    let mut tcp = TcpStream::connect(host)?;
-    tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
-    let mut answer = Vec::new();
-    if origin.starts_with("https:") {
-        let name = host
-            .rsplit_once(':')
-            .map_or(host, |(name, _)| name)
-            .to_owned();
-        let name = ServerName::try_from(name).map_err(io::Error::other)?;
-        let config = tls::client_config(Authority::shared(), None);
-        let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
-        let mut stream = StreamOwned::new(connection, tcp);
-        stream.write_all(request.as_bytes())?;
-        match stream.read_to_end(&mut answer) {
-            // The issuer closes without close_notify.
-            Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Err(e),
-            _ => {}
+    /// Sends a request and reads until the server closes.
+    fn exchange(&self, origin: &str, host: &str, request: &str) -> io::Result<Vec<u8>> {
+        let mut tcp = TcpStream::connect(host)?;
+        tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
+        let mut answer = Vec::new();
+        if origin.starts_with("https:") {
+            let name = host
+                .rsplit_once(':')
+                .map_or(host, |(name, _)| name)
+                .to_owned();
+            let name = ServerName::try_from(name).map_err(io::Error::other)?;
+            let connection =
+                ClientConnection::new(self.tls.clone(), name).map_err(io::Error::other)?;
+            let mut stream = StreamOwned::new(connection, tcp);
+            stream.write_all(request.as_bytes())?;
+            match stream.read_to_end(&mut answer) {
+                // The issuer closes without close_notify.
+                Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Err(e),
+                _ => {}
+            }
+        } else {
+            tcp.write_all(request.as_bytes())?;
+            tcp.read_to_end(&mut answer)?;
         }
-    } else {
-        tcp.write_all(request.as_bytes())?;
-        tcp.read_to_end(&mut answer)?;
+        Ok(answer)
     }
-    Ok(answer)
 }
 
 fn parse(url: &str, answer: &[u8]) -> io::Result<Page> {

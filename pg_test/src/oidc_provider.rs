@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::device::Prompt;
 use crate::issuer::Issuer;
+use crate::tls::{Authority, Identity};
 use crate::{child, environment, scratch};
 use token_minter::Alg;
 
@@ -22,6 +23,7 @@ const PROGRAM: &str = include_str!("../providers/oidc-provider/server.mjs");
 /// A running `oidc-provider` with the public client `psql`. It stops when this value goes.
 pub struct OidcProvider {
     issuer: String,
+    mtls: String,
     process: Mutex<Process>,
 }
 
@@ -42,11 +44,14 @@ impl OidcProvider {
         symlink(&packages, folder.join("node_modules")).expect("a link can be made");
         fs::write(folder.join("server.mjs"), PROGRAM).expect("the program can be written");
 
+        let (certificate, key) = Authority::shared().server().files();
         let mut command = Command::new(environment::node());
         command
             .arg("server.mjs")
             .arg(alg.name())
             .arg(Issuer::AUDIENCE)
+            .args([&certificate, &key])
+            .arg(Authority::shared().file())
             .current_dir(&folder);
         let log = fs::File::create(folder.join("log")).expect("a log can be made");
         command
@@ -71,12 +76,13 @@ impl OidcProvider {
             let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
             panic!("oidc-provider does not start: {log}");
         };
-        let issuer = ready["issuer"]
-            .as_str()
-            .expect("the first line names the issuer")
-            .to_owned();
+        let url = |name: &str| {
+            let url = ready[name].as_str();
+            url.expect("the first line has the URLs").to_owned()
+        };
         OidcProvider {
-            issuer,
+            issuer: url("issuer"),
+            mtls: url("mtls"),
             process: Mutex::new(process),
         }
     }
@@ -84,6 +90,24 @@ impl OidcProvider {
     /// The issuer's identifier.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// RFC 8705 §2, §3: the token of a program that presents this certificate, bound to it; or the provider's error.
+    /// The certificate of the client `alice` has her name.
+    #[track_caller]
+    pub fn token_for(&self, identity: Option<&Identity>) -> Result<String, String> {
+        let mut program = identity.map_or_else(Browser::new, Browser::presenting);
+        let answer = program.post(
+            &format!("{}/token", self.mtls),
+            &[
+                ("grant_type", "client_credentials"),
+                ("client_id", "alice"),
+                ("scope", Issuer::SCOPE),
+            ],
+        );
+        let answer = answer.json();
+        let text = |name: &str| answer[name].as_str().map(str::to_owned);
+        text("access_token").ok_or_else(|| text("error").unwrap_or_default())
     }
 
     /// Signs with a new key from now on and keeps publishing the old ones; its `kid`.

@@ -78,8 +78,19 @@ impl Authority {
         self.sign(params)
     }
 
+    /// A new certificate for the key of a client.
+    pub fn renew(&self, client: &Identity) -> Identity {
+        let mut params = params(&[]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::try_from(client.key.serialize_der()).expect("a key can be copied");
+        self.sign_for(params, key)
+    }
+
     fn sign(&self, params: CertificateParams) -> Identity {
-        let key = KeyPair::generate().expect("a key can be made");
+        self.sign_for(params, KeyPair::generate().expect("a key can be made"))
+    }
+
+    fn sign_for(&self, params: CertificateParams, key: KeyPair) -> Identity {
         let certificate = params
             .signed_by(&key, &self.issuer)
             .expect("a certificate can be signed");
@@ -122,6 +133,16 @@ impl Identity {
     /// The private key as PEM.
     pub fn key_pem(&self) -> String {
         self.key.serialize_pem()
+    }
+
+    /// Certificate and key as PEM files, in this order; libpq takes no key that others can read.
+    pub fn files(&self) -> (PathBuf, PathBuf) {
+        let folder = scratch::new_folder("identity");
+        let (certificate, key) = (folder.join("client.crt"), folder.join("client.key"));
+        fs::write(&certificate, self.certificate_pem()).expect("the certificate can be written");
+        fs::write(&key, self.key_pem()).expect("the key can be written");
+        scratch::set_mode(&key, 0o600);
+        (certificate, key)
     }
 
     /// RFC 8705 §3.1: what a token's `cnf` names as `x5t#S256`.

@@ -3,7 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Alg, DeviceLogin, DeviceOutcome, Issuer, OidcProvider, Server, oauth_line, reasons};
+use pg_test::{
+    Alg, Authority, DeviceLogin, DeviceOutcome, Issuer, Login, OidcProvider, Server, oauth_line,
+    reasons,
+};
 
 fn start(provider: &OidcProvider) -> Server {
     Server::builder()
@@ -126,10 +129,7 @@ fn id_token_of_the_same_login_is_refused() {
         ("validator.token_types", "JWT, -"),
     ]);
     let mark = server.log().mark();
-    let refusal = pg_test::Login::new(&server, "alice")
-        .token(id_token)
-        .run()
-        .refusal();
+    let refusal = Login::new(&server, "alice").token(id_token).run().refusal();
     let log = server.log().since(mark);
     let reasons: Vec<_> = reasons(&log).collect();
     assert!(
@@ -140,4 +140,50 @@ fn id_token_of_the_same_login_is_refused() {
         "{log}"
     );
     pg_test::assert_silent_refusal(&refusal, reasons[0]);
+}
+
+#[test]
+fn token_that_the_provider_binds_to_a_certificate_gets_in_with_it_only() {
+    let provider = OidcProvider::start(Alg::ES256);
+    let server = Server::builder()
+        .set("validator.audience", Issuer::AUDIENCE)
+        .set("validator.allow_http", "on")
+        .set("validator.require_bound_token", "on")
+        .client_certificates()
+        .log_everything()
+        .hba(&oauth_line(provider.issuer(), ""))
+        .start();
+    let authority = Authority::shared();
+    let own = authority.client("alice");
+    let token = provider.token_for(Some(&own)).expect("a token");
+    let login = |identity| Login::by_tls(&server, "alice", identity).token(&token);
+    let mut session = server.admits_login(login(Some(&own)));
+    assert_eq!(session.value("SELECT system_user"), "oauth:alice");
+
+    let (renewed, other) = (authority.renew(&own), authority.client("alice"));
+    for stolen in [&renewed, &other] {
+        server.refuses_login(login(Some(stolen)), &token, "certificate_mismatch");
+    }
+    server.refuses_login(login(None), &token, "certificate_missing");
+    server.refuses("alice", &token, "certificate_missing");
+
+    // The other certificate of the same client gets a token of its own, a stranger's none.
+    let others = provider.token_for(Some(&other)).expect("a token");
+    server.refuses_login(
+        Login::by_tls(&server, "alice", Some(&own)).token(&others),
+        &others,
+        "certificate_mismatch",
+    );
+    server.admits_login(Login::by_tls(&server, "alice", Some(&other)).token(&others));
+    let mallory = authority.client("mallory");
+    for stranger in [Some(&mallory), None] {
+        assert_eq!(
+            provider.token_for(stranger),
+            Err("invalid_client".to_owned())
+        );
+    }
+    // The device flow's tokens, which libpq gets without a certificate, are bound to none.
+    let outcome = log_in(&server, &provider, "alice", "alice");
+    assert!(!outcome.psql.status.success(), "{outcome:?}");
+    server.refuses("alice", &token_of(&outcome), "token_not_bound");
 }

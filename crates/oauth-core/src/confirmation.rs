@@ -6,8 +6,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::json::Object;
+use crate::policy::Policy;
 use crate::printable::Printable;
-use crate::reject::Reject;
+use crate::reject::{Failure, Misconfigured, Reject};
 
 /// RFC 8705 §3.1: the SHA-256 of the certificate's DER.
 const CERTIFICATE_METHOD: &str = "x5t#S256";
@@ -16,7 +17,9 @@ const CERTIFICATE_METHOD: &str = "x5t#S256";
 pub trait Peer {
     /// The DER of the certificate that the client presented by TLS, if it did. Asked only for tokens
     /// that are bound to a certificate.
-    fn certificate_der(&self) -> Option<Vec<u8>>;
+    ///
+    /// Errors: it can not be told whether the client has one.
+    fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured>;
 }
 
 /// A client that presented no certificate.
@@ -24,22 +27,27 @@ pub trait Peer {
 pub struct NoCertificate;
 
 impl Peer for NoCertificate {
-    fn certificate_der(&self) -> Option<Vec<u8>> {
-        None
+    fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured> {
+        Ok(None)
     }
 }
 
 /// RFC 7800 §3.1: a token with `cnf` is worth nothing without the proof; what can not be proven here is refused.
-pub(crate) fn validate_confirmation(claims: &Object, peer: &dyn Peer) -> Result<(), Reject> {
+/// One without `cnf` belongs to whoever has it, which the policy may refuse.
+pub(crate) fn validate_confirmation(
+    claims: &Object,
+    policy: &Policy,
+    peer: &dyn Peer,
+) -> Result<(), Failure> {
     let methods = match claims.get("cnf") {
+        None if policy.requires_bound_token() => return Err(Reject::TokenNotBound.into()),
         None => return Ok(()),
         Some(Value::Object(methods)) if !methods.is_empty() => methods,
-        Some(_) => return Err(Reject::CnfMalformed),
+        Some(_) => return Err(Reject::CnfMalformed.into()),
     };
     if let Some(other) = methods.keys().find(|method| *method != CERTIFICATE_METHOD) {
-        return Err(Reject::CnfUnsupported {
-            method: Printable::new(other),
-        });
+        let method = Printable::new(other);
+        return Err(Reject::CnfUnsupported { method }.into());
     }
     let bound_to = methods
         .get(CERTIFICATE_METHOD)
@@ -47,8 +55,8 @@ pub(crate) fn validate_confirmation(claims: &Object, peer: &dyn Peer) -> Result<
         .and_then(|text| URL_SAFE_NO_PAD.decode(text).ok())
         .filter(|digest| digest.len() == 32)
         .ok_or(Reject::CnfMalformed)?;
-    let presented = peer.certificate_der().ok_or(Reject::CertificateMissing)?;
+    let presented = peer.certificate_der()?.ok_or(Reject::CertificateMissing)?;
     let presented = digest::digest(&digest::SHA256, &presented);
     constant_time::verify_slices_are_equal(&bound_to, presented.as_ref())
-        .map_err(|_| Reject::CertificateMismatch)
+        .map_err(|_| Reject::CertificateMismatch.into())
 }

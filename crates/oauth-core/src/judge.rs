@@ -260,11 +260,11 @@ fn validate_authority(
     claims: &Object,
     policy: &Policy,
     attempt: &LoginAttempt<'_>,
-) -> Result<(), Reject> {
+) -> Result<(), Failure> {
     claims::validate_client(claims, policy)?;
     validate_scope(claims, policy)?;
     claims::validate_required_claims(claims, policy)?;
-    validate_confirmation(claims, attempt.peer)
+    validate_confirmation(claims, policy, attempt.peer)
 }
 
 impl Known {

@@ -45,6 +45,7 @@ pub struct Policy {
     role_map: Option<String>,
     allow_superuser: bool,
     introspection: IntrospectionRules,
+    require_bound_token: bool,
 }
 
 impl Policy {
@@ -70,6 +71,7 @@ impl Policy {
             role_map: None,
             allow_superuser: false,
             introspection: IntrospectionRules::default(),
+            require_bound_token: false,
         })
         .preset(Preset::GENERIC)
     }
@@ -125,6 +127,10 @@ impl Policy {
     /// Which tokens the provider is asked about, and what its answers may lack.
     pub fn introspection(&self) -> &IntrospectionRules {
         &self.introspection
+    }
+
+    pub(crate) fn requires_bound_token(&self) -> bool {
+        self.require_bound_token
     }
 
     /// Bytes of the largest token that is looked at.
@@ -282,6 +288,12 @@ impl PolicyBuilder {
     /// Which tokens the provider is asked about (RFC 7662), and what its answers may lack; otherwise none.
     pub fn introspection(mut self, rules: IntrospectionRules) -> Self {
         self.0.introspection = rules;
+        self
+    }
+
+    /// Whether a token must be bound to the client's certificate (RFC 8705 §3).
+    pub fn require_bound_token(mut self, require: bool) -> Self {
+        self.0.require_bound_token = require;
         self
     }
 

@@ -234,6 +234,8 @@ rejects! {
     } = "required_claim_mismatch", "a required claim has another value";
 
     // --- confirmation (proof of possession) -------------------------------------------------------
+    /// RFC 8705 §3: the policy takes only tokens that are bound to a certificate, and this one is to nothing.
+    TokenNotBound = "token_not_bound", "token is not bound to a client certificate";
     /// RFC 7800 §3.1: `cnf` is an object that names one way to prove possession.
     CnfMalformed = "cnf_malformed", "confirmation claim is malformed";
     /// RFC 9449 §7.2: the token is bound to a key whose possession can not be proven here.
@@ -501,6 +503,11 @@ pub enum Misconfigured {
         /// The names of claims of which one must be required.
         one_of: &'static [&'static str],
     },
+    /// The token is bound to a client certificate, and this server can not tell what certificate a client has.
+    CertificatesUnsupported {
+        /// Why.
+        why: &'static str,
+    },
 }
 
 impl Misconfigured {
@@ -513,6 +520,7 @@ impl Misconfigured {
             Misconfigured::SettingInvalid { .. } => "setting_invalid",
             Misconfigured::RoleClaimUnset => "role_claim_unset",
             Misconfigured::RequiredClaimsUnset { .. } => "required_claims_unset",
+            Misconfigured::CertificatesUnsupported { .. } => "certificates_unsupported",
         }
     }
 }
@@ -529,6 +537,9 @@ impl fmt::Display for Misconfigured {
             Misconfigured::RoleClaimUnset => f.write_str("no claim is configured that lists roles"),
             Misconfigured::RequiredClaimsUnset { one_of } => {
                 write!(f, "no claim is required of {}", one_of.join(", "))
+            }
+            Misconfigured::CertificatesUnsupported { why } => {
+                write!(f, "client certificates can not be checked: {why}")
             }
         }
     }

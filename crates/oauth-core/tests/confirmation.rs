@@ -178,3 +178,40 @@ fn refuses_confirmations_that_can_not_be_proven_here_whatever_stands_beside_them
     };
     assert_eq!(method.as_str(), r"a\u{a}b");
 }
+
+#[test]
+fn demands_a_binding_where_the_policy_does() {
+    let bound = good_token().claim("cnf", json!({"x5t#S256": thumbprint(DER)}));
+    let strict = || Court::new().policy(|policy| policy.require_bound_token(true));
+    let with = || strict().peer(Certificate(DER.to_vec()));
+    assert_eq!(with().verdict(&bound), GRANTED);
+    assert_eq!(
+        strict().peer(NoCertificate).verdict(&bound),
+        "certificate_missing"
+    );
+    assert_eq!(with().verdict(&good_token()), "token_not_bound");
+    // Nobody is asked for a certificate that proves nothing.
+    assert_eq!(strict().verdict(&good_token()), "token_not_bound");
+    for (cnf, reason) in [
+        (json!(null), "cnf_malformed"),
+        (json!({}), "cnf_malformed"),
+        (json!({"jkt": "x"}), "cnf_unsupported"),
+    ] {
+        let token = good_token().claim("cnf", cnf);
+        assert_eq!(with().verdict(&token), reason);
+    }
+    let elsewhere = good_token()
+        .claim("x5t#S256", thumbprint(DER))
+        .header("cnf", json!({"x5t#S256": thumbprint(DER)}));
+    assert_eq!(with().verdict(&elsewhere), "token_not_bound");
+}
+
+#[test]
+fn does_not_take_a_server_that_can_not_tell_for_a_client_without_a_certificate() {
+    let bound = good_token().claim("cnf", json!({"x5t#S256": thumbprint(DER)}));
+    let court = || Court::new().peer(NoTls);
+    assert_eq!(court().verdict(&bound), "certificates_unsupported");
+    assert_eq!(court().verdict(&good_token()), GRANTED);
+    let strict = court().policy(|policy| policy.require_bound_token(true));
+    assert_eq!(strict.verdict(&bound), "certificates_unsupported");
+}

@@ -1,8 +1,9 @@
 //! Tokens that are bound to a key: who presents them must prove to have it.
 
-use std::fs;
-
-use pg_test::{Authority, DeviceLogin, Identity, Issuer, Login, Server, Token, base64url, scratch};
+use pg_test::{
+    Authority, DeviceLogin, DeviceOutcome, Identity, Issuer, Login, Server, Token, base64url,
+    oauth_line,
+};
 use serde_json::{Value, json};
 
 /// A server that asks clients for certificates and logs everything, and the issuer that it trusts.
@@ -145,43 +146,131 @@ fn malformed_binding_is_not_taken_for_none() {
     }
 }
 
-#[test]
-fn psql_gets_in_with_a_bound_token_and_its_certificate() {
-    let (issuer, server) = start();
-    let own = Authority::shared().client("alice");
-    let thumbprint = own.thumbprint();
-    issuer.alter_tokens(move |token| token.claim("cnf", json!({"x5t#S256": thumbprint})));
-    let folder = scratch::new_folder("psql");
-    let (certificate, key) = (folder.join("client.crt"), folder.join("client.key"));
-    fs::write(&certificate, own.certificate_pem()).expect("the certificate can be written");
-    fs::write(&key, own.key_pem()).expect("the key can be written");
-    close_to_others(&key);
-
-    let parameters = format!(
+/// What psql must be told to present a certificate.
+fn presenting(identity: &Identity) -> String {
+    let (certificate, key) = identity.files();
+    format!(
         "sslmode=verify-ca sslrootcert={} sslcert={} sslkey={}",
         Authority::shared().file().display(),
         certificate.display(),
         key.display()
-    );
-    let psql = |parameters: &str| {
-        DeviceLogin::new(&server, "alice", issuer.url())
-            .parameters(parameters)
-            .run(|prompt| issuer.approve(&prompt.user_code, "alice"))
-    };
-    assert_eq!(psql(&parameters).success(), "oauth:alice");
-    let mark = server.log().mark();
-    let without = psql("sslmode=require sslcertmode=disable");
-    assert!(!without.psql.status.success(), "{without:?}");
-    let log = server.log().since(mark);
-    assert_eq!(
-        pg_test::reasons(&log).collect::<Vec<_>>(),
-        ["certificate_missing"],
-        "{log}"
-    );
+    )
 }
 
-/// libpq takes no private key that others can read.
-fn close_to_others(file: &std::path::Path) {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).expect("its mode can be set");
+/// How psql logs in with a token of the device flow, and what the server's log then has.
+fn psql(server: &Server, issuer: &Issuer, parameters: &str) -> (DeviceOutcome, String) {
+    let mark = server.log().mark();
+    let outcome = DeviceLogin::new(server, "alice", issuer.url())
+        .parameters(parameters)
+        .run(|prompt| issuer.approve(&prompt.user_code, "alice"));
+    (outcome, server.log().since(mark))
+}
+
+#[test]
+fn psql_gets_in_with_the_certificate_that_its_token_is_bound_to_and_no_other() {
+    let own = Authority::shared().client("alice");
+    let mallorys = Authority::shared().client("mallory");
+    // RFC 8705 §3.1: the thumbprint is the certificate's, not the key's.
+    let renewed = Authority::shared().renew(&own);
+    for (kind, clientcert) in [("host", ""), ("hostssl", "clientcert=verify-ca")] {
+        let issuer = Issuer::builder().start();
+        let server = Server::builder()
+            .set("validator.audience", Issuer::AUDIENCE)
+            .set("validator.allow_http", "on")
+            .client_certificates()
+            .log_everything()
+            .hba(&oauth_line(issuer.url(), clientcert).replacen("host", kind, 1))
+            .start();
+        let thumbprint = own.thumbprint();
+        issuer.alter_tokens(move |token| token.claim("cnf", json!({"x5t#S256": thumbprint})));
+
+        let (outcome, log) = psql(&server, &issuer, &presenting(&own));
+        assert_eq!(outcome.success(), "oauth:alice", "{log}");
+
+        let others = [
+            (presenting(&mallorys), "certificate_mismatch"),
+            (presenting(&renewed), "certificate_mismatch"),
+            (
+                "sslmode=require sslcertmode=disable".to_owned(),
+                "certificate_missing",
+            ),
+            ("sslmode=disable".to_owned(), "certificate_missing"),
+        ];
+        for (parameters, reason) in others {
+            let (outcome, log) = psql(&server, &issuer, &parameters);
+            assert!(!outcome.psql.status.success(), "{parameters}: {outcome:?}");
+            let reasons: Vec<_> = pg_test::reasons(&log).collect();
+            if kind == "hostssl" && reason == "certificate_missing" {
+                // PostgreSQL itself refuses, before it asks for a token.
+                assert_eq!(outcome.prompt, None);
+                assert!(reasons.is_empty(), "{log}");
+                assert!(
+                    log.contains("requires a valid client certificate")
+                        || log.contains("no pg_hba.conf entry"),
+                    "{log}"
+                );
+            } else {
+                assert_eq!(reasons, [reason], "{parameters}: {log}");
+            }
+        }
+    }
+}
+
+#[test]
+fn binding_is_demanded_where_it_is_set() {
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer)
+        .client_certificates()
+        .set("validator.require_bound_token", "on")
+        .log_everything()
+        .start();
+    let own = Authority::shared().client("alice");
+    let bound = bound_to(&issuer, &own).encode();
+    server.admits_login(login(&server, Some(&own), &bound));
+    let free = issuer.token("alice").encode();
+    for login in [
+        login(&server, Some(&own), &free),
+        login(&server, None, &free),
+        Login::new(&server, "alice").token(&free),
+    ] {
+        let verdict = server.refuses_login(login, &free, "token_not_bound");
+        assert!(
+            verdict
+                .log
+                .contains("HINT:  validator.require_bound_token is on"),
+            "{}",
+            verdict.log
+        );
+    }
+    server.refuses_login(login(&server, None, &bound), &bound, "certificate_missing");
+    server.reload_with(&[("validator.require_bound_token", "off")]);
+    server.admits("alice", &free);
+}
+
+#[test]
+fn opaque_token_is_bound_by_what_the_provider_says() {
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer)
+        .client_certificates()
+        .set("validator.introspection", "opaque")
+        .set("validator.client_auth_method", "none")
+        .set("validator.require_bound_token", "on")
+        .log_everything()
+        .start();
+    let own = Authority::shared().client("alice");
+    let token = issuer.opaque_token("alice");
+    let mut word = issuer.word_on("alice");
+    word["cnf"] = json!({"x5t#S256": own.thumbprint()});
+    issuer.say(&token, word);
+    server.admits_login(login(&server, Some(&own), &token));
+    // The cache has the provider's word, not the verdict.
+    server.refuses_login(login(&server, None, &token), &token, "certificate_missing");
+    let other = Authority::shared().client("mallory");
+    server.refuses_login(
+        login(&server, Some(&other), &token),
+        &token,
+        "certificate_mismatch",
+    );
+    let free = issuer.opaque_token("alice");
+    server.refuses_login(login(&server, Some(&own), &free), &free, "token_not_bound");
 }

@@ -11,8 +11,8 @@ use std::sync::OnceLock;
 
 use oauth_core::{
     Algorithm, Bearer, Decision, Failure, Introspector, Issuer, JwkSet, KeySource, LoginAttempt,
-    NoCatalog, NoIntrospection, Peer, Policy, PolicyBuilder, PublicKey, RoleCatalog, Timestamp,
-    UnavailableCause, judge,
+    Misconfigured, NoCatalog, NoIntrospection, Peer, Policy, PolicyBuilder, PublicKey, RoleCatalog,
+    Timestamp, UnavailableCause, judge,
 };
 use serde_json::{Value, json};
 
@@ -261,7 +261,7 @@ impl KeySource for NoKeysAsked {
 pub struct NobodyAsked;
 
 impl Peer for NobodyAsked {
-    fn certificate_der(&self) -> Option<Vec<u8>> {
+    fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured> {
         panic!("asked for a certificate although the token is not bound to one");
     }
 }
@@ -270,7 +270,16 @@ impl Peer for NobodyAsked {
 pub struct Certificate(pub Vec<u8>);
 
 impl Peer for Certificate {
-    fn certificate_der(&self) -> Option<Vec<u8>> {
-        Some(self.0.clone())
+    fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured> {
+        Ok(Some(self.0.clone()))
+    }
+}
+
+/// A server that can not tell whether a client has a certificate.
+pub struct NoTls;
+
+impl Peer for NoTls {
+    fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured> {
+        Err(Misconfigured::CertificatesUnsupported { why: "no TLS" })
     }
 }
