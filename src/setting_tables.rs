@@ -97,7 +97,7 @@ texts! {
         c"An absolute path of a PEM file.";
     Introspection = "introspection": Both, IntrospectionMode, c"off",
         c"Tokens that the provider is asked about at a login.",
-        c"off: none. opaque: those that are not signed JWTs. always: JWTs too, after all other checks.";
+        c"One of off (none), opaque (those that are not signed JWTs), always (JWTs too, after all other checks).";
     IntrospectionEndpoint = "introspection_endpoint": Both, OptionalUrl, c"",
         c"URL where the provider is asked about tokens.",
         c"Unset, the issuer's metadata says.";

@@ -250,3 +250,16 @@ fn settings_that_can_not_authenticate_refuse_everybody() {
     server.refuses("alice", &token, "setting_invalid");
     assert_eq!(asked(&issuer).1, 0);
 }
+
+#[test]
+fn providers_word_must_be_about_the_jwt_that_it_was_asked_about() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "always", false).start();
+    for (claim, value) in [("sub", "bob"), ("jti", "another")] {
+        let token = issuer.token("alice").claim("jti", "own").encode();
+        let mut word = issuer.word_on("alice");
+        word[claim] = json!(value);
+        issuer.say(&token, word);
+        server.refuses("alice", &token, "introspection_mismatch");
+    }
+}

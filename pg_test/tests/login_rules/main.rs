@@ -24,8 +24,10 @@ fn start() -> (Issuer, Server) {
     (issuer, server)
 }
 
-/// The sources of the modules above: what they refuse tokens for can be read off.
-const SOURCES: [&str; 9] = [
+/// The sources of the modules above, and of what the provider says of tokens: what they refuse tokens for can be read
+/// off.
+const SOURCES: [&str; 10] = [
+    include_str!("../introspection/answers.rs"),
     include_str!("access.rs"),
     include_str!("claims.rs"),
     include_str!("confirmation.rs"),
