@@ -27,6 +27,8 @@ features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
 
 # This checkout's own installation, for the tests: they write nothing into PostgreSQL's folders.
 stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)
+# The real providers that tests start.
+providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh)
 test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage)
 
 # $(call install_module,LIBRARY FOLDER,SHARE FOLDER). Running servers have the library mapped: it is replaced, not written over.
@@ -53,7 +55,7 @@ test-core: build-tools ## run the tests that need no server
 	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
 
 test-logins: stage provider ## run the tests that log in to a PostgreSQL
-	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
+	@$(test_env) $(providers) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
 
 bench: stage ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
 	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c
@@ -61,7 +63,7 @@ bench: stage ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, C
 	@$(test_env) target/bench-tool/bench
 
 test-long: stage provider ## run the tests that take minutes, which CI leaves out
-	@$(test_env) $$(scripts/oidc-provider.sh) cargo test --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
+	@$(test_env) $(providers) cargo test --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
 
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
@@ -95,7 +97,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)
 
 distclean: clean ## remove also what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,django-oauth-toolkit-,glewlwyd-,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
@@ -106,6 +108,8 @@ stage: build
 
 provider: test-packages
 	@scripts/oidc-provider.sh >/dev/null
+	@scripts/django-oauth-toolkit.sh >/dev/null
+	@scripts/glewlwyd.sh >/dev/null
 
 build-tools:
 	@scripts/packages.sh module postgresql
@@ -113,6 +117,6 @@ build-tools:
 
 # All packages that the tests need at once, so that whoever may not install them is told in one line.
 test-packages:
-	@scripts/packages.sh module postgresql node
+	@scripts/packages.sh module postgresql node python
 
 .PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing of this machine's packages for the given purposes: module, postgresql, node.
+# Installs what is missing of this machine's packages for the given purposes: module, postgresql, node, python.
 # Without the right to do so, it prints the one line that an administrator has to run.
 source "$(dirname "$0")/common.sh"
 
@@ -35,6 +35,8 @@ wanted_packages() {
             type -P cargo >/dev/null || ! offered rustup || echo rustup
             ;;
         postgresql) postgresql_packages ;;
+        # What Debian takes out of Python's own distribution.
+        python) python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv ;;
         node) type -P npm >/dev/null || printf '%s\n' nodejs npm ;;
         esac
     done

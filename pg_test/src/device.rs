@@ -164,6 +164,14 @@ impl DeviceOutcome {
         self.psql.success()
     }
 
+    /// The access token that psql was given, from the HTTP traffic that libpq prints in debug mode.
+    #[track_caller]
+    pub fn access_token(&self) -> &str {
+        let answers = self.psql.stderr.split("\"access_token\"").nth(1);
+        let value = answers.and_then(|rest| rest.split('"').nth(1));
+        value.unwrap_or_else(|| panic!("no token: {self:?}"))
+    }
+
     /// psql's own messages, without libpq's HTTP traffic and the prompt.
     pub fn messages(&self) -> Vec<&str> {
         self.psql

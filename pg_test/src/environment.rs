@@ -45,6 +45,19 @@ pub fn oidc_provider_folder() -> PathBuf {
     )
 }
 
+/// The Python of the virtual environment that has `django-oauth-toolkit`.
+pub fn django_python() -> PathBuf {
+    required("DJANGO_PYTHON", "a Python with django-oauth-toolkit")
+}
+
+/// The folder into which `glewlwyd` was unpacked. `None`: this machine's packages have none.
+pub fn glewlwyd_folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("GLEWLWYD_DIR")?;
+    Some(folder)
+        .filter(|folder| !folder.is_empty())
+        .map(PathBuf::from)
+}
+
 fn required(name: &str, what: &str) -> PathBuf {
     match std::env::var_os(name) {
         Some(value) if !value.is_empty() => PathBuf::from(value),

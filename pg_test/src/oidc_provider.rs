@@ -1,37 +1,21 @@
 //! The certified provider `oidc-provider` (npm) as an issuer that nobody here wrote.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::symlink;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Mutex;
-use std::sync::mpsc::{self, Receiver};
-use std::thread;
-use std::time::Duration;
-
-use serde_json::Value;
+use std::process::Command;
 
 use crate::browser::Browser;
 use crate::device::Prompt;
 use crate::issuer::Issuer;
+use crate::provider_process::ProviderProcess;
 use crate::tls::{Authority, Identity};
-use crate::{child, environment, scratch};
+use crate::{environment, scratch};
 use token_minter::Alg;
 
 const PROGRAM: &str = include_str!("../providers/oidc-provider/server.mjs");
 
 /// A running `oidc-provider` with the public client `psql`. It stops when this value goes.
-pub struct OidcProvider {
-    issuer: String,
-    mtls: String,
-    process: Mutex<Process>,
-}
-
-struct Process {
-    child: Child,
-    commands: ChildStdin,
-    answers: Receiver<String>,
-}
+pub struct OidcProvider(ProviderProcess);
 
 impl OidcProvider {
     /// Starts a provider that signs access tokens for [`Issuer::AUDIENCE`] with this algorithm:
@@ -43,7 +27,6 @@ impl OidcProvider {
         let packages = environment::oidc_provider_folder().join("node_modules");
         symlink(&packages, folder.join("node_modules")).expect("a link can be made");
         fs::write(folder.join("server.mjs"), PROGRAM).expect("the program can be written");
-
         let (certificate, key) = Authority::shared().server().files();
         let mut command = Command::new(environment::node());
         command
@@ -51,45 +34,13 @@ impl OidcProvider {
             .arg(alg.name())
             .arg(Issuer::AUDIENCE)
             .args([&certificate, &key])
-            .arg(Authority::shared().file())
-            .current_dir(&folder);
-        let log = fs::File::create(folder.join("log")).expect("a log can be made");
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log);
-        let mut child = child::spawn(command, libc::SIGKILL).expect("node can be started");
-        let commands = child.stdin.take().expect("node has a standard input");
-        let stdout = child.stdout.take().expect("node has a standard output");
-        let (lines, answers) = mpsc::channel();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = lines.send(line);
-            }
-        });
-        let mut process = Process {
-            child,
-            commands,
-            answers,
-        };
-        let Some(ready) = process.answer() else {
-            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
-            panic!("oidc-provider does not start: {log}");
-        };
-        let url = |name: &str| {
-            let url = ready[name].as_str();
-            url.expect("the first line has the URLs").to_owned()
-        };
-        OidcProvider {
-            issuer: url("issuer"),
-            mtls: url("mtls"),
-            process: Mutex::new(process),
-        }
+            .arg(Authority::shared().file());
+        OidcProvider(ProviderProcess::start(command, &folder))
     }
 
     /// The issuer's identifier.
     pub fn issuer(&self) -> &str {
-        &self.issuer
+        self.0.ready("issuer")
     }
 
     /// RFC 8705 §2, §3: the token of a program that presents this certificate, bound to it; or the provider's error.
@@ -98,7 +49,7 @@ impl OidcProvider {
     pub fn token_for(&self, identity: Option<&Identity>) -> Result<String, String> {
         let mut program = identity.map_or_else(Browser::new, Browser::presenting);
         let answer = program.post(
-            &format!("{}/token", self.mtls),
+            &format!("{}/token", self.0.ready("mtls")),
             &[
                 ("grant_type", "client_credentials"),
                 ("client_id", "alice"),
@@ -142,32 +93,8 @@ impl OidcProvider {
 
     #[track_caller]
     fn command(&self, command: &str) -> String {
-        let mut process = self.process.lock().unwrap_or_else(|e| e.into_inner());
-        writeln!(process.commands, "{command}").expect("node reads its standard input");
-        let answer = process.answer().expect("node answers a command");
-        answer["kid"]
-            .as_str()
-            .expect("the answer names a key")
-            .to_owned()
-    }
-}
-
-impl Process {
-    fn answer(&mut self) -> Option<Value> {
-        // The library prints warnings on standard output as well.
-        loop {
-            let line = self.answers.recv_timeout(Duration::from_secs(30)).ok()?;
-            if let Ok(answer @ Value::Object(_)) = serde_json::from_str(&line) {
-                return Some(answer);
-            }
-        }
-    }
-}
-
-impl Drop for OidcProvider {
-    fn drop(&mut self) {
-        let mut process = self.process.lock().unwrap_or_else(|e| e.into_inner());
-        let _ = process.child.kill();
-        let _ = process.child.wait();
+        let answer = self.0.order(command);
+        let kid = answer["kid"].as_str();
+        kid.expect("the answer names a key").to_owned()
     }
 }

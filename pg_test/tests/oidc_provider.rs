@@ -23,17 +23,6 @@ fn log_in(server: &Server, provider: &OidcProvider, role: &str, user: &str) -> D
         .run(|prompt| provider.approve(prompt, user))
 }
 
-/// The access token that psql was given, from the HTTP traffic that libpq prints in debug mode.
-#[track_caller]
-fn token_of(outcome: &DeviceOutcome) -> String {
-    let (_, rest) = outcome
-        .psql
-        .stderr
-        .split_once(r#""access_token":""#)
-        .unwrap_or_else(|| panic!("no token: {outcome:?}"));
-    rest.split('"').next().unwrap_or_default().to_owned()
-}
-
 #[track_caller]
 fn assert_gets_in(alg: Alg) {
     let provider = OidcProvider::start(alg);
@@ -42,7 +31,7 @@ fn assert_gets_in(alg: Alg) {
     let outcome = log_in(&server, &provider, "alice", "alice");
     let log = server.log().since(mark);
     assert_eq!(outcome.success(), "oauth:alice is alice", "{log}");
-    pg_test::assert_silent_log(&log, &token_of(&outcome));
+    pg_test::assert_silent_log(&log, outcome.access_token());
 }
 
 #[test]
@@ -72,21 +61,21 @@ fn keys_rotate_without_anyone_being_locked_out() {
     server.reload_with(&[("validator.jwks_refresh_cooldown", "1s")]);
     let first = log_in(&server, &provider, "alice", "alice");
     first.success();
-    let old = token_of(&first);
+    let old = first.access_token();
 
     // A key nobody has seen yet is accepted at once, and the old one for as long as it is published.
     provider.rotate();
     thread::sleep(Duration::from_secs(1));
     let second = log_in(&server, &provider, "bob", "bob");
     assert_eq!(second.success(), "oauth:bob is bob");
-    let new = token_of(&second);
-    server.admits("alice", &old);
-    server.admits("bob", &new);
+    let new = second.access_token();
+    server.admits("alice", old);
+    server.admits("bob", new);
 
     provider.retire_old_keys();
     server.forget_keys();
-    server.refuses("alice", &old, "unknown_kid");
-    server.admits("bob", &new);
+    server.refuses("alice", old, "unknown_kid");
+    server.admits("bob", new);
     assert_eq!(
         log_in(&server, &provider, "carol", "carol").success(),
         "oauth:carol is carol"
@@ -185,5 +174,5 @@ fn token_that_the_provider_binds_to_a_certificate_gets_in_with_it_only() {
     // The device flow's tokens, which libpq gets without a certificate, are bound to none.
     let outcome = log_in(&server, &provider, "alice", "alice");
     assert!(!outcome.psql.status.success(), "{outcome:?}");
-    server.refuses("alice", &token_of(&outcome), "token_not_bound");
+    server.refuses("alice", outcome.access_token(), "token_not_bound");
 }

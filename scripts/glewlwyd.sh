@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Unpacks Debian's package glewlwyd, and the libraries that this machine lacks for it, outside of the checkout: installing
+# it would start a service. Prints the environment variable by which the tests find it; nothing where apt does not offer it.
+source "$(dirname "$0")/common.sh"
+
+main() {
+    type -P apt-get dpkg-deb >/dev/null || return 0
+    local version folder
+    version=$(apt-cache policy glewlwyd 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p')
+    [[ -n $version ]] || return 0
+    folder=$VALIDATOR_CACHE/glewlwyd-$version
+    if [[ ! -d $folder ]]; then
+        one_at_a_time
+        [[ -d $folder ]] || step "glewlwyd: unpacking $version" unpack "$folder"
+    fi
+    echo "GLEWLWYD_DIR=$folder"
+}
+
+unpack() {
+    local folder=$1 packages
+    # Of what would be installed, the server and libraries; databases, fonts and scripts are not used here.
+    packages=$(apt-get install --simulate --no-install-recommends glewlwyd |
+        sed -n 's/^Inst \(glewlwyd[^ ]*\|lib[^j][^ ]*\) .*/\1/p')
+    rm -rf "$folder.new" &&
+        mkdir -p "$folder.new/debs" &&
+        # shellcheck disable=SC2086 # a list
+        (cd "$folder.new/debs" && apt-get download $packages) &&
+        find "$folder.new/debs" -name '*.deb' -exec dpkg-deb --extract {} "$folder.new" \; &&
+        rm -rf "$folder.new/debs" &&
+        mv "$folder.new" "$folder" # the last step: a folder that is there is complete
+}
+
+main
