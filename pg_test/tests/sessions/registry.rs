@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Issuer, Login, Server, now};
+use pg_test::{Issuer, Login, Server, now, oauth_line};
 use serde_json::json;
 
-use crate::{BOTH, SOON, server_of, with_extension};
+use crate::{BOTH, SOON, assert_ended, server_of, with_extension};
 
 /// How many sessions the registry has.
 fn count(server: &Server) -> String {
@@ -207,4 +207,27 @@ fn registry_is_for_monitors_and_superusers() {
     }
     server.sql("GRANT pg_monitor TO alice");
     assert_eq!(session.value(sql), "alice");
+}
+
+#[test]
+fn replication_connections_are_sessions_too() {
+    let issuer = Issuer::builder().start();
+    let line = oauth_line(issuer.url(), "").replacen("host all", "host replication", 1);
+    let server = with_extension(server_of(&issuer, true).hba(&line));
+    server.sql("ALTER ROLE alice REPLICATION");
+    let token = issuer.token("alice").encode();
+    let login = Login::new(&server, "alice").token(&token);
+    let mut session = server.admits_login(login.parameter("replication", "true"));
+    assert_eq!(
+        server.value(
+            "SELECT identity || ' ' || backend_type FROM validator.sessions JOIN pg_stat_activity USING (pid, backend_start)"
+        ),
+        "alice walsender"
+    );
+    let call = format!(
+        "SELECT validator.end_sessions('{}', identity => 'alice')",
+        issuer.url()
+    );
+    assert_eq!(server.value(&call), "1");
+    assert_ended(&mut session);
 }
