@@ -12,7 +12,7 @@ use jsonwebtoken::jwk::{
 };
 use serde_json::Value;
 
-use crate::algorithm::{Algorithm, KeyKind};
+use crate::algorithm::{Algorithm, Algorithms, KeyKind};
 use crate::ed25519::has_small_order;
 use crate::json;
 use crate::key_record::{KeyHead, select_key};
@@ -103,6 +103,12 @@ impl Jwk {
             None => (None, None),
         };
         Jwk { kid, alg, key }
+    }
+
+    /// RFC 7517 §4.4: whether the key may be used with this algorithm.
+    fn fits(&self, alg: Algorithm) -> bool {
+        let kind = self.key.as_ref().map(PublicKey::kind);
+        kind == Some(alg.key_kind()) && self.alg.is_none_or(|named| named == alg)
     }
 
     /// The form that a cache keeps: the head, and the key's material.
@@ -239,6 +245,14 @@ impl JwkSet {
     /// The keys, in the order of the document.
     pub fn keys(&self) -> &[Jwk] {
         &self.keys
+    }
+
+    /// Whether a signature by one of these algorithms could be verified with one of the keys.
+    pub fn fits(&self, accepted: &Algorithms) -> bool {
+        Algorithm::ALL
+            .into_iter()
+            .filter(|alg| accepted.contains(*alg))
+            .any(|alg| self.keys.iter().any(|jwk| jwk.fits(alg)))
     }
 
     /// The key that verifies a token with this `kid` and `alg` (RFC 7515 §6).

@@ -74,6 +74,7 @@ mod key_record;
 mod keys;
 mod metadata;
 mod policy;
+mod policy_doubts;
 mod preset;
 mod printable;
 mod provider_rules;
@@ -103,6 +104,7 @@ pub use key_record::{KeyHead, cache_key, select_key};
 pub use keys::KeySource;
 pub use metadata::ProviderMetadata;
 pub use policy::{Policy, PolicyBuilder};
+pub use policy_doubts::Doubt;
 pub use preset::Preset;
 pub use printable::Printable;
 pub use reject::{

@@ -150,6 +150,11 @@ impl Policy {
             .filter(|scope| !self.optional_scopes.contains(scope))
     }
 
+    /// Whether the HBA line names a scope at all.
+    pub(crate) fn names_scopes(&self) -> bool {
+        !self.required_scopes.is_empty()
+    }
+
     pub(crate) fn required_claims(&self) -> &RequiredClaims {
         &self.required_claims
     }
@@ -299,26 +304,44 @@ impl PolicyBuilder {
 
     /// Checks that the parts allow a judgement.
     ///
-    /// Errors: `AudienceUnset` without an audience, since a token for any other service would do;
-    /// `RoleClaimUnset` under delegation, where nothing else says who may be which role;
-    /// `RequiredClaimsUnset` where strangers get tokens of the same issuer, and nothing says whose are accepted.
+    /// Errors: the first of [`faults`](Self::faults).
     pub fn build(mut self) -> Result<Policy, Misconfigured> {
-        if self.0.audience.is_empty() {
-            return Err(Misconfigured::AudienceUnset);
+        if let Some(fault) = self.faults().into_iter().next() {
+            return Err(fault);
         }
-        let rules = self.0.preset.rules();
-        let claims_are_asked_for_roles = self.0.delegated || self.0.role_map.is_some();
-        if self.0.role_claim.is_none() && claims_are_asked_for_roles {
-            self.0.role_claim = rules.role_claim.map(ClaimPath::of);
-        }
-        if self.0.delegated && self.0.role_claim.is_none() {
-            return Err(Misconfigured::RoleClaimUnset);
-        }
-        if !rules.pinned_by.is_empty() && !self.0.required_claims.name_one_of(rules.pinned_by) {
-            return Err(Misconfigured::RequiredClaimsUnset {
-                one_of: rules.pinned_by,
-            });
-        }
+        self.0.role_claim = self.role_claim_in_force();
         Ok(self.0)
+    }
+
+    /// Everything that does not allow a judgement: `AudienceUnset` without an audience, since a token for any other
+    /// service would do; `RoleClaimUnset` under delegation, where nothing else says who may be which role;
+    /// `RequiredClaimsUnset` where strangers get tokens of the same issuer, and nothing says whose are accepted.
+    pub fn faults(&self) -> Vec<Misconfigured> {
+        let pinned_by = self.0.preset.rules().pinned_by;
+        let mut faults = Vec::new();
+        if self.0.audience.is_empty() {
+            faults.push(Misconfigured::AudienceUnset);
+        }
+        if self.0.delegated && self.role_claim_in_force().is_none() {
+            faults.push(Misconfigured::RoleClaimUnset);
+        }
+        if !pinned_by.is_empty() && !self.0.required_claims.name_one_of(pinned_by) {
+            faults.push(Misconfigured::RequiredClaimsUnset { one_of: pinned_by });
+        }
+        faults
+    }
+
+    fn role_claim_in_force(&self) -> Option<ClaimPath> {
+        let claims_are_asked_for_roles = self.0.delegated || self.0.role_map.is_some();
+        self.0.role_claim.clone().or_else(|| {
+            let of_preset = self.0.preset.rules().role_claim;
+            of_preset
+                .filter(|_| claims_are_asked_for_roles)
+                .map(ClaimPath::of)
+        })
+    }
+
+    pub(crate) fn parts(&self) -> &Policy {
+        &self.0
     }
 }

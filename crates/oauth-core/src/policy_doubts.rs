@@ -1,0 +1,86 @@
+//! What is allowed to be set and yet works against itself: for a doctor who looks at settings, not for the judgement.
+
+use crate::algorithm::Algorithm;
+use crate::policy::{Policy, PolicyBuilder};
+use crate::preset::Preset;
+use crate::provider_rules::{Rules, ScopeRule};
+
+/// Something in a policy that is probably not what was meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Doubt {
+    /// None of the `typ` headers that the provider's access tokens have is accepted.
+    NoTokenTypeOfProvider,
+    /// None of the provider's signature algorithms is accepted.
+    NoAlgorithmOfProvider,
+    /// Clients are listed, and the provider's tokens name none.
+    ProviderNamesNoClient,
+    /// RFC 8725 §3.11: `JWT` is accepted where nothing but the type tells an access token from an ID token.
+    IdTokenMayPass,
+    /// No scope is demanded: the HBA line names none.
+    NoScopeNamed,
+    /// No scope is demanded: all that the HBA line names are optional.
+    AllScopesOptional,
+}
+
+impl PolicyBuilder {
+    /// What is probably not meant.
+    pub fn doubts(&self) -> Vec<Doubt> {
+        let policy = self.parts();
+        let rules = policy.preset().rules();
+        [
+            (
+                accepts_no_type_of(policy, rules),
+                Doubt::NoTokenTypeOfProvider,
+            ),
+            (
+                accepts_no_algorithm_of(policy, rules),
+                Doubt::NoAlgorithmOfProvider,
+            ),
+            (
+                !policy.client_ids().is_empty() && rules.client_claims.is_empty(),
+                Doubt::ProviderNamesNoClient,
+            ),
+            (
+                policy.preset() == Preset::GENERIC && accepts_plain_type(policy),
+                Doubt::IdTokenMayPass,
+            ),
+            (!policy.names_scopes(), Doubt::NoScopeNamed),
+            (
+                policy.names_scopes() && demands_no_scope(policy, &rules.scope),
+                Doubt::AllScopesOptional,
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(holds, doubt)| holds.then_some(doubt))
+        .collect()
+    }
+}
+
+fn accepts_no_type_of(policy: &Policy, rules: &Rules) -> bool {
+    // RFC 9068 alone demands a type; of a provider without ways of its own nothing else is known.
+    if policy.preset() == Preset::GENERIC {
+        return false;
+    }
+    let accepted = policy.token_types();
+    !rules
+        .token_types
+        .iter()
+        .any(|name| accepted.accept((*name != "-").then_some(*name)))
+}
+
+fn accepts_no_algorithm_of(policy: &Policy, rules: &Rules) -> bool {
+    let of_provider = rules.algorithms.unwrap_or(&Algorithm::ALL);
+    !of_provider
+        .iter()
+        .any(|alg| policy.algorithms().contains(*alg))
+}
+
+fn accepts_plain_type(policy: &Policy) -> bool {
+    policy.token_types().accept(Some("JWT")) || policy.token_types().accept(None)
+}
+
+/// Where the provider's tokens carry no scopes, none can be demanded.
+fn demands_no_scope(policy: &Policy, rule: &ScopeRule) -> bool {
+    !rule.may_lack && policy.demanded_scopes().next().is_none()
+}
