@@ -43,3 +43,16 @@ REVOKE ALL ON FUNCTION @extschema@.list_sessions(), @extschema@.end_sessions(tex
 GRANT USAGE ON SCHEMA @extschema@ TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.list_sessions() TO pg_monitor;
 GRANT SELECT ON @extschema@.sessions TO pg_monitor;
+
+-- The doctor. It reads pg_hba.conf and postgresql.conf by views that are for superusers only, with their owner's rights.
+
+CREATE FUNCTION @extschema@.check_config(
+    OUT severity text, OUT hba_file text, OUT hba_line integer, OUT finding text, OUT detail text, OUT advice text)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'check_config_wrapper';
+
+COMMENT ON FUNCTION @extschema@.check_config() IS
+    'what is wrong with the configuration of OAuth logins and their providers, and what to do; asks the providers';
+
+REVOKE ALL ON FUNCTION @extschema@.check_config() FROM PUBLIC;

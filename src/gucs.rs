@@ -98,6 +98,10 @@ pub fn profiles() -> Result<Vec<Profile>, Misconfigured> {
 }
 
 impl Profile {
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// What the names of its settings start with.
     fn prefix(&self) -> String {
         format!("{PREFIX}_{}", self.name)
@@ -266,13 +270,28 @@ fn c_string(text: &str) -> CString {
     CString::new(text).unwrap_or_default()
 }
 
+/// What is wrong with a text setting's value, by the setting's full name. `None`: nothing, or it is no text setting.
+pub fn why_refused(name: &str, value: &str) -> Option<String> {
+    let (_, name) = name.split_once('.')?;
+    let setting = TEXTS.iter().find(|setting| setting.name == name)?;
+    (setting.check)(value).err()
+}
+
+/// Settings whose value was refused when the module was loaded, and that have none since.
+pub fn refused_at_load() -> Vec<String> {
+    let refused = REFUSED_AT_LOAD.lock();
+    let still = refused.iter().filter(|name| is_default(name));
+    still
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect()
+}
+
 /// A setting whose value was refused at load has its default, until a reload gives it a valid one.
 pub fn ensure_none_was_refused() -> Result<(), Misconfigured> {
-    let refused = REFUSED_AT_LOAD.lock();
-    match refused.iter().find(|name| is_default(name)) {
+    match refused_at_load().first() {
         None => Ok(()),
         Some(name) => Err(Misconfigured::SettingInvalid {
-            setting: Printable::new(&name.to_string_lossy()),
+            setting: Printable::new(name),
             why: Printable::new("its value was refused when the module was loaded"),
         }),
     }

@@ -257,14 +257,19 @@ fn find_in_file(cache: &SharedCache, want: &Want<'_>, path: &Path) -> Result<Pub
     {
         return found.selected.map_err(Failure::from);
     }
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err(file_invalid("it is not a file, or larger than 256 kB").into());
-    }
-    let bytes = fs::read(path).map_err(|error| file_invalid(&error.to_string()))?;
-    let set = JwkSet::parse(&bytes).map_err(|cause| file_invalid(&cause.to_string()))?;
+    let set = read_key_file(path, &metadata)?;
     let packed = PackedKeys::new(&set, version);
     cache.end_fetch(want, &Fetched::Keys(packed, Duration::MAX), now);
     set.find_key(want.kid, want.alg)
+}
+
+/// Parses the key file.
+pub fn read_key_file(path: &Path, metadata: &fs::Metadata) -> Result<JwkSet, Misconfigured> {
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(file_invalid("it is not a file, or larger than 256 kB"));
+    }
+    let bytes = fs::read(path).map_err(|error| file_invalid(&error.to_string()))?;
+    JwkSet::parse(&bytes).map_err(|cause| file_invalid(&cause.to_string()))
 }
 
 /// Changes whenever the file does.

@@ -7,6 +7,7 @@ mod abi;
 mod answer_cache;
 mod cache_layout;
 mod callbacks;
+mod doctor;
 mod fetch_thread;
 mod flight;
 mod guarded;

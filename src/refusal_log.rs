@@ -62,7 +62,7 @@ pub fn reason(decision: &Decision, failure: &Failure, policy: Option<&Policy>) -
 }
 
 /// What the administrator can do about it.
-fn hint(failure: &Failure, policy: Option<&Policy>) -> Option<String> {
+pub fn hint(failure: &Failure, policy: Option<&Policy>) -> Option<String> {
     match failure {
         Failure::Reject(reject) => reject_hint(reject, policy),
         Failure::Unavailable(unavailable) => Some(unavailable_hint(&unavailable.cause)),

@@ -87,7 +87,7 @@ fn log_end(ended: usize, criteria: &[(&str, Option<&str>)]) {
 }
 
 /// Text from a token in a form that every database can hold: without NUL, and in its encoding.
-fn storable(text: String) -> String {
+pub fn storable(text: String) -> String {
     // SAFETY: a plain look at the connected database.
     let is_utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
     let fits = |c: char| c != '\0' && (is_utf8 || c.is_ascii());

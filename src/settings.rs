@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use oauth_core::{
     CacheLimits, ClaimPath, ClientAuthMethod, Endpoint, IntrospectionMode, IntrospectionRules,
-    Issuer, Misconfigured, Policy, Printable, SettingError, StringList,
+    Issuer, Misconfigured, Policy, PolicyBuilder, Printable, SettingError, StringList,
 };
 
 use crate::gucs::{self, Number, Settings, Switch, Text};
@@ -37,19 +37,26 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
     }
     gucs::ensure_none_was_refused()?;
     let keys = read_keys(&settings, &line.issuer)?;
-    let rules = IntrospectionRules {
-        mode: settings.text(Text::Introspection)?,
-        audience_required: settings.switch(Switch::IntrospectionAudienceRequired),
-        exp_required: settings.switch(Switch::IntrospectionExpRequired),
-    };
-    let introspection = match rules.mode {
-        IntrospectionMode::Off => None,
-        _ => Some(read_introspection(&settings, &keys)?),
-    };
+    let policy = policy_of(&settings, line, keys.issuer.clone())?.build()?;
+    let introspection = read_introspection(&settings, &keys)?;
+    Ok(LoginSettings {
+        policy,
+        keys,
+        introspection,
+        session_expiry: settings.switch(Switch::SessionExpiry),
+    })
+}
+
+/// What a token must be like by these settings, as far as each can be used by itself.
+pub fn policy_of(
+    settings: &Settings,
+    line: &HbaLine,
+    issuer: Issuer,
+) -> Result<PolicyBuilder, Misconfigured> {
     let max_token_age = settings.number(Number::MaxTokenAge);
     let OptionalClaimPath(role_claim) = settings.text(Text::RoleClaim)?;
     let MapName(role_map) = settings.text(Text::RoleMap)?;
-    let mut policy = Policy::builder(keys.issuer.clone())
+    let mut policy = Policy::builder(issuer)
         .preset(settings.text(Text::Provider)?)
         .required_scopes(&line.scope)
         .delegated(line.delegated)
@@ -57,13 +64,17 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
         .identity_prefix(settings.text(Text::IdentityPrefix)?)
         .required_claims(settings.text(Text::RequiredClaims)?)
         .client_ids(settings.text(Text::ClientIds)?)
-        .clock_skew(seconds(&settings, Number::ClockSkew))
+        .clock_skew(seconds(settings, Number::ClockSkew))
         .max_token_age((max_token_age > 0).then(|| Duration::from_secs(max_token_age)))
         .role_claim(role_claim)
         .role_map(role_map)
         .allow_superuser(settings.switch(Switch::AllowSuperuser))
-        .introspection(rules)
         .require_bound_token(settings.switch(Switch::RequireBoundToken))
+        .introspection(IntrospectionRules {
+            mode: settings.text(Text::Introspection)?,
+            audience_required: settings.switch(Switch::IntrospectionAudienceRequired),
+            exp_required: settings.switch(Switch::IntrospectionExpRequired),
+        })
         .max_token_size(usize::try_from(settings.number(Number::MaxTokenSize)).unwrap_or(0));
     // What the provider's ways say of these holds where nothing was set.
     if let Some(algorithms) = settings.explicit_text(Text::Algorithms)? {
@@ -78,13 +89,7 @@ pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
     if let Some(optional_scopes) = settings.explicit_text(Text::OptionalScopes)? {
         policy = policy.optional_scopes(optional_scopes);
     }
-    let policy = policy.build()?;
-    Ok(LoginSettings {
-        policy,
-        keys,
-        introspection,
-        session_expiry: settings.switch(Switch::SessionExpiry),
-    })
+    Ok(policy)
 }
 
 /// Where the keys of the issuer come from that pg_hba.conf names by `url`.
@@ -95,7 +100,7 @@ pub fn provider_keys(url: &str) -> Result<ProviderKeys, Misconfigured> {
 /// The settings in force for an issuer: those of the profile that names it, over the server's.
 ///
 /// Errors: two profiles name the issuer, so that it is open which one applies.
-fn for_issuer(url: &str) -> Result<Settings, Misconfigured> {
+pub fn for_issuer(url: &str) -> Result<Settings, Misconfigured> {
     let profiles = gucs::profiles()?;
     if profiles.is_empty() {
         return Ok(Settings::of_server());
@@ -115,7 +120,19 @@ fn for_issuer(url: &str) -> Result<Settings, Misconfigured> {
     Ok(chosen.unwrap_or(Settings::of_server()))
 }
 
-fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconfigured> {
+/// Each profile's name, and the issuer that it is for, if it names one.
+pub fn profile_issuers() -> Result<Vec<(&'static str, Option<Issuer>)>, Misconfigured> {
+    gucs::profiles()?
+        .into_iter()
+        .map(|profile| {
+            let IssuerUrl(own) = Settings::of_profile(profile).text(Text::Issuer)?;
+            Ok((profile.name(), own))
+        })
+        .collect()
+}
+
+/// Where the keys of an issuer come from by these settings.
+pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconfigured> {
     let mut issuer = Issuer::parse_allowing(url, settings.switch(Switch::AllowHttp))?;
     if let Some(discovery) = endpoint(settings, Text::DiscoveryUrl)? {
         issuer = issuer.with_discovery(discovery);
@@ -142,13 +159,16 @@ fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconfigur
     })
 }
 
-/// How the provider of these keys is asked about tokens.
+/// How the provider of these keys is asked about tokens, if it is at all.
 ///
 /// Errors: nothing says who this server is to the provider.
-fn read_introspection(
+pub fn read_introspection(
     settings: &Settings,
     keys: &ProviderKeys,
-) -> Result<ProviderIntrospection, Misconfigured> {
+) -> Result<Option<ProviderIntrospection>, Misconfigured> {
+    if settings.text::<IntrospectionMode>(Text::Introspection)? == IntrospectionMode::Off {
+        return Ok(None);
+    }
     let PlainText(id) = settings.text(Text::ClientId)?;
     let method = settings.text(Text::ClientAuthMethod)?;
     if id.is_empty() && method != ClientAuthMethod::None {
@@ -159,7 +179,7 @@ fn read_introspection(
             .text(which)
             .map(|AbsolutePath(path): AbsolutePath| path)
     };
-    Ok(ProviderIntrospection {
+    Ok(Some(ProviderIntrospection {
         issuer: keys.issuer.clone(),
         endpoint: endpoint(settings, Text::IntrospectionEndpoint)?,
         client: ClientSettings {
@@ -173,7 +193,7 @@ fn read_introspection(
         metadata_limits: keys.limits,
         http: keys.http.clone(),
         timeout: keys.timeout,
-    })
+    }))
 }
 
 /// How many tokens the cache of the provider's words has space for.

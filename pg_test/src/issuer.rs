@@ -359,6 +359,14 @@ impl Issuer {
             .present(identity.server_config(self.client_certificates));
     }
 
+    /// Takes back what [`add_header`](Issuer::add_header) added to an endpoint.
+    pub fn remove_headers(&self, endpoint: Endpoint) {
+        self.shared
+            .state()
+            .headers
+            .retain(|(of, ..)| *of != endpoint);
+    }
+
     /// Closes the port: connections are refused.
     pub fn go_down(&self) {
         self.server.stop();

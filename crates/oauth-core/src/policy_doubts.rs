@@ -1,6 +1,7 @@
 //! What is allowed to be set and yet works against itself: for a doctor who looks at settings, not for the judgement.
 
 use crate::algorithm::Algorithm;
+use crate::jwk::JwkSet;
 use crate::policy::{Policy, PolicyBuilder};
 use crate::preset::Preset;
 use crate::provider_rules::{Rules, ScopeRule};
@@ -54,6 +55,11 @@ impl PolicyBuilder {
         .into_iter()
         .filter_map(|(holds, doubt)| holds.then_some(doubt))
         .collect()
+    }
+
+    /// Whether a token that one of these keys has signed could be accepted.
+    pub fn accepts_a_key_of(&self, keys: &JwkSet) -> bool {
+        keys.fits(self.parts().algorithms())
     }
 }
 

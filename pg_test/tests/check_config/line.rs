@@ -1,0 +1,165 @@
+//! Findings about a line of pg_hba.conf and the settings that apply to it.
+
+use pg_test::Issuer;
+
+use crate::{assert_findings, clinic, good_line, healthy, line, only_detail, started};
+
+#[test]
+fn audience_is_not_set() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("validator.audience", ""));
+    let found = assert_findings(&server, &["error audience_unset"]);
+    assert!(found[0].advice.contains("validator.audience"), "{found:?}");
+}
+
+#[test]
+fn tokens_are_taken_without_tls() {
+    let (issuer, builder) = healthy();
+    let server = started(builder);
+    for kind in ["host", "hostnossl", "hostnogssenc"] {
+        server.set_hba(&[&line(kind, issuer.url(), Issuer::SCOPE, "")]);
+        server.reload();
+        let detail = only_detail(&server, "warning tls_not_required");
+        assert!(detail.contains(kind), "{detail}");
+    }
+    // Such a connection stays on this machine.
+    let near = line("host", issuer.url(), Issuer::SCOPE, "");
+    for address in ["127.0.0.1/32", "::1/128", "localhost"] {
+        server.set_hba(&[&near.replace("10.0.0.0/8", address)]);
+        server.reload();
+        only_detail(&server, "notice tls_not_required");
+    }
+    server.set_hba(&[&near.replace("host all all 10.0.0.0/8", "local all all")]);
+    server.reload();
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn issuer_is_not_https() {
+    let issuer = Issuer::builder().start();
+    let server = started(clinic().hba(&good_line(issuer.url())));
+    let detail = only_detail(&server, "error issuer_http");
+    assert!(detail.contains("refused"), "{detail}");
+    server.reload_with(&[("validator.allow_http", "on")]);
+    only_detail(&server, "warning issuer_http");
+    server.set_hba(&[&good_line("http://idp.example/")]);
+    server.reload();
+    only_detail(&server, "error issuer_http");
+}
+
+#[test]
+fn issuer_is_no_issuer() {
+    let server = started(clinic().hba(&good_line("https://idp.example/?x=y")));
+    let detail = only_detail(&server, "error issuer_invalid");
+    assert!(detail.contains("query"), "{detail}");
+}
+
+#[test]
+fn scope_is_empty_or_wholly_optional() {
+    let (issuer, builder) = healthy();
+    let server = started(builder);
+    server.set_hba(&[&line("hostssl", issuer.url(), "", "")]);
+    server.reload();
+    only_detail(&server, "warning scope_empty");
+    server.set_hba(&[&line("hostssl", issuer.url(), "openid", "")]);
+    server.reload();
+    only_detail(&server, "notice scope_empty");
+}
+
+#[test]
+fn delegation_has_no_claim_for_roles() {
+    let (issuer, builder) = healthy();
+    let server = started(builder);
+    server.set_hba(&[&line(
+        "hostssl",
+        issuer.url(),
+        Issuer::SCOPE,
+        "delegate_ident_mapping=1",
+    )]);
+    server.reload();
+    let found = assert_findings(&server, &["error role_claim_unset"]);
+    assert!(
+        found[0].advice.contains("validator.role_claim"),
+        "{found:?}"
+    );
+    server.reload_with(&[("validator.role_claim", "groups")]);
+    assert_findings(&server, &["ok ok"]);
+    // The provider's own will do.
+    server.unset("validator.role_claim");
+    server.reload_with(&[("validator.provider", "keycloak")]);
+    assert_findings(&server, &["ok ok"]);
+    server.reload_with(&[("validator.allow_superuser", "on")]);
+    only_detail(&server, "notice superuser_allowed");
+}
+
+#[test]
+fn maps_are_not_in_pg_ident() {
+    let (issuer, builder) = healthy();
+    let server = started(
+        builder
+            .set("validator.role_map", "groups")
+            .set("validator.role_claim", "groups"),
+    );
+    server.set_hba(&[&line("hostssl", issuer.url(), Issuer::SCOPE, "map=people")]);
+    server.reload();
+    let found = assert_findings(&server, &["error map_missing", "error map_missing"]);
+    assert!(found[0].detail.contains("map=people"), "{found:?}");
+    assert!(found[1].detail.contains("\"groups\""), "{found:?}");
+    server.set_ident(&["people a alice", "groups b bob"]);
+    server.reload();
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn strangers_get_tokens_of_the_same_issuer() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("validator.provider", "github-actions"));
+    only_detail(&server, "error required_claims_unset");
+    server.reload_with(&[("validator.required_claims", "repository_owner=me")]);
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn settings_contradict_the_preset() {
+    let (_issuer, builder) = healthy();
+    let server = started(
+        builder
+            .set("validator.provider", "kubernetes")
+            .set("validator.client_ids", "psql"),
+    );
+    let detail = only_detail(&server, "warning contradicts_preset");
+    assert!(detail.contains("validator.client_ids"), "{detail}");
+    server.unset("validator.client_ids");
+    server.reload_with(&[
+        ("validator.provider", "keycloak"),
+        ("validator.token_types", "-"),
+    ]);
+    let detail = only_detail(&server, "warning contradicts_preset");
+    assert!(detail.contains("validator.token_types"), "{detail}");
+}
+
+#[test]
+fn id_tokens_may_pass() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("validator.token_types", "at+jwt, JWT"));
+    only_detail(&server, "warning id_token_may_pass");
+}
+
+#[test]
+fn several_findings_at_one_line_are_all_told() {
+    let issuer = Issuer::builder().start();
+    let server = started(clinic().set("validator.audience", ""));
+    server.set_hba(&[&line("host", issuer.url(), "", "delegate_ident_mapping=1")]);
+    server.reload();
+    let found = assert_findings(
+        &server,
+        &[
+            "warning tls_not_required",
+            "error audience_unset",
+            "error role_claim_unset",
+            "warning scope_empty",
+            "error issuer_http",
+        ],
+    );
+    assert!(found.iter().all(|row| row.line == "3"), "{found:?}");
+}

@@ -1,0 +1,204 @@
+//! Findings about the provider that a line names.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use pg_test::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Server, now};
+use serde_json::json;
+
+use crate::{assert_findings, clinic, good_line, healthy, only_detail, started};
+
+fn patient() -> (Issuer, Server) {
+    let (issuer, builder) = healthy();
+    (issuer, started(builder))
+}
+
+#[test]
+fn provider_does_not_answer() {
+    let (issuer, server) = patient();
+    issuer.go_down();
+    let found = assert_findings(&server, &["error provider_unavailable"]);
+    assert!(found[0].detail.contains("connection failed"), "{found:?}");
+    assert!(
+        found[0]
+            .detail
+            .contains("/.well-known/openid-configuration"),
+        "{found:?}"
+    );
+    assert!(found[0].advice.contains("must reach this URL"), "{found:?}");
+    issuer.come_up();
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn provider_answers_in_other_ways_than_a_provider() {
+    let (issuer, server) = patient();
+    for (endpoint, fault, detail) in [
+        (Endpoint::Discovery, Fault::Status(503), "HTTP status 503"),
+        (Endpoint::Discovery, Fault::Html, "not a JSON object"),
+        (Endpoint::Discovery, Fault::Redirect(302), "redirect (302)"),
+        (Endpoint::Jwks, Fault::Oversize(300_000), "too large"),
+        (Endpoint::Jwks, Fault::Status(404), "HTTP status 404"),
+    ] {
+        issuer.fail(endpoint, fault);
+        let told = only_detail(&server, "error provider_unavailable");
+        assert!(told.contains(detail), "{told}");
+        issuer.heal();
+    }
+}
+
+#[test]
+fn provider_is_not_trusted() {
+    let (_issuer, server) = patient();
+    server.unset("validator.ca_file");
+    server.reload();
+    let found = assert_findings(&server, &["error provider_unavailable"]);
+    assert!(found[0].detail.contains("TLS failed"), "{found:?}");
+    assert!(found[0].advice.contains("validator.ca_file"), "{found:?}");
+    server.reload_with(&[("validator.ca_file", "/nonexistent")]);
+    let detail = only_detail(&server, "error setting_invalid");
+    assert!(detail.contains("validator.ca_file"), "{detail}");
+}
+
+#[test]
+fn discovery_document_is_of_another_issuer() {
+    let (issuer, server) = patient();
+    let other = format!("{}/", issuer.url());
+    let named = other.clone();
+    issuer.fail(
+        Endpoint::Discovery,
+        Fault::altered(move |document| document["issuer"] = json!(named)),
+    );
+    let found = assert_findings(&server, &["error issuer_mismatch"]);
+    assert!(
+        found[0].detail.contains(&format!("\"{other}\"")),
+        "{found:?}"
+    );
+    assert!(found[0].advice.contains("trailing slash"), "{found:?}");
+}
+
+#[test]
+fn provider_has_no_usable_key() {
+    let (issuer, server) = patient();
+    issuer.publish_only(&[json!({"kty": "oct", "k": "AAAA"})]);
+    only_detail(&server, "error no_usable_key");
+    issuer.publish_only(&[]);
+    only_detail(&server, "error no_usable_key");
+    // One that is good, and not for an algorithm that is accepted.
+    issuer.publish(&Key::new(KeyKind::P256));
+    assert_findings(&server, &["ok ok"]);
+    server.reload_with(&[("validator.algorithms", "RS256")]);
+    let detail = only_detail(&server, "error no_usable_key");
+    assert!(detail.contains("validator.algorithms"), "{detail}");
+}
+
+#[test]
+fn keys_are_in_a_file() {
+    let (issuer, server) = patient();
+    issuer.go_down();
+    let file = server.data_folder().join("keys.json");
+    server.reload_with(&[("validator.jwks_file", &file.display().to_string())]);
+    let detail = only_detail(&server, "error setting_invalid");
+    assert!(detail.contains("validator.jwks_file"), "{detail}");
+    let write = |text: &str| std::fs::write(&file, text).expect("a file can be written");
+    write("{}");
+    only_detail(&server, "error setting_invalid");
+    write(&json!({"keys": [Key::new(KeyKind::P256).jwk()]}).to_string());
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn clocks_differ() {
+    let (issuer, server) = patient();
+    // 30 seconds are allowed.
+    let date = |ahead: i64| {
+        let sql = format!(
+            "SELECT to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS \"GMT\"')",
+            now() + ahead
+        );
+        server.value(&sql)
+    };
+    for (ahead, expected) in [(280, "ahead of"), (-280, "behind")] {
+        issuer.add_header(Endpoint::Jwks, "Date", &date(ahead));
+        let detail = only_detail(&server, "error clock_differs");
+        assert!(detail.contains(expected), "{detail}");
+        // To the second, give or take how long this takes.
+        let seconds = detail
+            .split_whitespace()
+            .find_map(|word| word.parse::<i64>().ok());
+        assert!(
+            seconds.is_some_and(|s| (250..=290).contains(&s)),
+            "{detail}"
+        );
+        server.reload_with(&[("validator.clock_skew", "300s")]);
+        assert_findings(&server, &["ok ok"]);
+        server.unset("validator.clock_skew");
+        server.reload();
+        issuer.remove_headers(Endpoint::Jwks);
+    }
+    // A cache between has kept the answer for five minutes.
+    issuer.add_header(Endpoint::Jwks, "Date", &date(-300));
+    issuer.add_header(Endpoint::Jwks, "Age", "300");
+    assert_findings(&server, &["ok ok"]);
+    issuer.remove_headers(Endpoint::Jwks);
+    // No time, or none that can be read.
+    issuer.add_header(Endpoint::Jwks, "Date", "yesterday");
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn each_provider_is_asked_for_itself() {
+    let up = Issuer::builder().https().start();
+    let down = Issuer::builder().https().path("/down").start();
+    down.go_down();
+    let server = started(
+        clinic()
+            .hba(&good_line(down.url()))
+            .hba(&good_line(up.url())),
+    );
+    let found = assert_findings(
+        &server,
+        &[
+            "error provider_unavailable",
+            "warning identity_shared",
+            "warning identity_shared",
+        ],
+    );
+    assert_eq!((&*found[0].line, &*found[2].line), ("3", "4"));
+}
+
+#[test]
+fn a_provider_that_hangs_does_not_hold_the_doctor() {
+    let (issuer, server) = patient();
+    issuer.fail(Endpoint::Discovery, Fault::Hang);
+    server.reload_with(&[("validator.http_timeout", "500ms")]);
+    let detail = only_detail(&server, "error provider_unavailable");
+    assert!(detail.contains("no answer in time"), "{detail}");
+    server.reload_with(&[("validator.http_timeout", "60s")]);
+    let start = Instant::now();
+    thread::scope(|scope| {
+        let check = scope.spawn(|| {
+            let mut session = Login::by_socket(&server, "postgres").run().session();
+            session.query("SELECT * FROM validator.check_config()")
+        });
+        let pid = server.wait_for_backend("wait_event = 'ValidatorFetch'");
+        server.sql(&format!("SELECT pg_cancel_backend({pid})"));
+        let error = check.join().expect("no panic").expect_err("canceled");
+        assert_eq!(error.code(), "57014");
+    });
+    assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn what_a_provider_says_can_not_forge_rows() {
+    let (issuer, server) = patient();
+    issuer.fail(
+        Endpoint::Discovery,
+        Fault::altered(|document| document["issuer"] = json!("https://x\n\u{0}\u{202e}\u{7f}ü")),
+    );
+    let detail = only_detail(&server, "error issuer_mismatch");
+    assert!(
+        detail.chars().all(|c| !c.is_control() && c != '\u{202e}'),
+        "{detail:?}"
+    );
+}

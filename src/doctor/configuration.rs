@@ -1,0 +1,153 @@
+//! What the doctor reads of the server's configuration: the files as they are now, through PostgreSQL's own views.
+
+use std::net::IpAddr;
+use std::path::Path;
+
+use pgrx::pg_sys::panic::ErrorReportable;
+use pgrx::prelude::*;
+use pgrx::spi::{SpiHeapTupleData, SpiResult};
+
+use crate::doctor::finding::Place;
+use crate::hba::HbaLine;
+
+/// One rule of pg_hba.conf and the files that it includes.
+pub struct HbaRule {
+    pub place: Place,
+    /// `local`, `host`, `hostssl` … Empty if the line can not be read.
+    pub kind: String,
+    address: String,
+    method: String,
+    /// Each is `name=value`.
+    options: Vec<String>,
+    /// What PostgreSQL says is wrong with it.
+    pub error: Option<String>,
+}
+
+impl HbaRule {
+    /// What a login through this line would go by; `None` if the line is not for this module.
+    pub fn oauth_line(&self) -> Option<HbaLine> {
+        let is_ours =
+            self.method == "oauth" && self.option("validator").is_some_and(is_this_module);
+        is_ours.then(|| HbaLine {
+            issuer: self.option("issuer").unwrap_or_default().to_owned(),
+            scope: self.option("scope").unwrap_or_default().to_owned(),
+            delegated: self.option("delegate_ident_mapping") == Some("true"),
+        })
+    }
+
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options
+            .iter()
+            .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Whether only clients on this machine match.
+    pub fn is_loopback(&self) -> bool {
+        self.address == "localhost"
+            || self
+                .address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// Whether a library's name, which may have a folder and an extension, is this module's.
+pub fn is_this_module(library: &str) -> bool {
+    Path::new(library)
+        .file_stem()
+        .is_some_and(|name| name == "validator")
+}
+
+/// A setting of the module's in postgresql.conf, or a file that it includes, or by ALTER SYSTEM.
+pub struct FileSetting {
+    pub name: String,
+    pub value: String,
+    pub place: Place,
+    /// PostgreSQL would not take it.
+    pub is_refused: bool,
+    /// There is a setting of this name.
+    pub is_known: bool,
+}
+
+/// All that can be read without asking a provider.
+pub struct Configuration {
+    pub hba: Vec<HbaRule>,
+    pub settings: Vec<FileSetting>,
+    /// The names of the maps in pg_ident.conf.
+    pub maps: Vec<String>,
+    /// Lists, as they are in force.
+    pub preload_libraries: String,
+    pub oauth_libraries: String,
+    /// Whether `ssl` is on.
+    pub has_tls: bool,
+}
+
+const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, coalesce(options, '{}'), error \
+     FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
+
+/// Reading the view checks each value, as a reload would. An entry that a later one replaces is not checked.
+const SETTINGS: &str = "SELECT f.sourcefile, f.sourceline, lower(f.name), f.setting, f.error IS NOT NULL, s.name IS NOT NULL \
+     FROM pg_file_settings f LEFT JOIN pg_settings s ON s.name = lower(f.name) \
+     WHERE lower(f.name) ~ '^validator(_[^.]*)?[.]' ORDER BY f.seqno";
+
+const MAPS: &str = "SELECT DISTINCT map_name FROM pg_ident_file_mappings WHERE error IS NULL";
+
+const IN_FORCE: &str = "SELECT current_setting('shared_preload_libraries'), \
+     current_setting('oauth_validator_libraries'), current_setting('ssl')";
+
+impl Configuration {
+    /// Needs the rights of a superuser.
+    pub fn read() -> Self {
+        let in_force = rows(IN_FORCE, |row| {
+            Ok((text(row, 1)?, text(row, 2)?, text(row, 3)?))
+        });
+        let (preload_libraries, oauth_libraries, ssl) =
+            in_force.into_iter().next().unwrap_or_default();
+        Configuration {
+            hba: rows(HBA, |row| {
+                Ok(HbaRule {
+                    place: place(row)?,
+                    kind: text(row, 3)?,
+                    address: text(row, 4)?,
+                    method: text(row, 5)?,
+                    options: row.get(6)?.unwrap_or_default(),
+                    error: row.get(7)?,
+                })
+            }),
+            settings: rows(SETTINGS, |row| {
+                Ok(FileSetting {
+                    place: place(row)?,
+                    name: text(row, 3)?,
+                    value: text(row, 4)?,
+                    is_refused: row.get(5)?.unwrap_or(false),
+                    is_known: row.get(6)?.unwrap_or(false),
+                })
+            }),
+            maps: rows(MAPS, |row| text(row, 1)),
+            preload_libraries,
+            oauth_libraries,
+            has_tls: ssl == "on",
+        }
+    }
+}
+
+/// The rows of a query, each read by `read`. Raises PostgreSQL's error if it can not be run.
+fn rows<T>(sql: &str, read: impl Fn(&SpiHeapTupleData) -> SpiResult<T>) -> Vec<T> {
+    Spi::connect(|client| {
+        let table = client.select(sql, None, &[])?;
+        table.map(|row| read(&row)).collect::<SpiResult<Vec<T>>>()
+    })
+    .unwrap_or_report()
+}
+
+/// NULL is empty.
+fn text(row: &SpiHeapTupleData, column: usize) -> SpiResult<String> {
+    Ok(row.get(column)?.unwrap_or_default())
+}
+
+fn place(row: &SpiHeapTupleData) -> SpiResult<Place> {
+    Ok(Place {
+        file: text(row, 1)?,
+        line: row.get(2)?.unwrap_or(0),
+    })
+}

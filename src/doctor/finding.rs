@@ -1,0 +1,178 @@
+//! What the doctor can find: the table of codes, each with its severity and what to do about it.
+
+use oauth_core::Failure;
+
+use crate::refusal_log;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// Nobody, or not everybody, can log in, or the wrong ones could.
+    Error,
+    /// It works, and is probably not what was meant.
+    Warning,
+    /// Worth knowing.
+    Notice,
+    /// Nothing was found.
+    Ok,
+}
+
+impl Severity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Notice => "notice",
+            Severity::Ok => "ok",
+        }
+    }
+}
+
+/// A row of the table.
+pub struct Kind {
+    code: &'static str,
+    severity: Severity,
+    advice: &'static str,
+}
+
+/// A line of a configuration file.
+#[derive(Clone)]
+pub struct Place {
+    pub file: String,
+    pub line: i32,
+}
+
+/// One thing that the doctor has found.
+pub struct Finding {
+    pub severity: Severity,
+    pub code: &'static str,
+    pub detail: String,
+    pub advice: Option<String>,
+    /// The line of pg_hba.conf; none if it is about the server.
+    pub place: Option<Place>,
+}
+
+impl Kind {
+    /// A finding of this kind; `detail` says what is there, in a sentence.
+    pub fn with(&self, detail: impl Into<String>) -> Finding {
+        Finding {
+            severity: self.severity,
+            code: self.code,
+            detail: detail.into(),
+            advice: (!self.advice.is_empty()).then(|| self.advice.to_owned()),
+            place: None,
+        }
+    }
+}
+
+impl Finding {
+    /// What logins would be refused with, under the same code and with the same advice as in the log. Of a provider
+    /// that does not answer, the two causes that settings are to blame for have codes of their own.
+    pub fn of_failure(failure: &Failure) -> Self {
+        let (code, detail) = match failure {
+            Failure::Unavailable(unavailable) => {
+                let code = match unavailable.cause.code() {
+                    own @ ("issuer_mismatch" | "no_usable_key") => own,
+                    _ => failure.code(),
+                };
+                let (url, cause) = (&unavailable.url, &unavailable.cause);
+                (code, format!("{url}: {cause}."))
+            }
+            _ => (failure.code(), format!("{failure}.")),
+        };
+        Finding {
+            severity: Severity::Error,
+            code,
+            detail: capitalized(&detail),
+            advice: refusal_log::hint(failure, None),
+            place: None,
+        }
+    }
+
+    pub fn at(self, place: &Place) -> Self {
+        Finding {
+            place: Some(place.clone()),
+            ..self
+        }
+    }
+
+    pub fn as_notice(self) -> Self {
+        Finding {
+            severity: Severity::Notice,
+            ..self
+        }
+    }
+
+    pub fn as_warning(self) -> Self {
+        Finding {
+            severity: Severity::Warning,
+            ..self
+        }
+    }
+}
+
+/// A message of the log, as a sentence. A URL at its start stays as it is.
+fn capitalized(text: &str) -> String {
+    match text.chars().next() {
+        Some(first) if !text.starts_with("http") => {
+            let rest = text.get(first.len_utf8()..).unwrap_or_default();
+            format!("{}{rest}", first.to_uppercase())
+        }
+        _ => text.to_owned(),
+    }
+}
+
+macro_rules! kinds {
+    ($($name:ident = $code:literal, $severity:ident, $advice:literal;)+) => {
+        $(pub const $name: Kind = Kind { code: $code, severity: Severity::$severity, advice: $advice };)+
+    };
+}
+
+// docs/troubleshooting.md lists these codes, and those of `Misconfigured`.
+kinds! {
+    // --- the server ------------------------------------------------------------------------------
+    LIBRARY_NOT_LISTED = "library_not_listed", Error,
+        "Add validator to oauth_validator_libraries and reload.";
+    NO_HBA_LINE = "no_hba_line", Warning,
+        "Add a line with the method oauth to pg_hba.conf, and reload.";
+    HBA_INVALID = "hba_invalid", Error,
+        "Correct the line and reload: until then PostgreSQL goes on with the lines that it read before.";
+    NOT_PRELOADED = "not_preloaded", Notice,
+        "Set shared_preload_libraries = 'validator' and restart, so that logins cost less and no login waits for the provider.";
+    SETTING_UNKNOWN = "setting_unknown", Error,
+        "Correct the name, or remove it: it has no effect.";
+    SETTING_REFUSED = "setting_invalid", Error,
+        "Correct the value and reload.";
+    PROFILE_UNKNOWN = "profile_unknown", Error,
+        "Name the profile in validator.profiles: until then its settings have no effect.";
+    PROFILE_UNUSED = "profile_unused", Notice,
+        "Have validator_PROFILE.issuer equal the issuer of a line in pg_hba.conf, or remove the profile.";
+
+    // --- a line of pg_hba.conf -------------------------------------------------------------------
+    TLS_NOT_REQUIRED = "tls_not_required", Warning,
+        "Use hostssl: whoever reads a token on its way can use it.";
+    TLS_OFF = "tls_off", Error,
+        "Set ssl = on, with a certificate of the server's.";
+    ISSUER_HTTP = "issuer_http", Error,
+        "Use an https issuer: whoever is between here and the provider could replace its keys.";
+    MAP_MISSING = "map_missing", Error,
+        "Add lines for the map to pg_ident.conf, or correct its name.";
+    SUPERUSER_ALLOWED = "superuser_allowed", Notice,
+        "Set validator.allow_superuser = off unless the provider's administrators may be superusers here.";
+    SCOPE_EMPTY = "scope_empty", Warning,
+        "Give the line a scope that only clients of this database get, and that tokens carry.";
+    CONTRADICTS_PRESET = "contradicts_preset", Warning,
+        "Remove the setting, so that the provider's ways apply, or correct validator.provider.";
+    ID_TOKEN_MAY_PASS = "id_token_may_pass", Warning,
+        "Set validator.provider to the provider's name, if it has one, or have it issue access tokens with typ at+jwt.";
+    IDENTITY_SHARED = "identity_shared", Warning,
+        "Give each issuer a profile with an identity_prefix of its own.";
+
+    // --- its provider ----------------------------------------------------------------------------
+    KEYS_DO_NOT_FIT = "no_usable_key", Error,
+        "Add an algorithm to validator.algorithms for which the provider has a key.";
+    CLOCK_DIFFERS = "clock_differs", Error,
+        "Set the clocks of server and provider by NTP; validator.clock_skew is how far they may differ.";
+
+    HEALTHY = "ok", Ok, "";
+}

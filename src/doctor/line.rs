@@ -1,0 +1,149 @@
+//! What is wrong with a line of pg_hba.conf that names this module, and with the settings that apply to it.
+
+use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder};
+
+use crate::doctor::configuration::{Configuration, HbaRule};
+use crate::doctor::finding::{self, Finding};
+use crate::doctor::provider::Providers;
+use crate::gucs::{Settings, Switch, Text};
+use crate::hba::HbaLine;
+use crate::settings::{self, MapName};
+
+/// A line and what was found there.
+pub struct Line<'a> {
+    pub rule: &'a HbaRule,
+    /// `None` if what the line names is no issuer.
+    pub issuer: Option<Issuer>,
+    pub identity_prefix: String,
+    pub findings: Vec<Finding>,
+    /// What is known of its provider, where that answers well.
+    pub provider: Option<String>,
+}
+
+/// Looks at the line, at its settings, and asks its provider.
+pub fn examine<'a>(
+    rule: &'a HbaRule,
+    line: &HbaLine,
+    configuration: &Configuration,
+    providers: &mut Providers,
+) -> Line<'a> {
+    let maps = &configuration.maps;
+    let mut findings = examine_rule(rule, maps);
+    if rule.kind == "hostssl" && !configuration.has_tls {
+        findings.push(
+            finding::TLS_OFF
+                .with("The line's type is hostssl, and ssl is off: no connection matches it."),
+        );
+    }
+    let settings = settings::for_issuer(&line.issuer).unwrap_or_else(|misconfigured| {
+        // That the issuer is none is said below.
+        if !matches!(misconfigured, Misconfigured::IssuerInvalid { .. }) {
+            findings.push(Finding::of_failure(&misconfigured.into()));
+        }
+        Settings::of_server()
+    });
+    let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
+    findings.extend(examine_settings(&settings, line, maps));
+    let mut provider = None;
+    let is_http = line.issuer.starts_with("http:");
+    match settings::read_keys(&settings, &line.issuer) {
+        Ok(keys) => {
+            if is_http {
+                let detail =
+                    "The issuer is not https; validator.allow_http takes it on a loopback address.";
+                findings.push(finding::ISSUER_HTTP.with(detail).as_warning());
+            }
+            let policy = settings::policy_of(&settings, line, keys.issuer.clone());
+            let checked = providers.examine(&settings, &keys, policy.ok().as_ref());
+            findings.extend(checked.findings);
+            provider = checked.summary;
+        }
+        Err(Misconfigured::IssuerInvalid { .. }) if is_http => {
+            let detail = "The issuer is not https, so every login is refused.";
+            findings.push(finding::ISSUER_HTTP.with(detail));
+        }
+        Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.into())),
+    }
+    let identity_prefix = settings.text::<oauth_core::IdentityPrefix>(Text::IdentityPrefix);
+    Line {
+        rule,
+        issuer,
+        identity_prefix: identity_prefix
+            .map_or_else(|_| String::new(), |prefix| prefix.as_str().to_owned()),
+        findings,
+        provider,
+    }
+}
+
+fn examine_rule(rule: &HbaRule, maps: &[String]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if matches!(rule.kind.as_str(), "host" | "hostnossl" | "hostnogssenc") {
+        let found = finding::TLS_NOT_REQUIRED.with(format!(
+            "The line's type is {}, which takes tokens over connections without TLS.",
+            rule.kind
+        ));
+        findings.push(if rule.is_loopback() {
+            found.as_notice()
+        } else {
+            found
+        });
+    }
+    if let Some(map) = rule.option("map")
+        && !maps.iter().any(|known| known == map)
+    {
+        findings.push(
+            finding::MAP_MISSING.with(format!("map={map}, and pg_ident.conf has no line for it.")),
+        );
+    }
+    findings
+}
+
+/// What the settings say about the tokens of this line.
+fn examine_settings(settings: &Settings, line: &HbaLine, maps: &[String]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    // A login would also compare "iss"; to look at everything else any issuer will do.
+    let issuer = Issuer::parse_allowing(&line.issuer, true)
+        .or_else(|_| Issuer::parse("https://issuer.invalid"));
+    match issuer.and_then(|issuer| settings::policy_of(settings, line, issuer)) {
+        Ok(policy) => findings.extend(examine_policy(&policy)),
+        Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.into())),
+    }
+    if let Ok(MapName(Some(map))) = settings.text(Text::RoleMap)
+        && !maps.contains(&map)
+    {
+        let detail =
+            format!("validator.role_map is \"{map}\", and pg_ident.conf has no line for it.");
+        findings.push(finding::MAP_MISSING.with(detail));
+    }
+    if line.delegated && settings.switch(Switch::AllowSuperuser) {
+        let detail = "delegate_ident_mapping=1 and validator.allow_superuser: a claim alone may make its bearer a superuser.";
+        findings.push(finding::SUPERUSER_ALLOWED.with(detail));
+    }
+    findings
+}
+
+fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {
+    let faults = policy
+        .faults()
+        .into_iter()
+        .map(|fault| Finding::of_failure(&fault.into()));
+    let doubts = policy.doubts().into_iter().filter_map(|doubt| {
+        Some(match doubt {
+            Doubt::NoTokenTypeOfProvider => finding::CONTRADICTS_PRESET
+                .with("validator.token_types has none of the types that access tokens of validator.provider have."),
+            Doubt::NoAlgorithmOfProvider => finding::CONTRADICTS_PRESET
+                .with("validator.algorithms has none of the algorithms that validator.provider uses."),
+            Doubt::ProviderNamesNoClient => finding::CONTRADICTS_PRESET
+                .with("validator.client_ids is set, and tokens of validator.provider name no client: all are refused."),
+            Doubt::IdTokenMayPass => finding::ID_TOKEN_MAY_PASS
+                .with("validator.token_types accepts the type of ID tokens, and validator.provider = generic has little else to tell them by."),
+            Doubt::NoScopeNamed => finding::SCOPE_EMPTY
+                .with("The line's scope is empty, so a token for any purpose at this audience will do."),
+            Doubt::AllScopesOptional => finding::SCOPE_EMPTY
+                .with("All scopes of the line are in validator.optional_scopes, so none is demanded of a token.")
+                .as_notice(),
+            _ => return None,
+        })
+    });
+    faults.chain(doubts).collect()
+}

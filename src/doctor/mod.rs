@@ -1,0 +1,95 @@
+//! `validator.check_config()`: a doctor that looks at every line of pg_hba.conf which names this module, at the settings
+//! that apply to it, and at its provider, and says what to do.
+
+mod clock;
+mod configuration;
+mod finding;
+mod identity;
+mod line;
+mod provider;
+mod server;
+
+use pgrx::prelude::*;
+
+use crate::session_sql::storable;
+use configuration::Configuration;
+use finding::Finding;
+use line::Line;
+use provider::Providers;
+
+/// One row for each finding, and one for each line without any. Asks the providers, and waits for them at most as long as
+/// a login would. `sql/` runs it with the rights of the superuser who made the extension.
+#[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
+#[pg_extern(volatile, parallel_unsafe)]
+fn check_config() -> TableIterator<
+    'static,
+    (
+        name!(severity, &'static str),
+        name!(hba_file, Option<String>),
+        name!(hba_line, Option<i32>),
+        name!(finding, &'static str),
+        name!(detail, String),
+        name!(advice, Option<String>),
+    ),
+> {
+    let findings = examine(&Configuration::read());
+    TableIterator::new(findings.into_iter().map(|found| {
+        let (file, line) = found.place.map(|place| (place.file, place.line)).unzip();
+        (
+            found.severity.name(),
+            file,
+            line,
+            found.code,
+            storable(found.detail),
+            found.advice.map(storable),
+        )
+    }))
+}
+
+/// The server's findings first, then those of the lines in their order.
+fn examine(configuration: &Configuration) -> Vec<Finding> {
+    let mut providers = Providers::default();
+    let lines: Vec<Line<'_>> = configuration
+        .hba
+        .iter()
+        .filter_map(|rule| {
+            let line = rule.oauth_line()?;
+            Some(line::examine(rule, &line, configuration, &mut providers))
+        })
+        .collect();
+    let issuers: Vec<_> = lines
+        .iter()
+        .filter_map(|line| line.issuer.clone())
+        .collect();
+    let mut findings = server::examine(configuration, lines.len(), &issuers);
+    for rule in &configuration.hba {
+        if let Some(error) = &rule.error {
+            let detail = format!("PostgreSQL says: {error}.");
+            findings.push(finding::HBA_INVALID.with(detail).at(&rule.place));
+        }
+    }
+    let shared: Vec<_> = lines
+        .iter()
+        .map(|line| identity::examine(line, &lines))
+        .collect();
+    for (line, shared) in lines.into_iter().zip(shared) {
+        findings.extend(findings_at(line, shared));
+    }
+    findings
+}
+
+/// All findings of a line, or that there is none.
+fn findings_at(line: Line<'_>, shared: Option<Finding>) -> Vec<Finding> {
+    let place = &line.rule.place;
+    let mut findings = line.findings;
+    findings.extend(shared);
+    if findings.is_empty() && line.rule.error.is_none() {
+        let issuer = line
+            .issuer
+            .as_ref()
+            .map_or("", |issuer| issuer.identifier());
+        let provider = line.provider.unwrap_or_default();
+        findings.push(finding::HEALTHY.with(format!("Issuer {issuer}; {provider}.")));
+    }
+    findings.into_iter().map(|found| found.at(place)).collect()
+}

@@ -1,0 +1,135 @@
+//! Asks each provider once, as a login would, and looks at what it answers.
+
+use std::cell::RefCell;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use oauth_core::{
+    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, Misconfigured, PolicyBuilder,
+    Printable, UnavailableCause, fetch_jwk_set,
+};
+use ureq::http::Response;
+
+use crate::cache_layout::IssuerKey;
+use crate::doctor::clock::ProviderClock;
+use crate::doctor::finding::{self, Finding};
+use crate::fetch_thread;
+use crate::gucs::{Number, Settings, Text};
+use crate::http_client::UreqClient;
+use crate::key_source::{KeyLocation, ProviderKeys, read_key_file};
+
+/// What the providers have answered so far: several lines may name one.
+#[derive(Default)]
+pub struct Providers(Vec<(IssuerKey, Answer)>);
+
+struct Answer {
+    keys: Result<JwkSet, Failure>,
+    /// `None` if it did not tell the time.
+    clock: Option<ProviderClock>,
+}
+
+/// What was found.
+pub struct Examined {
+    pub findings: Vec<Finding>,
+    /// What is there, where nothing is wrong with it.
+    pub summary: Option<String>,
+}
+
+impl Providers {
+    /// Asks for the keys, past the cache, and compares them with what the line's settings accept. Serves interrupts.
+    pub fn examine(
+        &mut self,
+        settings: &Settings,
+        source: &ProviderKeys,
+        policy: Option<&PolicyBuilder>,
+    ) -> Examined {
+        let answer = self.ask(source);
+        let mut findings = Vec::new();
+        let mut summary = None;
+        match &answer.keys {
+            Ok(keys) if policy.is_some_and(|policy| !policy.accepts_a_key_of(keys)) => {
+                let detail = "The provider's keys are all for algorithms that validator.algorithms leaves out.";
+                findings.push(finding::KEYS_DO_NOT_FIT.with(detail));
+            }
+            Ok(keys) => {
+                let usable = keys.keys().iter().filter(|jwk| jwk.public_key().is_some());
+                summary = Some(format!("usable keys: {}", usable.count()));
+            }
+            Err(failure) => {
+                let found = Finding::of_failure(failure);
+                // A provider of opaque tokens need not have keys.
+                findings.push(match settings.text(Text::Introspection) {
+                    Ok(IntrospectionMode::Opaque) => found.as_warning(),
+                    _ => found,
+                });
+            }
+        }
+        let allowed = Duration::from_secs(settings.number(Number::ClockSkew));
+        if let Some(clock) = answer.clock.filter(|clock| clock.differs_by() > allowed) {
+            findings.push(finding::CLOCK_DIFFERS.with(clock.describe()));
+        }
+        Examined { findings, summary }
+    }
+
+    fn ask(&mut self, source: &ProviderKeys) -> &Answer {
+        let key = source.cache_key();
+        let known = self.0.iter().position(|(of, _)| *of == key);
+        let index = known.unwrap_or_else(|| {
+            self.0.push((key, ask(source)));
+            self.0.len() - 1
+        });
+        &self.0[index].1
+    }
+}
+
+fn ask(source: &ProviderKeys) -> Answer {
+    let jwks_uri = match &source.location {
+        KeyLocation::File(path) => {
+            let keys = fs::metadata(path)
+                .map_err(|error| Misconfigured::SettingInvalid {
+                    setting: Printable::new("validator.jwks_file"),
+                    why: Printable::new(&error.to_string()),
+                })
+                .and_then(|metadata| read_key_file(path, &metadata));
+            let keys = keys.map_err(Failure::from);
+            return Answer { keys, clock: None };
+        }
+        KeyLocation::JwksUri(url) => Some(url.clone()),
+        KeyLocation::Metadata => None,
+    };
+    let deadline = Instant::now() + source.timeout;
+    let (issuer, http) = (source.issuer.clone(), source.http.clone());
+    let asked = jwks_uri.as_ref().unwrap_or(issuer.discovery()).clone();
+    let answer = fetch_thread::run_until(deadline, &asked, move || {
+        let client = Watched {
+            client: UreqClient::new(&http, deadline)?,
+            clock: RefCell::default(),
+        };
+        let keys = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref()).map(|fetched| fetched.keys);
+        Ok(Answer {
+            keys: keys.map_err(Failure::from),
+            clock: client.clock.into_inner(),
+        })
+    });
+    answer.unwrap_or_else(|failure| Answer {
+        keys: Err(failure),
+        clock: None,
+    })
+}
+
+/// Notes what time the answers say that it is.
+struct Watched {
+    client: UreqClient,
+    clock: RefCell<Option<ProviderClock>>,
+}
+
+impl HttpClient for Watched {
+    fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause> {
+        let sent = std::time::SystemTime::now();
+        let answer = self.client.get(url)?;
+        if let Some(clock) = ProviderClock::read(answer.headers(), sent) {
+            *self.clock.borrow_mut() = Some(clock);
+        }
+        Ok(answer)
+    }
+}

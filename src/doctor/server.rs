@@ -1,0 +1,125 @@
+//! What is wrong with the server's own settings, whatever the line of pg_hba.conf.
+
+use oauth_core::Issuer;
+
+use crate::doctor::configuration::{Configuration, FileSetting, is_this_module};
+use crate::doctor::finding::{self, Finding};
+use crate::gucs::{self, Settings, Switch};
+use crate::settings;
+
+/// `lines`: how many name this module; `issuers`: theirs, where they are valid.
+pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) -> Vec<Finding> {
+    let mut findings = examine_libraries(configuration);
+    if !Settings::of_server().switch(Switch::Enabled) {
+        findings.push(Finding::of_failure(
+            &oauth_core::Misconfigured::Disabled.into(),
+        ));
+    }
+    findings.extend(examine_file_settings(&configuration.settings));
+    findings.extend(examine_refused_elsewhere(&configuration.settings));
+    findings.extend(examine_profiles(issuers));
+    if lines == 0 {
+        findings.push(finding::NO_HBA_LINE.with("No line of pg_hba.conf uses this module."));
+    }
+    findings
+}
+
+fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
+    let lists_module = |list: &str| {
+        list.split(',')
+            .map(|name| name.trim().trim_matches('"'))
+            .any(is_this_module)
+    };
+    let mut findings = Vec::new();
+    if !lists_module(&configuration.oauth_libraries) {
+        let list = &configuration.oauth_libraries;
+        let detail = format!(
+            "oauth_validator_libraries is \"{list}\", so pg_hba.conf may not use this module."
+        );
+        findings.push(finding::LIBRARY_NOT_LISTED.with(detail));
+    }
+    if !lists_module(&configuration.preload_libraries) {
+        findings.push(finding::NOT_PRELOADED.with("The module is loaded at each login."));
+    }
+    findings
+}
+
+/// Misspelt names, values that can not be used, and settings of profiles that nobody named.
+fn examine_file_settings(settings: &[FileSetting]) -> Vec<Finding> {
+    let profiles: Vec<&str> = settings::profile_issuers()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, _)| name)
+        .collect();
+    let mut strange_profiles: Vec<&str> = Vec::new();
+    let mut findings = Vec::new();
+    for setting in settings {
+        let at = format!("{} line {}", setting.place.file, setting.place.line);
+        let (prefix, _) = setting.name.split_once('.').unwrap_or_default();
+        if let Some(profile) = prefix.strip_prefix("validator_")
+            && !profiles.contains(&profile)
+        {
+            if !strange_profiles.contains(&profile) {
+                strange_profiles.push(profile);
+                let detail = format!(
+                    "{at} has a setting of profile \"{profile}\", which validator.profiles does not name."
+                );
+                findings.push(finding::PROFILE_UNKNOWN.with(detail));
+            }
+        } else if !setting.is_known {
+            let detail = format!("{at} sets {}, and there is no such setting.", setting.name);
+            findings.push(finding::SETTING_UNKNOWN.with(detail));
+        } else if setting.is_refused {
+            let why = gucs::why_refused(&setting.name, &setting.value)
+                .map_or_else(String::new, |why| format!(": {why}"));
+            let detail = format!(
+                "{at} gives {} a value that can not be used{why}.",
+                setting.name
+            );
+            findings.push(finding::SETTING_REFUSED.with(detail));
+        }
+    }
+    findings
+}
+
+/// Values that were refused when the module was loaded, and come from elsewhere than the files: a command line.
+fn examine_refused_elsewhere(settings: &[FileSetting]) -> Vec<Finding> {
+    gucs::refused_at_load()
+        .into_iter()
+        .filter(|name| !settings.iter().any(|setting| setting.name == *name))
+        .map(|name| {
+            finding::SETTING_REFUSED.with(format!(
+                "The value of {name} was refused when the module was loaded."
+            ))
+        })
+        .collect()
+}
+
+fn examine_profiles(issuers: &[Issuer]) -> Vec<Finding> {
+    let profiles = match settings::profile_issuers() {
+        Ok(profiles) => profiles,
+        Err(misconfigured) => return vec![Finding::of_failure(&misconfigured.into())],
+    };
+    profiles
+        .into_iter()
+        .filter(|(_, own)| !own.as_ref().is_some_and(|own| is_among(own, issuers)))
+        .map(|(name, own)| {
+            let detail = match own {
+                None => format!(
+                    "validator_{name}.issuer is not set, so profile \"{name}\" applies to nothing."
+                ),
+                Some(own) => format!(
+                    "No line of pg_hba.conf has the issuer of profile \"{name}\", {}.",
+                    own.identifier()
+                ),
+            };
+            finding::PROFILE_UNUSED.with(detail)
+        })
+        .collect()
+}
+
+fn is_among(own: &Issuer, issuers: &[Issuer]) -> bool {
+    issuers
+        .iter()
+        .any(|issuer| issuer.identifier() == own.identifier())
+}
