@@ -183,18 +183,9 @@ impl ProviderIntrospection {
             return Ok(endpoint.clone());
         }
         let key = self.key_of("endpoint", "");
-        let discovery = self.issuer.discovery();
         let mut fetched = None;
-        let said = self.once(&key, deadline, discovery, || {
-            let (issuer, http, limits) =
-                (self.issuer.clone(), self.http.clone(), self.metadata_limits);
-            let by_certificate = self.client.method == ClientAuthMethod::TlsClientAuth;
-            let (endpoint, lifetime) = fetch_thread::run_until(deadline, discovery, move || {
-                let client = UreqClient::new(&http, deadline)?;
-                let (endpoint, headers) =
-                    fetch_introspection_endpoint(&client, &issuer, by_certificate)?;
-                Ok((endpoint, freshness_lifetime(&headers, &limits)))
-            })?;
+        let said = self.once(&key, deadline, self.issuer.discovery(), || {
+            let (endpoint, lifetime) = self.fetch_endpoint(deadline)?;
             let said = Said::Text(endpoint.as_str().to_owned());
             fetched = Some(endpoint);
             Ok(Ended::Said(said, lifetime))
@@ -204,6 +195,31 @@ impl ProviderIntrospection {
             (None, Some(Said::Text(url))) => self.issuer.endpoint(&url).map_err(|_| lost()),
             _ => Err(lost()),
         }
+    }
+
+    /// What the metadata says, and how long that may be cached.
+    fn fetch_endpoint(&self, deadline: Instant) -> Result<(Endpoint, Duration), Failure> {
+        let (issuer, http, limits) = (self.issuer.clone(), self.http.clone(), self.metadata_limits);
+        let by_certificate = self.client.method == ClientAuthMethod::TlsClientAuth;
+        fetch_thread::run_until(deadline, self.issuer.discovery(), move || {
+            let client = UreqClient::new(&http, deadline)?;
+            let (endpoint, headers) =
+                fetch_introspection_endpoint(&client, &issuer, by_certificate)?;
+            Ok((endpoint, freshness_lifetime(&headers, &limits)))
+        })
+    }
+
+    /// Asks about a token that was never issued, past the cache: whether the provider calls it active.
+    pub fn probe(&self) -> Result<bool, Failure> {
+        // A secret that can not be read is the administrator's fault, whatever the provider is up to.
+        self.read_secret()?;
+        let deadline = Instant::now() + self.timeout;
+        let endpoint = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => self.fetch_endpoint(deadline)?.0,
+        };
+        let answer = self.ask(&endpoint, &Bearer::new("never-issued"), deadline)?;
+        Ok(matches!(answer, Answer::Active(_)))
     }
 
     /// One request, on the helper thread.

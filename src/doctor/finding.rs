@@ -72,7 +72,11 @@ impl Finding {
         let (code, detail) = match failure {
             Failure::Unavailable(unavailable) => {
                 let code = match unavailable.cause.code() {
-                    own @ ("issuer_mismatch" | "no_usable_key") => own,
+                    own @ ("issuer_mismatch"
+                    | "no_usable_key"
+                    | "introspection_unauthorized"
+                    | "introspection_forbidden"
+                    | "active_malformed") => own,
                     _ => failure.code(),
                 };
                 let (url, cause) = (&unavailable.url, &unavailable.cause);
@@ -173,6 +177,9 @@ kinds! {
         "Add an algorithm to validator.algorithms for which the provider has a key.";
     CLOCK_DIFFERS = "clock_differs", Error,
         "Set the clocks of server and provider by NTP; validator.clock_skew is how far they may differ.";
+
+    INTROSPECTION_SAYS_YES = "introspection_says_yes", Error,
+        "Correct validator.introspection_endpoint, or have the provider mended: every text would pass for an opaque token.";
 
     HEALTHY = "ok", Ok, "";
 }

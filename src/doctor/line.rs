@@ -4,7 +4,7 @@ use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder};
 
 use crate::doctor::configuration::{Configuration, HbaRule};
 use crate::doctor::finding::{self, Finding};
-use crate::doctor::provider::Providers;
+use crate::doctor::provider::{self, Providers};
 use crate::gucs::{Settings, Switch, Text};
 use crate::hba::HbaLine;
 use crate::settings::{self, MapName};
@@ -44,7 +44,7 @@ pub fn examine<'a>(
     });
     let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
     findings.extend(examine_settings(&settings, line, maps));
-    let mut provider = None;
+    let mut known = None;
     let is_http = line.issuer.starts_with("http:");
     match settings::read_keys(&settings, &line.issuer) {
         Ok(keys) => {
@@ -54,9 +54,10 @@ pub fn examine<'a>(
                 findings.push(finding::ISSUER_HTTP.with(detail).as_warning());
             }
             let policy = settings::policy_of(&settings, line, keys.issuer.clone());
-            let checked = providers.examine(&settings, &keys, policy.ok().as_ref());
+            let checked = providers.examine_keys(&settings, &keys, policy.ok().as_ref());
             findings.extend(checked.findings);
-            provider = checked.summary;
+            known = checked.summary;
+            findings.extend(provider::examine_introspection(&settings, &keys));
         }
         Err(Misconfigured::IssuerInvalid { .. }) if is_http => {
             let detail = "The issuer is not https, so every login is refused.";
@@ -71,7 +72,7 @@ pub fn examine<'a>(
         identity_prefix: identity_prefix
             .map_or_else(|_| String::new(), |prefix| prefix.as_str().to_owned()),
         findings,
-        provider,
+        provider: known,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::fetch_thread;
 use crate::gucs::{Number, Settings, Text};
 use crate::http_client::UreqClient;
 use crate::key_source::{KeyLocation, ProviderKeys, read_key_file};
+use crate::settings;
 
 /// What the providers have answered so far: several lines may name one.
 #[derive(Default)]
@@ -37,7 +38,7 @@ pub struct Examined {
 
 impl Providers {
     /// Asks for the keys, past the cache, and compares them with what the line's settings accept. Serves interrupts.
-    pub fn examine(
+    pub fn examine_keys(
         &mut self,
         settings: &Settings,
         source: &ProviderKeys,
@@ -79,6 +80,21 @@ impl Providers {
             self.0.len() - 1
         });
         &self.0[index].1
+    }
+}
+
+/// Asks about a token that was never issued, where logins ask about theirs.
+pub fn examine_introspection(settings: &Settings, source: &ProviderKeys) -> Option<Finding> {
+    let provider = match settings::read_introspection(settings, source) {
+        Ok(provider) => provider?,
+        Err(misconfigured) => return Some(Finding::of_failure(&misconfigured.into())),
+    };
+    match provider.probe() {
+        Ok(false) => None,
+        Ok(true) => Some(finding::INTROSPECTION_SAYS_YES.with(
+            "Asked about a token that was never issued, the provider says that it is active.",
+        )),
+        Err(failure) => Some(Finding::of_failure(&failure)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `validator.check_config()`: finds what is wrong with a configuration, says where, and says nothing where nothing is.
 
+mod introspection;
 mod line;
 mod profiles;
 mod provider;
@@ -200,9 +201,12 @@ fn every_finding_is_in_the_manual() {
 }
 
 /// Findings under the code that a login would be refused with.
-const OF_LOGINS: [&str; 8] = [
+const OF_LOGINS: [&str; 11] = [
+    "active_malformed",
     "audience_unset",
     "disabled",
+    "introspection_forbidden",
+    "introspection_unauthorized",
     "issuer_invalid",
     "issuer_mismatch",
     "no_usable_key",
