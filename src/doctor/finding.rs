@@ -100,14 +100,14 @@ impl Finding {
         }
     }
 
-    pub fn as_notice(self) -> Self {
+    pub fn into_notice(self) -> Self {
         Finding {
             severity: Severity::Notice,
             ..self
         }
     }
 
-    pub fn as_warning(self) -> Self {
+    pub fn into_warning(self) -> Self {
         Finding {
             severity: Severity::Warning,
             ..self

@@ -51,7 +51,7 @@ pub fn examine<'a>(
             if is_http {
                 let detail =
                     "The issuer is not https; validator.allow_http takes it on a loopback address.";
-                findings.push(finding::ISSUER_HTTP.with(detail).as_warning());
+                findings.push(finding::ISSUER_HTTP.with(detail).into_warning());
             }
             let policy = settings::policy_of(&settings, line, keys.issuer.clone());
             let checked = providers.examine_keys(&settings, &keys, policy.ok().as_ref());
@@ -84,7 +84,7 @@ fn examine_rule(rule: &HbaRule, maps: &[String]) -> Vec<Finding> {
             rule.kind
         ));
         findings.push(if rule.is_loopback() {
-            found.as_notice()
+            found.into_notice()
         } else {
             found
         });
@@ -142,7 +142,7 @@ fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {
                 .with("The line's scope is empty, so a token for any purpose at this audience will do."),
             Doubt::AllScopesOptional => finding::SCOPE_EMPTY
                 .with("All scopes of the line are in validator.optional_scopes, so none is demanded of a token.")
-                .as_notice(),
+                .into_notice(),
             _ => return None,
         })
     });

@@ -60,7 +60,7 @@ impl Providers {
                 let found = Finding::of_failure(failure);
                 // A provider of opaque tokens need not have keys.
                 findings.push(match settings.text(Text::Introspection) {
-                    Ok(IntrospectionMode::Opaque) => found.as_warning(),
+                    Ok(IntrospectionMode::Opaque) => found.into_warning(),
                     _ => found,
                 });
             }
