@@ -29,7 +29,9 @@ features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
 stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)
 # The real providers that tests start.
 providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh)
-test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage)
+test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
+
+packages := $(CURDIR)/target/packages
 
 # $(call install_module,LIBRARY FOLDER,SHARE FOLDER). Running servers have the library mapped: it is replaced, not written over.
 define install_module
@@ -49,12 +51,12 @@ help: ## list the targets (the default)
 demo: stage ## log in with psql by the device flow, then watch refusals (INTERACTIVE=1: approve in your own browser)
 	@$(test_env) INTERACTIVE="$(INTERACTIVE)" cargo run $(cargo_flags) -p demo
 
-test: test-packages stage provider test-core test-logins ## run all tests, with a real PostgreSQL and a real provider
+test: test-packages stage provider package image test-core test-logins ## run all tests, with a real PostgreSQL and a real provider
 
 test-core: build-tools ## run the tests that need no server
 	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
 
-test-logins: stage provider ## run the tests that log in to a PostgreSQL
+test-logins: stage provider package image ## run the tests that log in to a PostgreSQL
 	@$(test_env) $(providers) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
 
 bench: stage ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
@@ -85,6 +87,14 @@ install: build ## build the module and install it into PostgreSQL (SUDO=sudo: wr
 
 uninstall: pg ## remove what `make install` put there
 	$(SUDO) rm -f $(pkglibdir)/validator.so $(sharedir)/extension/validator{.control,--*.sql}
+
+package: build ## package the module: target/packages/*.deb, a tarball, checksums and a bill of materials (CycloneDX)
+	@scripts/packages.sh python
+	@python3 -B packaging/build.py package target/release/libvalidator.so $(PG) $(packages)
+
+image: build ## package the module as an OCI image of its files alone, as CloudNativePG mounts extensions
+	@scripts/packages.sh python
+	@python3 -B packaging/build.py image target/release/libvalidator.so $(PG) $(packages)
 
 pg: ## provide PostgreSQL 18 with headers: PG_CONFIG, an installed one, apt's, or a build from Debian's source package
 	@scripts/packages.sh postgresql

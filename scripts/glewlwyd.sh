@@ -19,12 +19,11 @@ main() {
 unpack() {
     local folder=$1 packages
     # Of what would be installed, the server and libraries; databases, fonts and scripts are not used here.
-    packages=$(apt-get install --simulate --no-install-recommends glewlwyd |
+    mapfile -t packages < <(apt-get install --simulate --no-install-recommends glewlwyd |
         sed -n 's/^Inst \(glewlwyd[^ ]*\|lib[^j][^ ]*\) .*/\1/p')
     rm -rf "$folder.new" &&
         mkdir -p "$folder.new/debs" &&
-        # shellcheck disable=SC2086 # a list
-        (cd "$folder.new/debs" && apt-get download $packages) &&
+        (cd "$folder.new/debs" && apt-get download "${packages[@]}") &&
         find "$folder.new/debs" -name '*.deb' -exec dpkg-deb --extract {} "$folder.new" \; &&
         rm -rf "$folder.new/debs" &&
         mv "$folder.new" "$folder" # the last step: a folder that is there is complete

@@ -32,6 +32,11 @@ pub fn stage() -> PathBuf {
     stage
 }
 
+/// The folder of the packages that `make package` and `make image` make.
+pub fn packages() -> PathBuf {
+    required("VALIDATOR_PACKAGES", "the folder of the packages")
+}
+
 /// The `node` program.
 pub fn node() -> PathBuf {
     required("NODE", "the path of node")
