@@ -1,6 +1,8 @@
 -- validator 0.1.0: what SQL sees of the OAuth token validator, in schema "validator".
 \echo Use "CREATE EXTENSION validator" to load this file. \quit
 
+COMMENT ON SCHEMA @extschema@ IS 'the OAuth token validator: claims of one''s own login, statistics, administration';
+
 -- Names are qualified, since pg_catalog is looked at first and has some of them, too.
 CREATE FUNCTION @extschema@.version() RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
@@ -40,7 +42,6 @@ COMMENT ON FUNCTION @extschema@.end_sessions(text, text, text, text) IS
     'end the sessions of an issuer''s tokens with this identity, token identifier and provider session; returns how many';
 
 REVOKE ALL ON FUNCTION @extschema@.list_sessions(), @extschema@.end_sessions(text, text, text, text) FROM PUBLIC;
-GRANT USAGE ON SCHEMA @extschema@ TO pg_monitor;
 GRANT EXECUTE ON FUNCTION @extschema@.list_sessions() TO pg_monitor;
 GRANT SELECT ON @extschema@.sessions TO pg_monitor;
 
@@ -56,3 +57,37 @@ COMMENT ON FUNCTION @extschema@.check_config() IS
     'what is wrong with the configuration of OAuth logins and their providers, and what to do; asks the providers';
 
 REVOKE ALL ON FUNCTION @extschema@.check_config() FROM PUBLIC;
+
+-- The verified claims of one's own login: for every role.
+
+CREATE FUNCTION @extschema@.own_claims(path text DEFAULT NULL) RETURNS text
+    LANGUAGE c STABLE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'own_claims_wrapper';
+
+COMMENT ON FUNCTION @extschema@.own_claims(text) IS
+    'a claim, or all, of the token that opened this session, as JSON text: use claim() and claims()';
+
+CREATE FUNCTION @extschema@.claims() RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL RESTRICTED
+    RETURN @extschema@.own_claims()::jsonb;
+
+COMMENT ON FUNCTION @extschema@.claims() IS
+    'verified claims of the token that opened this session; NULL if none did';
+
+CREATE FUNCTION @extschema@.claim(name text) RETURNS text
+    LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
+    RETURN @extschema@.own_claims(name)::jsonb OPERATOR(pg_catalog.#>>) '{}';
+
+COMMENT ON FUNCTION @extschema@.claim(text) IS
+    'a verified claim of the token that opened this session, by name or JSON Pointer; NULL if it has none';
+
+CREATE FUNCTION @extschema@.token_expires_at() RETURNS timestamptz
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'token_expires_at_wrapper';
+
+COMMENT ON FUNCTION @extschema@.token_expires_at() IS
+    'when the token that opened this session expires; NULL if none did';
+
+GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.version() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.version() TO pg_monitor;

@@ -16,7 +16,7 @@ use crate::abi::{
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
 use crate::role_catalog::ServerCatalog;
-use crate::{hba, session_start, settings};
+use crate::{hba, session_claims, session_start, settings};
 
 /// There is nothing to start (settings are defined when the module is loaded) and nothing to shut down.
 static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
@@ -70,7 +70,11 @@ unsafe extern "C-unwind" fn validate(
         .map_or(std::ptr::null_mut(), |id| copy(id, callers_context));
     // The one place that opens a session: a grant whose identity has reached the result.
     result.authorized = decision.is_authorized() && !result.authn_id.is_null();
-    !matches!(refusal, Some(oauth_core::Failure::Internal(_)))
+    let is_our_fault = matches!(refusal, Some(oauth_core::Failure::Internal(_)));
+    if result.authorized {
+        session_claims::keep(decision);
+    }
+    !is_our_fault
 }
 
 /// PostgreSQL 19 puts our reason into its own log line, too.

@@ -22,6 +22,7 @@ mod refusal_log;
 mod role_catalog;
 mod secret_file;
 mod server_log;
+mod session_claims;
 mod session_expiry;
 mod session_registry;
 mod session_sql;

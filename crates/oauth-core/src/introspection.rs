@@ -128,11 +128,7 @@ impl IntrospectionResponse {
     /// The answer as text that [`from_stored`](IntrospectionResponse::from_stored) reads. It never has the token,
     /// which some providers repeat in their answers.
     pub fn to_stored(&self, token: &Bearer<'_>) -> String {
-        let mut members = self.members.clone();
-        members.retain(|name, value| {
-            !name.contains(token.expose()) && !value.to_string().contains(token.expose())
-        });
-        Value::Object(members).to_string()
+        Value::Object(self.clone().into_claims(token)).to_string()
     }
 
     /// An answer of [`to_stored`](IntrospectionResponse::to_stored). `None`: it is not one.
@@ -162,7 +158,11 @@ impl IntrospectionResponse {
         &self.members
     }
 
-    pub(crate) fn into_claims(self) -> Object {
+    /// The claims without those that repeat the token.
+    pub(crate) fn into_claims(mut self, token: &Bearer<'_>) -> Object {
+        self.members.retain(|name, value| {
+            !name.contains(token.expose()) && !value.to_string().contains(token.expose())
+        });
         self.members
     }
 }

@@ -14,6 +14,7 @@ use crate::reject::{Failure, Reject};
 use crate::roles::{RoleCatalog, authorize_role};
 use crate::scope::validate_scope;
 use crate::token::{Bearer, UnverifiedToken, is_opaque, validate_size};
+use crate::verified_claims::VerifiedClaims;
 
 /// What a client asks for when it logs in with a token.
 pub struct LoginAttempt<'a> {
@@ -80,6 +81,11 @@ impl Decision {
     /// What the log may say about the token.
     pub fn evidence(&self) -> &Evidence {
         &self.known.evidence
+    }
+
+    /// The claims of the token, if it was accepted.
+    pub fn into_claims(self) -> Option<VerifiedClaims> {
+        self.outcome.ok().map(|grant| VerifiedClaims(grant.claims))
     }
 
     /// A refusal of a token that was not even looked at.
@@ -220,7 +226,7 @@ fn judge_opaque(
     authorize_role(claims, policy, attempt.role, attempt.catalog)?;
     Ok(Grant {
         expires_at,
-        claims: answer.into_claims(),
+        claims: answer.into_claims(&attempt.token),
     })
 }
 

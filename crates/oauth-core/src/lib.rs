@@ -83,6 +83,7 @@ mod roles;
 mod scope;
 mod setting;
 mod token;
+mod verified_claims;
 mod verify;
 
 pub use algorithm::{Algorithm, Algorithms, KeyKind};
@@ -115,3 +116,4 @@ pub use setting::{
     ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
 };
 pub use token::Bearer;
+pub use verified_claims::VerifiedClaims;

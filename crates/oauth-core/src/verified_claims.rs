@@ -1,0 +1,81 @@
+//! The claims of a token that was accepted, for whoever decides by them after the login.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::json::Object;
+use crate::setting::ClaimPath;
+
+/// The claims of an accepted token: of the verified JWT, or of the provider's word. Only a grant holds them.
+pub struct VerifiedClaims(pub(crate) Object);
+
+impl VerifiedClaims {
+    /// All claims as one JSON object, in ASCII.
+    pub fn to_json(&self) -> String {
+        // Writing to a String does not fail, and a map of strings and values always is JSON.
+        ascii_json(&serde_json::to_string(&self.0).unwrap_or_default())
+    }
+
+    /// One claim as JSON, in ASCII. `None`: the token has none there.
+    pub fn find_json(&self, path: &ClaimPath) -> Option<String> {
+        path.find(&self.0)
+            .map(Value::to_string)
+            .as_deref()
+            .map(ascii_json)
+    }
+}
+
+/// RFC 8259 §7: any character of a string may be written as an escape. So the text is the same in every encoding.
+fn ascii_json(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }
+        }
+    }
+    ascii
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claims(json: &str) -> VerifiedClaims {
+        VerifiedClaims(crate::json::parse_object(json.as_bytes()).unwrap())
+    }
+
+    fn find(json: &str, path: &str) -> Option<String> {
+        claims(json).find_json(&path.parse().unwrap())
+    }
+
+    #[test]
+    fn finds_by_name_and_by_pointer() {
+        let json = r#"{"tenant":"acme","a/b":1,"x":{"y":[true,null,{"z":"deep"}]}}"#;
+        assert_eq!(find(json, "tenant").unwrap(), r#""acme""#);
+        assert_eq!(find(json, "a/b").unwrap(), "1");
+        assert_eq!(find(json, "/a~1b").unwrap(), "1");
+        assert_eq!(find(json, "/x/y/2/z").unwrap(), r#""deep""#);
+        assert_eq!(find(json, "/x/y/1").unwrap(), "null");
+        assert_eq!(find(json, "/x/y").unwrap(), r#"[true,null,{"z":"deep"}]"#);
+        for missing in ["Tenant", "/tenant/0", "/x/y/3", "x.y", "/x/y/-", "y"] {
+            assert_eq!(find(json, missing), None, "{missing}");
+        }
+    }
+
+    #[test]
+    fn json_is_ascii_and_means_the_same() {
+        let json = "{\"n\u{e4}me\":\"\u{1f511} \u{202e}\\u0000\\\"\\\\ \u{7f}\"}";
+        let ascii = claims(json).to_json();
+        assert!(ascii.is_ascii() && !ascii.contains('\0'), "{ascii}");
+        assert!(ascii.contains(r"\ud83d\udd11"), "{ascii}");
+        assert_eq!(
+            serde_json::from_str::<Value>(&ascii).unwrap(),
+            serde_json::from_str::<Value>(json).unwrap()
+        );
+    }
+}

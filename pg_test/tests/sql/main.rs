@@ -1,0 +1,22 @@
+//! What SQL sees, tried by real logins: claims, statistics, the cache, and who may see or do what.
+
+mod claims;
+mod rights;
+
+use pg_test::{Issuer, Server, ServerBuilder};
+
+/// Where the module, and its memory, comes from.
+const BOTH: [bool; 2] = [false, true];
+
+/// A server that trusts this issuer.
+fn server_of(issuer: &Issuer, preload: bool) -> ServerBuilder {
+    let builder = Server::trusting(issuer).log_everything();
+    if preload { builder.preload() } else { builder }
+}
+
+/// Starts the server, and creates the extension in it.
+fn with_extension(builder: ServerBuilder) -> Server {
+    let server = builder.start();
+    server.sql("CREATE EXTENSION validator");
+    server
+}
