@@ -274,3 +274,24 @@ fn opaque_token_is_bound_by_what_the_provider_says() {
     let free = issuer.opaque_token("alice");
     server.refuses_login(login(&server, Some(&own), &free), &free, "token_not_bound");
 }
+
+/// Run with a PG_CONFIG of a server that is built without OpenSSL, this is about such a server.
+#[test]
+fn server_that_can_have_no_certificates_is_told_from_a_client_that_has_none() {
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer).log_everything().start();
+    let reason = match server.value("SHOW ssl_library").as_str() {
+        "" => "certificates_unsupported",
+        _ => "certificate_missing",
+    };
+    let own = Authority::shared().client("alice");
+    let (bound, free) = (
+        bound_to(&issuer, &own).encode(),
+        issuer.token("alice").encode(),
+    );
+    server.refuses("alice", &bound, reason);
+    server.admits("alice", &free);
+    server.reload_with(&[("validator.require_bound_token", "on")]);
+    server.refuses("alice", &bound, reason);
+    server.refuses("alice", &free, "token_not_bound");
+}
