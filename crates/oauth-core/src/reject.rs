@@ -511,6 +511,17 @@ pub enum Misconfigured {
 }
 
 impl Misconfigured {
+    /// Every code.
+    pub const CODES: [&'static str; 7] = [
+        "disabled",
+        "audience_unset",
+        "issuer_invalid",
+        "setting_invalid",
+        "role_claim_unset",
+        "required_claims_unset",
+        "certificates_unsupported",
+    ];
+
     /// The stable code of this cause, such as `audience_unset`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -616,6 +627,25 @@ mod tests {
             UnavailableCause::ActiveMalformed,
         ] {
             assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn every_fault_of_the_settings_has_its_code_in_the_list() {
+        let text = || Printable::new("");
+        for fault in [
+            Misconfigured::Disabled,
+            Misconfigured::AudienceUnset,
+            Misconfigured::IssuerInvalid { why: "" },
+            Misconfigured::SettingInvalid {
+                setting: text(),
+                why: text(),
+            },
+            Misconfigured::RoleClaimUnset,
+            Misconfigured::RequiredClaimsUnset { one_of: &[] },
+            Misconfigured::CertificatesUnsupported { why: "" },
+        ] {
+            assert!(Misconfigured::CODES.contains(&fault.code()), "{fault:?}");
         }
     }
 
