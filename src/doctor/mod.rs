@@ -11,6 +11,7 @@ mod server;
 
 use pgrx::prelude::*;
 
+use crate::gucs;
 use crate::session_sql::storable;
 use configuration::Configuration;
 use finding::Finding;
@@ -32,6 +33,8 @@ fn check_config() -> TableIterator<
         name!(advice, Option<String>),
     ),
 > {
+    // Defines the settings of profiles that are new since this process began, which are misspelt names until then.
+    let _ = gucs::profiles();
     let findings = examine(&Configuration::read());
     TableIterator::new(findings.into_iter().map(|found| {
         let (file, line) = found.place.map(|place| (place.file, place.line)).unzip();

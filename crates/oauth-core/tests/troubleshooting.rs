@@ -19,7 +19,12 @@ fn codes_of_tables(column: &str) -> Vec<&'static str> {
             assert_eq!(cells.len(), 3, "cause and cure: {line}");
             assert!(cells.iter().all(|cell| cell.trim().len() > 2), "{line}");
             // Several codes may share a row.
-            codes.extend(cells[0].split('`').skip(1).step_by(2));
+            codes.extend(
+                cells
+                    .iter()
+                    .take(1)
+                    .flat_map(|cell| cell.split('`').skip(1).step_by(2)),
+            );
         }
     }
     codes

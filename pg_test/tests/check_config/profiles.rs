@@ -109,3 +109,15 @@ fn each_line_is_judged_by_its_own_profile() {
         &["warning id_token_may_pass", "error audience_unset"],
     );
 }
+
+#[test]
+fn a_profile_is_added_by_a_reload() {
+    let corp = Issuer::builder().https().start();
+    let server = started(clinic().hba(&good_line(corp.url())));
+    server.reload_with(&[
+        ("validator.profiles", "corp"),
+        ("validator_corp.issuer", corp.url()),
+        ("validator_corp.clock_skew", "20s"),
+    ]);
+    assert_findings(&server, &["ok ok"]);
+}

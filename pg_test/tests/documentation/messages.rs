@@ -1,0 +1,71 @@
+//! The messages that docs/troubleshooting.md says a client sees.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::page;
+
+/// The programs and libraries that can say them.
+fn speakers() -> Vec<(PathBuf, String)> {
+    let pg_config = std::env::var_os("PG_CONFIG").expect("`make test` sets PG_CONFIG");
+    let ask = |what: &str| {
+        let output = Command::new(&pg_config).arg(what).output();
+        let output = output.expect("pg_config can be run");
+        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+    };
+    let mut files = vec![ask("--bindir").join("postgres")];
+    for folder in [ask("--libdir"), ask("--pkglibdir")] {
+        let entries = fs::read_dir(&folder).expect("a folder of PostgreSQL's");
+        files.extend(
+            entries
+                .map(|entry| entry.expect("an entry").path())
+                .filter(is_libpq),
+        );
+    }
+    let read = |file: PathBuf| {
+        let bytes = fs::read(&file).expect("a file of PostgreSQL's can be read");
+        (file, String::from_utf8_lossy(&bytes).into_owned())
+    };
+    files.into_iter().map(read).collect()
+}
+
+fn is_libpq(path: &PathBuf) -> bool {
+    let name = Path::file_name(path).unwrap_or_default().to_string_lossy();
+    name.starts_with("libpq-oauth") || name.starts_with("libpq.so.5.")
+}
+
+#[test]
+fn every_message_is_one_of_postgresqls() {
+    let pages = page::all();
+    let page = pages
+        .iter()
+        .find(|page| page.path.ends_with("docs/troubleshooting.md"));
+    let (_, section) = page
+        .and_then(|page| page.text.split_once("\n## What the client says\n"))
+        .expect("a section about messages");
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let messages: Vec<&str> = rows
+        // Also what the server's log says, in the second column.
+        .flat_map(|row| row.split('`').skip(1).step_by(2))
+        .filter(|quoted| quoted.contains(' '))
+        .collect();
+    assert!(messages.len() > 10, "{messages:?}");
+    let speakers = speakers();
+    let has_device_flow = speakers
+        .iter()
+        .any(|(file, _)| file.to_string_lossy().contains("libpq-oauth"));
+    if !has_device_flow {
+        eprintln!("skipped: the messages of libpq-oauth, which is not installed");
+        return;
+    }
+    for message in messages {
+        // Where something varies the format has a directive.
+        let said = speakers.iter().any(|(_, text)| {
+            let mut parts = message.split('…');
+            parts.all(|part| text.contains(part.trim_end()))
+        });
+        assert!(said, "nobody says: {message}");
+    }
+}
