@@ -20,7 +20,7 @@ fn speakers() -> Vec<(PathBuf, String)> {
         files.extend(
             entries
                 .map(|entry| entry.expect("an entry").path())
-                .filter(is_libpq),
+                .filter(|path| is_libpq(path)),
         );
     }
     let read = |file: PathBuf| {
@@ -30,12 +30,13 @@ fn speakers() -> Vec<(PathBuf, String)> {
     files.into_iter().map(read).collect()
 }
 
-fn is_libpq(path: &PathBuf) -> bool {
-    let name = Path::file_name(path).unwrap_or_default().to_string_lossy();
+fn is_libpq(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
     name.starts_with("libpq-oauth") || name.starts_with("libpq.so.5.")
 }
 
 #[test]
+#[allow(clippy::print_stderr)] // A test that can not run says so.
 fn every_message_is_one_of_postgresqls() {
     let pages = page::all();
     let page = pages
