@@ -172,12 +172,15 @@ impl AnswerCache {
         claimed
     }
 
-    /// Notes how a request ended, and wakes those who wait for it.
-    pub fn end(self, key: &AnswerKey, ended: &Ended, now: Timestamp) {
+    /// Notes how the request ended that was claimed until then, and wakes those who wait for it. One that was given up
+    /// meanwhile, or forgotten by a flush, leaves nothing behind: its answer may be older than the reason for that.
+    pub fn end(self, key: &AnswerKey, until: Timestamp, ended: &Ended, now: Timestamp) {
         {
             let mut sets = self.0.exclusive();
             let place = place_of(key, sets.len());
-            let answer = sets[place].find_or_make_room(key, now);
+            let Some(answer) = sets[place].under_way(key, until) else {
+                return;
+            };
             match ended {
                 Ended::Said(said, lifetime) if answer.store(said) => {
                     answer.freshness.succeed(*lifetime, &LIMITS, now);
@@ -198,30 +201,25 @@ impl AnswerCache {
     }
 
     /// Gives up a request, as a process does that ends while it asks.
-    pub fn abandon(self, key: &AnswerKey) {
+    pub fn abandon(self, key: &AnswerKey, until: Timestamp) {
         {
             let mut sets = self.0.exclusive();
             let place = place_of(key, sets.len());
-            let set = &mut sets[place];
-            let Some(index) = set.find(key) else {
+            let Some(answer) = sets[place].under_way(key, until) else {
                 return;
             };
-            set.answers[index].freshness.abandon();
+            answer.freshness.abandon();
         }
         self.0.wake();
     }
 
-    /// Forgets all that was said.
+    /// Forgets all that was said, and all that is just being said.
     pub fn flush(self) {
         {
             let mut sets = self.0.exclusive();
             for set in sets.iter_mut() {
-                let used = set.names.iter().zip(&mut set.answers);
-                for (_, answer) in
-                    used.filter(|(name, _)| name.used_at.load(Ordering::Relaxed) != 0)
-                {
-                    answer.freshness.forget();
-                    answer.forget_text();
+                for name in &mut set.names {
+                    name.used_at = AtomicI64::new(0);
                 }
             }
         }
@@ -245,6 +243,13 @@ impl Set {
         self.names
             .iter()
             .position(|name| name.used_at.load(Ordering::Relaxed) != 0 && name.key == *key)
+    }
+
+    /// The entry of this name, if the request for it that was claimed until then is still under way.
+    fn under_way(&mut self, key: &AnswerKey, until: Timestamp) -> Option<&mut Answer> {
+        let index = self.find(key)?;
+        let answer = &mut self.answers[index];
+        answer.freshness.is_under_way(until).then_some(answer)
     }
 
     /// The entry of this name, new if there is none. A free place goes before one whose answer is of no use, and that

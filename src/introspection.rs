@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use oauth_core::{
     AssertionKey, Bearer, CacheLimits, ClientAuthMethod, ClientProof, Clock, Endpoint, Failure,
     FormRequest, Internal, IntrospectionResponse, Introspector, Issuer, Misconfigured, NotActive,
-    Plan, Printable, Reject, SystemClock, Unavailable, UnavailableCause,
+    Plan, Printable, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause,
     fetch_introspection_endpoint, freshness_lifetime,
 };
 use pgrx::pg_sys;
@@ -116,6 +116,8 @@ impl ProviderIntrospection {
             self.endpoint.as_ref().map_or("", Endpoint::as_str),
             &self.client.id,
             &format!("{:?}", self.client.method),
+            // A shorter one counts at once.
+            &self.ttl.as_secs().to_string(),
         ])
     }
 
@@ -170,7 +172,7 @@ impl ProviderIntrospection {
                 _ => {
                     let until = now.plus(self.timeout).plus(fetch_thread::GRACE);
                     if cache.claim(key, now, until) {
-                        return ask_for_all(key, ask);
+                        return ask_for_all(key, until, ask);
                     }
                 }
             }
@@ -310,10 +312,11 @@ impl ProviderIntrospection {
 /// Sends a request for all logins that wait for its answer, and notes how it ended.
 fn ask_for_all(
     key: &AnswerKey,
+    until: Timestamp,
     ask: impl FnOnce() -> Result<Ended, Failure>,
 ) -> Result<Option<Said>, Failure> {
     let owned = *key;
-    let flight = Flight::begin(move || shared_memory::answers().abandon(&owned));
+    let flight = Flight::begin(move || shared_memory::answers().abandon(&owned, until));
     let (ended, result) = match ask() {
         Ok(Ended::Said(said, lifetime)) => (Ended::Said(said.clone(), lifetime), Ok(Some(said))),
         Ok(ended) => (ended, Ok(None)),
@@ -324,7 +327,7 @@ fn ask_for_all(
         // Our own fault, or a setting's: others find out for themselves, once it is mended at once.
         Err(failure) => (Ended::Nothing, Err(failure)),
     };
-    shared_memory::answers().end(key, &ended, SystemClock.now());
+    shared_memory::answers().end(key, until, &ended, SystemClock.now());
     flight.end();
     result
 }

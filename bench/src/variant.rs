@@ -52,6 +52,16 @@ enum Kind {
     Scram,
     Floor,
     Ours(KeyKind, Module),
+    /// The provider is asked about the token, or rather has been: the answer is cached.
+    Introspected(Asked),
+}
+
+/// Which token the provider is asked about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Opaque,
+    /// Its signature is verified, too.
+    Jwt,
 }
 
 /// Which build of the module.
@@ -82,6 +92,9 @@ pub fn start_all(compare: &[PathBuf], only: &[String]) -> Vec<Variant> {
                 mode,
                 Kind::Ours(kind, Module::Staged),
             ));
+        }
+        for (name, asked) in [("opaque", Asked::Opaque), ("RS256 asked", Asked::Jwt)] {
+            rows.push((format!("validator {name}"), mode, Kind::Introspected(asked)));
         }
         for library in compare {
             let kind = Kind::Ours(KeyKind::Rsa, Module::In(folder_of(library)));
@@ -127,6 +140,7 @@ impl Variant {
     fn start(name: String, mode: Mode, kind: Kind) -> Variant {
         let issuer = match &kind {
             Kind::Ours(key, _) => Some(start_issuer(*key)),
+            Kind::Introspected(_) => Some(start_issuer(KeyKind::Rsa)),
             _ => None,
         };
         let mut builder = match &issuer {
@@ -139,6 +153,9 @@ impl Variant {
         if let Kind::Ours(_, Module::In(folder)) = &kind {
             let path = format!("{}:$libdir", folder.display());
             builder = builder.set("dynamic_library_path", &path);
+        }
+        if let Kind::Introspected(asked) = kind {
+            builder = introspecting(builder, asked);
         }
         if mode == Mode::Preloaded {
             let library = match kind {
@@ -156,6 +173,10 @@ impl Variant {
             }
             Kind::Floor => Method::Bearer(floor_token()),
             Kind::Ours(..) => Method::Bearer(token(issuer.as_ref().expect("it has an issuer"))),
+            Kind::Introspected(asked) => {
+                let issuer = issuer.as_ref().expect("it has an issuer");
+                Method::Bearer(introspected_token(issuer, *asked))
+            }
         };
         let client = Client::new(server.port(), ROLE, method);
         // Warm from here on: the keys are cached, and the server's first-time work is done.
@@ -210,6 +231,31 @@ pub fn token(issuer: &Issuer) -> String {
         .encode()
 }
 
+/// A server that asks about tokens and keeps the answers during the whole run.
+fn introspecting(builder: ServerBuilder, asked: Asked) -> ServerBuilder {
+    let mode = match asked {
+        Asked::Opaque => "opaque",
+        Asked::Jwt => "always",
+    };
+    builder
+        .set("validator.introspection", mode)
+        .set("validator.introspection_cache_ttl", "1h")
+        .set("validator.client_id", "pg")
+        .set("validator.client_auth_method", "none")
+}
+
+/// A token that the issuer confirms when it is asked.
+fn introspected_token(issuer: &Issuer, asked: Asked) -> String {
+    let token = match asked {
+        Asked::Opaque => issuer.opaque_token(ROLE),
+        Asked::Jwt => token(issuer),
+    };
+    let mut word = issuer.word_on(ROLE);
+    word["exp"] = (now() + TOKEN_SECONDS).into();
+    issuer.say(&token, word);
+    token
+}
+
 /// Of the size of a real one, since the server reads it.
 fn floor_token() -> String {
     let key = Key::new(KeyKind::Rsa);
@@ -222,7 +268,7 @@ fn hba_line(kind: &Kind) -> String {
     match kind {
         Kind::Trust => "host all all 127.0.0.1/32 trust".to_owned(),
         Kind::Scram => "host all all 127.0.0.1/32 scram-sha-256".to_owned(),
-        Kind::Floor | Kind::Ours(..) => {
+        Kind::Floor | Kind::Ours(..) | Kind::Introspected(_) => {
             oauth_line("http://127.0.0.1:12345/realms/corp", "").replace("=validator", "=floor")
         }
     }

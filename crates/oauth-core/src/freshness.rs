@@ -147,6 +147,11 @@ impl Freshness {
         self.flight_until = until;
     }
 
+    /// Whether the fetch that was begun to be given up at `until` is still the one under way.
+    pub fn is_under_way(&self, until: Timestamp) -> bool {
+        until != Timestamp::NEVER && self.flight_until == until
+    }
+
     /// A fetch has brought keys that are fresh for `lifetime`.
     pub fn succeed(&mut self, lifetime: Duration, limits: &CacheLimits, now: Timestamp) {
         let fresh_until = now.plus(lifetime);
@@ -259,6 +264,18 @@ mod tests {
         let mut state = Freshness::COLD;
         state.succeed(lifetime, &LIMITS, at(0));
         state
+    }
+
+    #[test]
+    fn fetch_is_under_way_until_it_ends_or_another_takes_its_place() {
+        let mut state = Freshness::COLD;
+        assert!(!state.is_under_way(Timestamp::NEVER));
+        state.begin(at(5));
+        assert!(state.is_under_way(at(5)) && !state.is_under_way(at(6)));
+        state.begin(at(9));
+        assert!(!state.is_under_way(at(5)) && state.is_under_way(at(9)));
+        state.abandon();
+        assert!(!state.is_under_way(at(9)) && !state.is_under_way(Timestamp::NEVER));
     }
 
     fn plans(state: &Freshness, now: Timestamp) -> (Plan, Plan) {

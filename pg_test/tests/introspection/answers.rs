@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg_test::{ConnectionFault, Endpoint, Fault, Issuer, Response, Server};
+use pg_test::{ConnectionFault, Endpoint, Fault, Issuer, Response, Server, oauth_line};
 use serde_json::{Value, json};
 
 use crate::{BOTH, asked, server_of};
@@ -262,4 +262,82 @@ fn providers_word_must_be_about_the_jwt_that_it_was_asked_about() {
         issuer.say(&token, word);
         server.refuses("alice", &token, "introspection_mismatch");
     }
+}
+
+#[test]
+fn roles_clients_and_claims_are_taken_from_the_providers_word() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.client_ids", "psql, pgadmin")
+        .set("validator.required_claims", "acr=phr, email_verified=true")
+        .set("validator.role_claim", "/realm_access/roles")
+        .start();
+    server.set_hba(&[&oauth_line(issuer.url(), "delegate_ident_mapping=1")]);
+    server.reload();
+    let good = |issuer: &Issuer| {
+        let mut word = issuer.word_on("somebody");
+        word["acr"] = json!("phr");
+        word["email_verified"] = json!(true);
+        word["realm_access"] = json!({"roles": ["bob", "carol"]});
+        word
+    };
+    let token = issuer.opaque_token("somebody");
+    issuer.say(&token, good(&issuer));
+    for role in ["bob", "carol"] {
+        let mut session = server.admits(role, &token);
+        assert_eq!(session.value("SELECT system_user"), "oauth:somebody");
+    }
+    server.refuses("alice", &token, "role_not_granted");
+    // One request for all roles: what is cached is the answer, not the judgement.
+    assert_eq!(asked(&issuer).1, 1);
+    for (name, value, reason) in [
+        ("client_id", json!("other"), "client_not_allowed"),
+        ("client_id", Value::Null, "client_missing"),
+        ("acr", json!("pwd"), "required_claim_mismatch"),
+        ("acr", Value::Null, "required_claim_missing"),
+        ("email_verified", json!("true"), "required_claim_mismatch"),
+        ("realm_access", Value::Null, "role_claim_missing"),
+        ("realm_access", json!({"roles": 1}), "role_claim_malformed"),
+        ("iss", json!(1), "iss_malformed"),
+        ("aud", json!(1), "aud_malformed"),
+        ("exp", json!("soon"), "exp_malformed"),
+        ("scope", json!(1), "scope_malformed"),
+        ("sub", json!(1), "identity_malformed"),
+        ("cnf", json!(1), "cnf_malformed"),
+    ] {
+        let mut word = good(&issuer);
+        word[name] = value;
+        let token = issuer.opaque_token("somebody");
+        issuer.say(&token, word);
+        server.refuses("bob", &token, reason);
+    }
+}
+
+#[test]
+fn word_on_a_jwt_must_be_about_that_jwt() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "always", false)
+        .set("validator.introspection_cache_ttl", "0")
+        .start();
+    let token = issuer.token("alice").claim("jti", "one").encode();
+    for (name, value, reason) in [
+        ("sub", json!("bob"), "introspection_mismatch"),
+        ("jti", json!("another"), "introspection_mismatch"),
+        ("aud", json!("other"), "aud_mismatch"),
+        ("exp", json!(1_000_000), "expired"),
+        ("scope", json!("openid"), "insufficient_scope"),
+        ("cnf", json!({"jkt": "x"}), "cnf_unsupported"),
+    ] {
+        let mut word = issuer.word_on("alice");
+        word[name] = value;
+        issuer.say(&token, word);
+        server.refuses("alice", &token, reason);
+    }
+    for word in [json!({"active": true}), issuer.word_on("alice")] {
+        issuer.say(&token, word);
+        server.admits("alice", &token);
+    }
+    // A provider that does not know its own JWTs refuses them all.
+    issuer.revoke(&token);
+    server.refuses("alice", &token, "token_inactive");
 }

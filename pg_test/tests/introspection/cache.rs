@@ -222,3 +222,130 @@ fn crash_restart_leaves_an_empty_cache_that_works() {
     server.admits("alice", &token);
     assert_eq!(asked(&issuer).1, 2);
 }
+
+#[test]
+fn flush_forgets_every_word_at_once() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let server = server_of(&issuer, "opaque", preload)
+            .set("validator.introspection_cache_ttl", "1h")
+            .start();
+        let (yes, no) = (issuer.opaque_token("alice"), "made-up-token");
+        server.admits("alice", &yes);
+        server.refuses("alice", no, "token_inactive");
+        issuer.revoke(&yes);
+        issuer.say(no, issuer.word_on("alice"));
+        server.admits("alice", &yes);
+        server.refuses("alice", no, "token_inactive");
+        assert_eq!(asked(&issuer).1, 2, "preload: {preload}");
+        server.forget_keys();
+        server.refuses("alice", &yes, "token_inactive");
+        server.admits("alice", no);
+        assert_eq!(asked(&issuer).1, 4, "preload: {preload}");
+    }
+}
+
+#[test]
+fn word_that_was_on_its_way_during_a_flush_is_not_kept() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let server = server_of(&issuer, "opaque", preload)
+            .set("validator.introspection_cache_ttl", "1h")
+            .set("validator.http_timeout", "60s")
+            .start();
+        let token = issuer.opaque_token("alice");
+        issuer.fail(
+            Endpoint::Introspection,
+            Fault::Delay(Duration::from_secs(2)),
+        );
+        let login = Login::new(&server, "alice").token(&token);
+        let on_its_way = thread::spawn(move || login.run());
+        while asked(&issuer).1 == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        issuer.revoke(&token);
+        server.forget_keys();
+        assert!(on_its_way.join().expect("no panic").is_session());
+        issuer.heal();
+        server.refuses("alice", &token, "token_inactive");
+        assert_eq!(asked(&issuer).1, 2, "preload: {preload}");
+    }
+}
+
+#[test]
+fn shorter_ttl_counts_at_once() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.introspection_cache_ttl", "1h")
+        .start();
+    let token = issuer.opaque_token("alice");
+    server.admits("alice", &token);
+    issuer.revoke(&token);
+    server.admits("alice", &token);
+    server.reload_with(&[("validator.introspection_cache_ttl", "10s")]);
+    server.refuses("alice", &token, "token_inactive");
+    // Without a cache, each login asks.
+    server.reload_with(&[("validator.introspection_cache_ttl", "0")]);
+    issuer.say(&token, issuer.word_on("alice"));
+    let before = asked(&issuer).1;
+    for _ in 0..3 {
+        server.admits("alice", &token);
+    }
+    assert_eq!(asked(&issuer).1, before + 3);
+}
+
+#[test]
+fn no_is_remembered_for_ten_seconds_at_most() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.introspection_cache_ttl", "1h")
+        .start();
+    server.refuses("alice", "not-yet-issued", "token_inactive");
+    issuer.say("not-yet-issued", issuer.word_on("alice"));
+    server.refuses("alice", "not-yet-issued", "token_inactive");
+    assert_eq!(asked(&issuer).1, 1);
+    thread::sleep(Duration::from_millis(10_200));
+    server.admits("alice", "not-yet-issued");
+    assert_eq!(asked(&issuer).1, 2);
+}
+
+/// Whether the memory that the server's processes share has these bytes, by the files of POSIX shared memory.
+fn shared_memory_has(needle: &str) -> bool {
+    let files = std::fs::read_dir("/dev/shm").expect("it is mounted");
+    let segments = files.flatten().filter(|file| {
+        file.file_name()
+            .to_string_lossy()
+            .starts_with("PostgreSQL.")
+    });
+    segments
+        .filter_map(|segment| std::fs::read(segment.path()).ok())
+        .any(|memory| memory.windows(needle.len()).any(|w| w == needle.as_bytes()))
+}
+
+#[test]
+fn neither_token_nor_secret_is_in_shared_memory() {
+    const SECRET: &str = "the secret of this very client";
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.client_auth_method", "client_secret_post")
+        .set("dynamic_shared_memory_type", "posix")
+        .start();
+    let file = server.private_file("secret", SECRET).display().to_string();
+    server.reload_with(&[("validator.client_secret_file", &file)]);
+    let token = issuer.opaque_token("alice");
+    let mut word = issuer.word_on("alice");
+    // Some providers repeat it.
+    word["access_token"] = json!(token);
+    word["note"] = json!(format!("kept-with-{token}"));
+    word["department"] = json!(format!("department-of-{}", server.port()));
+    issuer.say(&token, word);
+    server.admits("alice", &token);
+    server.admits("alice", &token);
+    assert_eq!(asked(&issuer).1, 1);
+    assert!(shared_memory_has(&format!(
+        "department-of-{}",
+        server.port()
+    )));
+    assert!(!shared_memory_has(&token));
+    assert!(!shared_memory_has(SECRET));
+}

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Login, Server};
+use pg_test::{Endpoint, Fault, Issuer, Login, Server, StopMode, child};
 
 use crate::{BOTH, asked, server_of};
 
@@ -62,5 +62,49 @@ fn authentication_timeout_ends_a_login_that_asks() {
         issuer.heal();
         server.reload_with(&[("authentication_timeout", "1min")]);
         server.admits("alice", &token);
+    }
+}
+
+#[test]
+fn killed_process_that_asks_leaves_nobody_waiting() {
+    for preload in BOTH {
+        let (issuer, server, token) = hanging(preload);
+        let login = Login::new(&server, "alice").token(&token);
+        let asking = thread::spawn(move || login.run());
+        while asked(&issuer).1 == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let pid = server.wait_for_backend("wait_event = 'ValidatorFetch'");
+        issuer.heal();
+        // PostgreSQL then restarts all its processes, with new memory.
+        child::signal(pid, libc::SIGKILL);
+        assert!(!asking.join().expect("no panic").is_session());
+        let start = Instant::now();
+        while !Login::by_socket(&server, "postgres").run().is_session() {
+            assert!(start.elapsed() < Duration::from_secs(30), "no restart");
+            thread::sleep(Duration::from_millis(20));
+        }
+        server.admits("alice", &token);
+        assert_eq!(asked(&issuer).1, 2, "preload: {preload}");
+    }
+}
+
+#[test]
+fn fast_shutdown_does_not_wait_for_the_provider() {
+    for preload in BOTH {
+        let (issuer, server, token) = hanging(preload);
+        let start = |_| {
+            let login = Login::new(&server, "alice").token(&token);
+            thread::spawn(move || login.run())
+        };
+        let logins: Vec<_> = (0..3).map(start).collect();
+        while asked(&issuer).1 == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        let took = server.stop(StopMode::Fast);
+        assert!(took < AT_ONCE, "{took:?}");
+        for login in logins {
+            assert!(!login.join().expect("no panic").is_session());
+        }
     }
 }
