@@ -295,7 +295,7 @@ fn roles_clients_and_claims_are_taken_from_the_providers_word() {
         ("client_id", Value::Null, "client_missing"),
         ("acr", json!("pwd"), "required_claim_mismatch"),
         ("acr", Value::Null, "required_claim_missing"),
-        ("email_verified", json!("true"), "required_claim_mismatch"),
+        ("email_verified", json!(false), "required_claim_mismatch"),
         ("realm_access", Value::Null, "role_claim_missing"),
         ("realm_access", json!({"roles": 1}), "role_claim_malformed"),
         ("iss", json!(1), "iss_malformed"),
