@@ -12,7 +12,7 @@ use pg_test::{Ending, Issuer, Server, ServerBuilder, ServerMessage, Session};
 const BOTH: [bool; 2] = [false, true];
 
 /// How long a session that was told to end may take to do so.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// A server that trusts this issuer.
 fn server_of(issuer: &Issuer, preload: bool) -> ServerBuilder {
