@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pg_test::{Ending, Issuer, Login, Server, ServerMessage, Session, now, oauth_line};
 
-use crate::{BOTH, SOON, assert_admin_shutdown, assert_ended, server_of};
+use crate::{BOTH, assert_admin_shutdown, assert_ended, server_of};
 
 /// How long tokens of these tests live: long enough for a busy machine to have all of a test's logins meanwhile.
 const LIFE: i64 = 10;
