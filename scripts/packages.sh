@@ -54,6 +54,8 @@ postgresql_packages() {
         return # postgresql.sh will say what is wrong with it
     elif offered "postgresql-$PG"; then
         printf '%s\n' "postgresql-$PG" "postgresql-server-dev-$PG" libpq-oauth libssl-dev libkrb5-dev libicu-dev
+    elif [[ $PG != 18 ]]; then
+        printf '%s\n' ca-certificates libssl-dev libkrb5-dev libicu-dev # of what postgresql.sh unpacks
     else
         printf '%s\n' gcc libc6-dev make bison flex perl bzip2 pkg-config ca-certificates \
             libreadline-dev zlib1g-dev libssl-dev libcurl4-openssl-dev

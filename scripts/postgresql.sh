@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Finds PostgreSQL $PG, or builds it from Debian's source package, and prints the path of its pg_config.
+# Finds PostgreSQL $PG, or gets it from Debian, and prints the path of its pg_config: 18 is built from the source
+# package; of later versions Debian's binary packages are unpacked, with all libraries that they need.
 # With --find it only looks, and fails if there is none. scripts/packages.sh installs binary packages before.
 source "$(dirname "$0")/common.sh"
 
@@ -11,7 +12,7 @@ main() {
     [[ ${1:-} == --find ]] && exit 1
     one_at_a_time
     find_postgresql && return # another make has built it meanwhile
-    build_postgresql
+    provide_postgresql
     find_postgresql
 }
 
@@ -24,7 +25,8 @@ find_postgresql() {
         realpath --no-symlinks "$candidate"
         return
     fi
-    for candidate in "/usr/lib/postgresql/$PG/bin/pg_config" "$(type -P pg_config)" "$prefix/bin/pg_config"; do
+    for candidate in "/usr/lib/postgresql/$PG/bin/pg_config" "$(type -P pg_config)" \
+        "$prefix/bin/pg_config" "$prefix/usr/lib/postgresql/$PG/bin/pg_config"; do
         if builds_modules "$candidate" && runs_tests "$candidate"; then
             echo "$candidate"
             return
@@ -39,23 +41,20 @@ builds_modules() {
 
 # A server, and a psql that can run the OAuth device flow: libpq loads that from a library of its own.
 runs_tests() {
-    [[ -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/psql && -e $("$1" --libdir)/libpq-oauth-$PG.so ]]
+    local oauth
+    oauth=$("$1" --libdir)/libpq-oauth
+    [[ -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/psql && (-e $oauth-$PG.so || -e $oauth.so) ]]
 }
 
-build_postgresql() {
-    [[ $PG == 18 ]] || die "no PostgreSQL $PG with server headers found: give PG_CONFIG=/path/to/pg_config"
+provide_postgresql() {
     mirror=$(debian_mirror || true)
     [[ -n $mirror ]] || die "PostgreSQL $PG: neither installed, nor offered by apt, nor is there a Debian mirror in apt's" \
-        "configuration to get its source from. Install it and give PG_CONFIG=/path/to/pg_config"
+        "configuration to get it from. Install it and give PG_CONFIG=/path/to/pg_config"
     rm -rf "$build"
-    mkdir -p "$build"/{lists/partial,cache,download,source,staged}
+    mkdir -p "$build"/{lists/partial,cache/archives/partial,download,source,staged}
     cd "$build"
-    step "PostgreSQL $PG: downloading Debian's source package" download_source
-    step "PostgreSQL $PG: unpacking" tar --extract --file download/*.orig.tar.* --directory source --strip-components 1 --no-same-owner
-    cd source
-    step "PostgreSQL $PG: configuring (about 30 seconds)" ./configure --prefix="$prefix" --with-openssl --with-libcurl --without-icu
-    step "PostgreSQL $PG: compiling (about 3 minutes)" make -j"$(nproc)" world-bin
-    step "PostgreSQL $PG: installing into $prefix" make DESTDIR="$build/staged" install-world-bin
+    : >dpkg-status # for packages that are unpacked here, what this machine has installed does not count
+    if [[ $PG == 18 ]]; then build_source; else unpack_binaries; fi
     rm -rf "$prefix"
     mv "$build/staged$prefix" "$prefix" # the last step: a prefix that is there is complete
     cd "$VALIDATOR_CACHE"
@@ -68,16 +67,73 @@ debian_mirror() {
     apt-get indextargets --format '$(LABEL) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian //p' | sort -u | head -n 1
 }
 
-# apt checks the signature of the suite, and by it the source; it uses lists of its own, so that the machine's stay as they are.
+# apt checks the signature of the suites, and by it the packages; it uses lists of its own, so that the machine's stay as
+# they are.
+private_apt() {
+    local command=$1
+    shift
+    "$command" -o "Dir::Etc::sourcelist=$build/sources.list" -o Dir::Etc::sourceparts=- \
+        -o "Dir::State::lists=$build/lists" -o "Dir::State::status=$build/dpkg-status" -o "Dir::Cache=$build/cache" \
+        -o Acquire::AllowInsecureRepositories=false -o APT::Get::AllowUnauthenticated=false \
+        -o Acquire::Retries=3 -o APT::Update::Error-Mode=any "$@"
+}
+
+# read_lists TYPE SUITE...: the lists of packages (deb) or sources (deb-src) of these suites.
+read_lists() {
+    local type=$1 suite
+    shift
+    for suite; do
+        echo "$type [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $suite main"
+    done >sources.list
+    private_apt apt-get update
+}
+
+build_source() {
+    step "PostgreSQL $PG: downloading Debian's source package" download_source
+    step "PostgreSQL $PG: unpacking" tar --extract --file download/*.orig.tar.* --directory source --strip-components 1 --no-same-owner
+    cd source
+    step "PostgreSQL $PG: configuring (about 30 seconds)" ./configure --prefix="$prefix" --with-openssl --with-libcurl --without-icu
+    step "PostgreSQL $PG: compiling (about 3 minutes)" make -j"$(nproc)" world-bin
+    step "PostgreSQL $PG: installing into $prefix" make DESTDIR="$build/staged" install-world-bin
+}
+
 download_source() {
-    echo "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror sid main" >sources.list
-    local options=(
-        -o "Dir::Etc::sourcelist=$build/sources.list" -o Dir::Etc::sourceparts=-
-        -o "Dir::State::lists=$build/lists" -o "Dir::Cache=$build/cache"
-        -o Acquire::AllowInsecureRepositories=false -o APT::Get::AllowUnauthenticated=false
-        -o Acquire::Retries=3 -o APT::Update::Error-Mode=any
-    )
-    apt-get "${options[@]}" update && (cd download && apt-get "${options[@]}" source --download-only "postgresql-$PG")
+    read_lists deb-src sid && (cd download && private_apt apt-get source --download-only "postgresql-$PG")
+}
+
+# The packages of a newer Debian bring their own C library, so their programs run on this machine, too.
+unpack_binaries() {
+    step "PostgreSQL $PG: reading the lists of Debian's newest packages" read_lists deb sid experimental
+    version=$(private_apt apt-cache madison "postgresql-$PG" | awk '{ print $3; exit }')
+    [[ -n $version ]] || die "PostgreSQL $PG: Debian has no package of it. Install it and give PG_CONFIG=/path/to/pg_config"
+    step "PostgreSQL $PG: downloading Debian's packages, version $version" download_binaries
+    step "PostgreSQL $PG: unpacking into $prefix" stage_binaries
+}
+
+# Of what the server and psql depend on, only libraries matter here.
+download_binaries() {
+    local libraries
+    mapfile -t libraries < <(private_apt apt-cache show {postgresql,postgresql-client}-"$PG=$version" |
+        sed -n 's/^Depends: //p' | tr ',' '\n' | awk '$1 ~ /^lib/ { print $1 }' | sort -u | grep -vx libpq5)
+    private_apt apt-get install --download-only --yes --no-install-recommends \
+        patchelf "${libraries[@]}" {libpq5,libpq-oauth}="$version" &&
+        (cd download && private_apt apt-get download {postgresql,postgresql-client,postgresql-server-dev}-"$PG=$version")
+}
+
+# The programs are told where their own loader and libraries are; PostgreSQL finds its other files from where it is itself.
+stage_binaries() {
+    local root=$build/staged$prefix package program libraries loader
+    mkdir -p "$root"
+    for package in cache/archives/*.deb download/*.deb; do
+        dpkg-deb --extract "$package" "$root"
+    done
+    libraries=$(dirname "$(find "$root/usr/lib" -name libpq.so.5)")
+    loader=$(find "$libraries" -name 'ld-linux*.so.*')
+    for program in "$root/usr/lib/postgresql/$PG"/bin/*; do
+        [[ $(head -c 4 "$program") == $'\x7fELF' ]] || continue
+        "$loader" --library-path "$libraries" "$root/usr/bin/patchelf" --force-rpath \
+            --set-interpreter "${loader/#"$build/staged"/}" --set-rpath "${libraries/#"$build/staged"/}" "$program"
+    done
 }
 
 main "$@"
