@@ -46,12 +46,12 @@ sharedir = $(DESTDIR)$$($(pg_config) --sharedir)
 # --- Targets ---
 
 help: ## list the targets (the default)
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 demo: stage ## log in with psql by the device flow, then watch refusals (INTERACTIVE=1: approve in your own browser)
 	@$(test_env) INTERACTIVE="$(INTERACTIVE)" cargo run $(cargo_flags) -p demo
 
-test: test-packages stage provider package image test-core test-logins ## run all tests, with a real PostgreSQL and a real provider
+test: test-packages stage provider package image test-core test-logins ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
 
 test-core: build-tools ## run the tests that need no server
 	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
@@ -78,6 +78,12 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
 	else echo "skipped: shellcheck (scripts/ and .ci/run) is not installed"; fi
 
+lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, where its headers can be had
+	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
+	then PGRX_PG_CONFIG_PATH=$$(PG=19 PG_CONFIG= scripts/postgresql.sh) \
+	cargo clippy $(cargo_flags) -p validator --no-default-features --features pg19 -- -D warnings; \
+	else echo "skipped: the check for PostgreSQL 19, whose headers can not be had here"; fi
+
 build: build-tools pg ## build the module
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo build --release $(cargo_flags) $(features)
 
@@ -96,7 +102,7 @@ image: build ## package the module as an OCI image of its files alone, as CloudN
 	@scripts/packages.sh python
 	@python3 -B packaging/build.py image target/release/libvalidator.so $(PG) $(packages)
 
-pg: ## provide PostgreSQL 18 with headers: PG_CONFIG, an installed one, apt's, or a build from Debian's source package
+pg: ## provide PostgreSQL 18 (PG=19: 19) with headers: PG_CONFIG, an installed one, apt's, or one that Debian has
 	@scripts/packages.sh postgresql
 	@scripts/postgresql.sh >/dev/null
 
@@ -129,4 +135,4 @@ build-tools:
 test-packages:
 	@scripts/packages.sh module postgresql node python
 
-.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*/\1/p' Makefile)
+.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)

@@ -7,14 +7,28 @@ use std::sync::OnceLock;
 /// The folder of PostgreSQL's programs, from the pg_config named by `PG_CONFIG`.
 pub fn bindir() -> &'static Path {
     static BINDIR: OnceLock<PathBuf> = OnceLock::new();
-    BINDIR.get_or_init(|| {
-        let pg_config = required("PG_CONFIG", "the path of PostgreSQL's pg_config");
-        let output = Command::new(&pg_config)
-            .arg("--bindir")
-            .output()
-            .unwrap_or_else(|e| panic!("PG_CONFIG={} can not be run: {e}", pg_config.display()));
-        PathBuf::from(String::from_utf8_lossy(&output.stdout).trim())
+    BINDIR.get_or_init(|| PathBuf::from(pg_config("--bindir")))
+}
+
+/// PostgreSQL's major version.
+pub fn postgresql_version() -> u32 {
+    static VERSION: OnceLock<u32> = OnceLock::new();
+    *VERSION.get_or_init(|| {
+        let text = pg_config("--version");
+        let digits = text.chars().skip_while(|c| !c.is_ascii_digit());
+        let major: String = digits.take_while(char::is_ascii_digit).collect();
+        let version = major.parse();
+        version.unwrap_or_else(|_| panic!("pg_config calls its version \"{text}\""))
     })
+}
+
+fn pg_config(option: &str) -> String {
+    let pg_config = required("PG_CONFIG", "the path of PostgreSQL's pg_config");
+    let output = Command::new(&pg_config)
+        .arg(option)
+        .output()
+        .unwrap_or_else(|e| panic!("PG_CONFIG={} can not be run: {e}", pg_config.display()));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
 /// The folder of the built module: `lib/validator.so` and `share/extension/validator.control`.

@@ -67,12 +67,21 @@ impl Server {
     }
 }
 
-/// The codes of all refusals in a log.
+/// The codes of all refusals in a log, as the module has logged them. PostgreSQL 19 repeats each as a detail of the
+/// failure that ends the connection.
 pub fn reasons(log: &str) -> impl Iterator<Item = &str> {
-    log.split("DETAIL:  reason=").skip(1).map(|rest| {
-        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
-        &rest[..end]
+    let is_fatal = |line: &str| line.contains(" FATAL:  ");
+    let details = log.lines().zip(log.lines().skip(1));
+    details.filter_map(move |(message, detail)| match is_fatal(message) {
+        true => None,
+        false => reason(detail),
     })
+}
+
+/// The code in one line of the log.
+fn reason(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once("DETAIL:  reason=")?;
+    rest.split(char::is_whitespace).next()
 }
 
 /// Fails if a log has a token, or one of its parts that is long enough to tell something.
