@@ -29,9 +29,11 @@ fn main() -> Result<(), Box<dyn Error>> {
                 .to_string_lossy()
                 .split_ascii_whitespace(),
         )
-        .allowlist_type("OAuthValidatorCallbacks|ValidatorModuleState|ValidatorModuleResult")
+        .allowlist_type(
+            "OAuthValidatorCallbacks|ValidatorStartupCB|ValidatorModuleState|ValidatorModuleResult",
+        )
         .allowlist_type("HbaLine|Port")
-        .allowlist_function("check_usermap")
+        .allowlist_function("check_usermap|RegisterOAuthHBAOptions|GetOAuthHBAOption")
         .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC|ClientAuthentication_hook")
         // PostgreSQL's errors unwind through these functions.
         .override_abi(bindgen::Abi::CUnwind, ".*")

@@ -12,19 +12,26 @@ use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_guard, pg_sys};
 
 use crate::abi::{
     OAuthValidatorCallbacks, PG_OAUTH_VALIDATOR_MAGIC, ValidatorModuleResult, ValidatorModuleState,
+    ValidatorStartupCB,
 };
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
 use crate::role_catalog::ServerCatalog;
-use crate::{hba, session_claims, session_start, settings};
+use crate::{hba, hba_options, session_claims, session_start, settings};
 
-/// There is nothing to start (settings are defined when the module is loaded) and nothing to shut down.
+/// There is nothing to shut down.
 static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
     magic: PG_OAUTH_VALIDATOR_MAGIC,
-    startup_cb: None,
+    startup_cb: STARTUP,
     shutdown_cb: None,
     validate_cb: Some(validate),
 };
+
+/// What there is to start: settings are defined when the module is loaded, and those on lines of pg_hba.conf here.
+#[cfg(feature = "pg19")]
+const STARTUP: ValidatorStartupCB = Some(hba_options::register);
+#[cfg(not(feature = "pg19"))]
+const STARTUP: ValidatorStartupCB = None;
 
 /// The symbol by which PostgreSQL knows a validator module.
 // SAFETY: the server looks for this name in every validator module, and nothing else defines it.
@@ -40,7 +47,7 @@ pub extern "C-unwind" fn _PG_oauth_validator_module_init() -> *const OAuthValida
 /// Called by PostgreSQL while a backend authenticates, with NUL-terminated strings and a result to fill.
 #[pg_guard]
 unsafe extern "C-unwind" fn validate(
-    _state: *const ValidatorModuleState,
+    state: *const ValidatorModuleState,
     token: *const c_char,
     role: *const c_char,
     result: *mut ValidatorModuleResult,
@@ -59,7 +66,7 @@ unsafe extern "C-unwind" fn validate(
 
     // SAFETY: a plain read of a pointer that is always valid; what catches errors may change it.
     let callers_context = unsafe { pg_sys::CurrentMemoryContext };
-    let (decision, policy) = decide_and_contain(token, role);
+    let (decision, policy) = decide_and_contain(state, token, role);
     let refusal = decision.outcome().err();
     if let Some(failure) = refusal {
         log_refusal(&role.to_string_lossy(), &decision, failure, policy.as_ref());
@@ -111,8 +118,12 @@ fn copy(text: &str, context: pg_sys::MemoryContext) -> *mut c_char {
 
 /// Decides, and turns every panic and every error of PostgreSQL's into a fault of ours, since their text
 /// would reach the unauthenticated client. Only errors that tell this backend to stop are passed on.
-fn decide_and_contain(token: &CStr, role: &CStr) -> (Decision, Option<Policy>) {
-    PgTryBuilder::new(AssertUnwindSafe(|| decide(token, role)))
+fn decide_and_contain(
+    state: *const ValidatorModuleState,
+    token: &CStr,
+    role: &CStr,
+) -> (Decision, Option<Policy>) {
+    PgTryBuilder::new(AssertUnwindSafe(|| decide(state, token, role)))
         .catch_others(|error| match error {
             CaughtError::PostgresError(report) if is_order_to_stop(report.sql_error_code()) => {
                 CaughtError::PostgresError(report).rethrow()
@@ -146,7 +157,11 @@ fn is_order_to_stop(code: PgSqlErrorCode) -> bool {
 }
 
 /// Settings and HBA line, then the judgement.
-fn decide(token: &CStr, role: &CStr) -> (Decision, Option<Policy>) {
+fn decide(
+    state: *const ValidatorModuleState,
+    token: &CStr,
+    role: &CStr,
+) -> (Decision, Option<Policy>) {
     let Some(line) = hba::matched_line() else {
         let why = "pg_hba.conf names none";
         return (
@@ -154,7 +169,9 @@ fn decide(token: &CStr, role: &CStr) -> (Decision, Option<Policy>) {
             None,
         );
     };
-    let settings = match settings::read(&line) {
+    // SAFETY: the state that PostgreSQL gave to validate_cb, in which we are.
+    let options = unsafe { hba_options::read(state) };
+    let settings = match options.and_then(|options| settings::read(&line, &options)) {
         Ok(settings) => settings,
         Err(misconfigured) => return (Decision::refused(misconfigured), None),
     };

@@ -6,19 +6,19 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::str::FromStr;
 
 use oauth_core::{Misconfigured, Preset, Printable};
 use parking_lot::Mutex;
 use pgrx::guc::GucCheckError;
 use pgrx::{pg_guard, pg_sys};
 
+pub use crate::setting_lookup::Settings;
 use crate::setting_tables::{NUMBERS, Place, SWITCHES, TEXTS};
 pub use crate::setting_tables::{Number, Switch, Text};
 use crate::settings::ProfileNames;
 
 /// What every setting's name starts with.
-const PREFIX: &str = "validator";
+pub const PREFIX: &str = "validator";
 
 /// A variable that PostgreSQL writes at a reload, and that a login reads.
 struct Variable<T>(UnsafeCell<T>);
@@ -41,7 +41,7 @@ impl<T: Copy> Variable<T> {
 static REFUSED_AT_LOAD: Mutex<Vec<CString>> = Mutex::new(Vec::new());
 
 /// The values of one set of settings: the server's, or a profile's.
-struct Values {
+pub struct Values {
     texts: [Variable<*mut c_char>; TEXTS.len()],
     numbers: [Variable<c_int>; NUMBERS.len()],
     switches: [Variable<bool>; SWITCHES.len()],
@@ -55,15 +55,30 @@ impl Values {
             switches: [const { Variable::new(false) }; SWITCHES.len()],
         }
     }
+
+    /// A text. `None`: it is not UTF-8.
+    pub fn text(&self, which: Text) -> Option<&str> {
+        // SAFETY: PostgreSQL keeps the string until the next reload, which does not happen during a login.
+        unsafe { text_at(self.texts[which as usize].get()) }
+    }
+
+    pub fn number(&self, which: Number) -> c_int {
+        self.numbers[which as usize].get()
+    }
+
+    pub fn switch(&self, which: Switch) -> bool {
+        self.switches[which as usize].get()
+    }
 }
 
-static SERVER: Values = Values::new();
+/// The values of `validator.NAME`.
+pub static SERVER: Values = Values::new();
 
 /// A profile whose settings are defined in this process.
 #[derive(Clone, Copy)]
 pub struct Profile {
     name: &'static str,
-    values: &'static Values,
+    pub values: &'static Values,
 }
 
 static PROFILES: Mutex<Vec<Profile>> = Mutex::new(Vec::new());
@@ -103,7 +118,7 @@ impl Profile {
     }
 
     /// What the names of its settings start with.
-    fn prefix(&self) -> String {
+    pub fn prefix(&self) -> String {
         format!("{PREFIX}_{}", self.name)
     }
 }
@@ -198,6 +213,11 @@ fn define_one(prefix: &str, name: &str, define: impl FnOnce(&CStr)) {
     }
 }
 
+/// Whether `PREFIX.NAME` was set to something.
+pub fn is_set(prefix: &str, name: &str) -> bool {
+    !is_default(&c_string(&format!("{prefix}.{name}")))
+}
+
 /// Whether a setting is unknown to PostgreSQL, or has its default value because nothing else was set.
 fn is_default(name: &CStr) -> bool {
     // SAFETY: find_option only reads the table of settings, and returns null or one of its records.
@@ -237,7 +257,7 @@ pub unsafe extern "C-unwind" fn show_text<const INDEX: usize>() -> *const c_char
     let (setting, value) = (&TEXTS[INDEX], SERVER.texts[INDEX].get());
     let settings = Settings::of_server();
     let in_force = match settings.text::<Preset>(Text::Provider) {
-        Ok(preset) if !settings.is_set(setting.name) => preset.default_of(setting.name),
+        Ok(preset) if !is_set(PREFIX, setting.name) => preset.default_of(setting.name),
         _ => None,
     };
     match in_force.map(|text| c_string(&text)) {
@@ -294,96 +314,5 @@ pub fn ensure_none_was_refused() -> Result<(), Misconfigured> {
             setting: Printable::new(name),
             why: Printable::new("its value was refused when the module was loaded"),
         }),
-    }
-}
-
-/// The settings in force: a profile's where it has them, else the server's.
-#[derive(Clone, Copy)]
-pub struct Settings {
-    profile: Option<Profile>,
-}
-
-impl Settings {
-    /// The server's own.
-    pub fn of_server() -> Self {
-        Settings { profile: None }
-    }
-
-    /// A profile's, over the server's.
-    pub fn of_profile(profile: Profile) -> Self {
-        Settings {
-            profile: Some(profile),
-        }
-    }
-
-    /// The value of a text setting, parsed.
-    pub fn text<T: FromStr<Err: ToString>>(&self, which: Text) -> Result<T, Misconfigured> {
-        let setting = &TEXTS[which as usize];
-        let values = self.values(setting.name, setting.place);
-        // SAFETY: PostgreSQL keeps the string until the next reload, which does not happen during a login.
-        let value = unsafe { text_at(values.texts[which as usize].get()) };
-        let value = value.ok_or_else(|| self.invalid(which, "it is not UTF-8"))?;
-        value
-            .parse()
-            .map_err(|error: T::Err| self.invalid(which, &error.to_string()))
-    }
-
-    /// The value of a number setting, in its unit. Its range keeps it from being negative.
-    pub fn number(&self, which: Number) -> u64 {
-        let setting = &NUMBERS[which as usize];
-        let value = self.values(setting.name, setting.place).numbers[which as usize].get();
-        u64::try_from(value).unwrap_or(0)
-    }
-
-    /// The value of a switch.
-    pub fn switch(&self, which: Switch) -> bool {
-        let setting = &SWITCHES[which as usize];
-        self.values(setting.name, setting.place).switches[which as usize].get()
-    }
-
-    /// The same, if the setting was made: by the profile, or for the server. Else a provider's ways decide.
-    pub fn explicit_text<T: FromStr<Err: ToString>>(
-        &self,
-        which: Text,
-    ) -> Result<Option<T>, Misconfigured> {
-        match self.is_set(TEXTS[which as usize].name) {
-            true => self.text(which).map(Some),
-            false => Ok(None),
-        }
-    }
-
-    fn is_set(&self, name: &str) -> bool {
-        let of_server = c_string(&format!("{PREFIX}.{name}"));
-        let of_profile = self
-            .profile
-            .map(|profile| c_string(&format!("{}.{name}", profile.prefix())));
-        of_profile.is_some_and(|name| !is_default(&name)) || !is_default(&of_server)
-    }
-
-    /// A text setting can not be used as it is.
-    pub fn invalid(&self, which: Text, why: &str) -> Misconfigured {
-        let prefix = self
-            .profile
-            .map_or_else(|| PREFIX.to_owned(), |profile| profile.prefix());
-        Misconfigured::SettingInvalid {
-            setting: Printable::new(&format!("{prefix}.{}", TEXTS[which as usize].name)),
-            why: Printable::new(why),
-        }
-    }
-
-    /// The one place that knows which value goes before which.
-    fn values(&self, name: &str, place: Place) -> &'static Values {
-        match self.profile {
-            Some(profile) if place == Place::Profile => profile.values,
-            Some(profile) if place == Place::Both => {
-                let name = c_string(&format!("{}.{name}", profile.prefix()));
-                if is_default(&name) {
-                    &SERVER
-                } else {
-                    profile.values
-                }
-            }
-            _ => &SERVER,
-        }
     }
 }

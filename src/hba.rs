@@ -36,7 +36,7 @@ pub fn matched_line() -> Option<HbaLine> {
 }
 
 /// Copies a string of the server. `None` if it is null or not UTF-8.
-fn copy(text: *const c_char) -> Option<String> {
+pub fn copy(text: *const c_char) -> Option<String> {
     if text.is_null() {
         return None;
     }

@@ -84,7 +84,7 @@ impl ProviderKeys {
         now.plus(self.timeout).plus(fetch_thread::GRACE)
     }
 
-    /// What is cached under one name must come from one place.
+    /// What is cached under one name must come from one place, and be trusted for the same reasons.
     pub fn cache_key(&self) -> IssuerKey {
         let location = match &self.location {
             KeyLocation::Metadata => "",
@@ -92,7 +92,13 @@ impl ProviderKeys {
             KeyLocation::File(path) => path.to_str().unwrap_or_default(),
         };
         let discovery = self.issuer.discovery().as_str();
-        oauth_core::cache_key(&[self.issuer.identifier(), discovery, location])
+        let ca_file = self.http.ca_file.as_deref().and_then(Path::to_str);
+        oauth_core::cache_key(&[
+            self.issuer.identifier(),
+            discovery,
+            location,
+            ca_file.unwrap_or_default(),
+        ])
     }
 
     /// Uses what is cached, fetches, or waits for another's fetch, as the plan says.

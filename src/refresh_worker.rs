@@ -78,10 +78,10 @@ fn next_due(looked_at: &mut LookedAt) -> Option<CachedIssuer> {
 
 /// One refresh. A failure is noted in the cache, and logged once per pause between attempts.
 fn refresh(issuer: &CachedIssuer) {
-    let refreshed = match settings::provider_keys(&issuer.url) {
+    let refreshed = match settings::provider_keys(&issuer.url, &issuer.key) {
         // Under changed settings the keys are read from elsewhere: the next login will do so.
-        Ok(provider) if provider.cache_key() != issuer.key => Ok(()),
-        Ok(provider) => provider.refresh(),
+        Ok(None) => Ok(()),
+        Ok(Some(provider)) => provider.refresh(),
         Err(misconfigured) => Err(misconfigured.into()),
     };
     if let Err(failure) = refreshed

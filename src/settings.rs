@@ -9,8 +9,10 @@ use oauth_core::{
     Issuer, Misconfigured, Policy, PolicyBuilder, Printable, SettingError, StringList,
 };
 
-use crate::gucs::{self, Number, Settings, Switch, Text};
+use crate::cache_layout::IssuerKey;
+use crate::gucs::{self, Number, Profile, Settings, Switch, Text};
 use crate::hba::HbaLine;
+use crate::hba_options::LineOptions;
 use crate::http_client::HttpSettings;
 use crate::introspection::{ClientSettings, ProviderIntrospection};
 use crate::key_source::{KeyLocation, ProviderKeys};
@@ -27,11 +29,11 @@ pub struct LoginSettings {
     pub session_expiry: bool,
 }
 
-/// Reads the settings for a login through `line`.
+/// Reads the settings for a login through `line`, which has `options`.
 ///
 /// Errors: what is set, or not set, allows no judgement.
-pub fn read(line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
-    let settings = for_issuer(&line.issuer)?;
+pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misconfigured> {
+    let settings = for_line(line, options)?;
     if !settings.switch(Switch::Enabled) {
         return Err(Misconfigured::Disabled);
     }
@@ -92,32 +94,77 @@ pub fn policy_of(
     Ok(policy)
 }
 
-/// Where the keys of the issuer come from that pg_hba.conf names by `url`.
-pub fn provider_keys(url: &str) -> Result<ProviderKeys, Misconfigured> {
-    read_keys(&for_issuer(url)?, url)
+/// Where the keys come from that are cached by this key for the issuer that pg_hba.conf names by `url`. `None`: no
+/// settings say so, but for those of lines of pg_hba.conf, which are known at a login only.
+pub fn provider_keys(url: &str, key: &IssuerKey) -> Result<Option<ProviderKeys>, Misconfigured> {
+    let profiles = gucs::profiles()?;
+    let profiles = profiles.into_iter().map(Settings::of_profile);
+    let mut failure = None;
+    for settings in profiles.chain([Settings::of_server()]) {
+        match read_keys(&settings, url) {
+            Ok(keys) if keys.cache_key() == *key => return Ok(Some(keys)),
+            Ok(_) => {}
+            Err(misconfigured) => failure = Some(misconfigured),
+        }
+    }
+    failure.map_or(Ok(None), Err)
 }
 
-/// The settings in force for an issuer: those of the profile that names it, over the server's.
+/// The settings in force for logins through `line`, which has `options`.
 ///
-/// Errors: two profiles name the issuer, so that it is open which one applies.
-pub fn for_issuer(url: &str) -> Result<Settings, Misconfigured> {
+/// Errors: it is open which profile applies, or the one that the line names does not.
+pub fn for_line<'a>(
+    line: &HbaLine,
+    options: &'a LineOptions,
+) -> Result<Settings<'a>, Misconfigured> {
+    let profile = match options.profile() {
+        Some(name) => Some(profile_named(name, line, options)?),
+        None => profile_of(&line.issuer)?,
+    };
+    Ok(Settings::of_login(options, profile))
+}
+
+/// The profile that names an issuer.
+///
+/// Errors: two profiles do, so that it is open which one applies.
+fn profile_of(url: &str) -> Result<Option<Profile>, Misconfigured> {
     let profiles = gucs::profiles()?;
     if profiles.is_empty() {
-        return Ok(Settings::of_server());
+        return Ok(None);
     }
-    // Whether plain http is allowed is looked at later; here issuers are only compared.
-    let issuer = Issuer::parse_allowing(url, true)?;
     let mut chosen = None;
-    for settings in profiles.into_iter().map(Settings::of_profile) {
-        let IssuerUrl(own) = settings.text(Text::Issuer)?;
-        if own.is_none_or(|own| own.identifier() != issuer.identifier()) {
-            continue;
-        }
-        if chosen.replace(settings).is_some() {
+    for profile in profiles {
+        let settings = Settings::of_profile(profile);
+        if is_for(&settings, url)? == Some(true) && chosen.replace(profile).is_some() {
             return Err(settings.invalid(Text::Issuer, "another profile has the same issuer"));
         }
     }
-    Ok(chosen.unwrap_or(Settings::of_server()))
+    Ok(chosen)
+}
+
+/// The profile that a line names. It may have no issuer of its own, but not another one.
+fn profile_named(
+    name: &str,
+    line: &HbaLine,
+    options: &LineOptions,
+) -> Result<Profile, Misconfigured> {
+    let invalid = |why: &str| options.invalid("profile", why);
+    let mut profiles = gucs::profiles()?.into_iter();
+    let profile = profiles
+        .find(|profile| profile.name() == name)
+        .ok_or_else(|| invalid("validator.profiles does not name it"))?;
+    match is_for(&Settings::of_profile(profile), &line.issuer)? {
+        Some(false) => Err(invalid("it is for another issuer")),
+        _ => Ok(profile),
+    }
+}
+
+/// Whether a profile names this issuer. `None`: it names none.
+fn is_for(settings: &Settings, url: &str) -> Result<Option<bool>, Misconfigured> {
+    // Whether plain http is allowed is looked at later; here issuers are only compared.
+    let issuer = Issuer::parse_allowing(url, true)?;
+    let IssuerUrl(own) = settings.text(Text::Issuer)?;
+    Ok(own.map(|own| own.identifier() == issuer.identifier()))
 }
 
 /// Each profile's name, and the issuer that it is for, if it names one.

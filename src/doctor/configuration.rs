@@ -1,14 +1,17 @@
 //! What the doctor reads of the server's configuration: the files as they are now, through PostgreSQL's own views.
 
+use std::ffi::CString;
 use std::net::IpAddr;
 use std::path::Path;
 
+use oauth_core::Misconfigured;
 use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiHeapTupleData, SpiResult};
 
 use crate::doctor::finding::Place;
 use crate::hba::HbaLine;
+use crate::hba_options::{self, LineOptions};
 
 /// One rule of pg_hba.conf and the files that it includes.
 pub struct HbaRule {
@@ -33,6 +36,27 @@ impl HbaRule {
             scope: self.option("scope").unwrap_or_default().to_owned(),
             delegated: self.option("delegate_ident_mapping") == Some("true"),
         })
+    }
+
+    /// What the line says of settings.
+    ///
+    /// Errors: a value is not valid, or a name is that of no setting, which PostgreSQL notices at a login only.
+    pub fn line_options(&self) -> Result<LineOptions, Misconfigured> {
+        let place = format!("line {} of {}", self.place.line, self.place.file);
+        let options = LineOptions::collect(place, |name| {
+            let value = self.option(&format!("validator.{name}"))?;
+            CString::new(value).ok()
+        })?;
+        let names = self.options.iter().filter_map(|option| {
+            let (name, _) = option.strip_prefix("validator.")?.split_once('=')?;
+            Some(name)
+        });
+        for name in names {
+            if !hba_options::names().any(|known| known == name) {
+                return Err(options.invalid(name, "a line can have no setting of this name"));
+            }
+        }
+        Ok(options)
     }
 
     pub fn option(&self, name: &str) -> Option<&str> {

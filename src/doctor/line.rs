@@ -7,6 +7,7 @@ use crate::doctor::finding::{self, Finding};
 use crate::doctor::provider::{self, Providers};
 use crate::gucs::{Settings, Switch, Text};
 use crate::hba::HbaLine;
+use crate::hba_options::LineOptions;
 use crate::settings::{self, MapName};
 
 /// A line and what was found there.
@@ -35,7 +36,11 @@ pub fn examine<'a>(
                 .with("The line's type is hostssl, and ssl is off: no connection matches it."),
         );
     }
-    let settings = settings::for_issuer(&line.issuer).unwrap_or_else(|misconfigured| {
+    let options = rule.line_options().unwrap_or_else(|misconfigured| {
+        findings.push(Finding::of_failure(&misconfigured.into()));
+        LineOptions::none()
+    });
+    let settings = settings::for_line(line, &options).unwrap_or_else(|misconfigured| {
         // That the issuer is none is said below.
         if !matches!(misconfigured, Misconfigured::IssuerInvalid { .. }) {
             findings.push(Finding::of_failure(&misconfigured.into()));
