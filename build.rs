@@ -32,8 +32,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .allowlist_type(
             "OAuthValidatorCallbacks|ValidatorStartupCB|ValidatorModuleState|ValidatorModuleResult",
         )
-        .allowlist_type("HbaLine|Port")
-        .allowlist_function("check_usermap|RegisterOAuthHBAOptions|GetOAuthHBAOption")
+        .allowlist_type("HbaLine|TokenizedAuthLine|Port")
+        .allowlist_function("check_usermap|open_auth_file|tokenize_auth_file|free_auth_file|parse_hba_line|RegisterOAuthHBAOptions|GetOAuthHBAOption")
         .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC|ClientAuthentication_hook")
         // PostgreSQL's errors unwind through these functions.
         .override_abi(bindgen::Abi::CUnwind, ".*")

@@ -13,9 +13,11 @@ use oauth_core::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
-use ureq::http::Response;
+use ureq::http::{HeaderValue, Response};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
+
+use crate::secret_file::Secret;
 
 /// Bytes of the largest response header.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -25,6 +27,35 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub struct HttpSettings {
     /// Certificates to trust besides the system's, in a PEM file.
     pub ca_file: Option<PathBuf>,
+    /// Who this server is to a provider that shows metadata and keys to nobody else.
+    pub bearer: Option<BearerFile>,
+}
+
+/// A token of this server's own, for GET requests.
+#[derive(Clone)]
+pub struct BearerFile {
+    pub file: PathBuf,
+    /// URLs that the administrator has named. No other server than theirs gets the token.
+    pub for_servers_of: Vec<Endpoint>,
+}
+
+impl BearerFile {
+    /// Errors: the file can not be read, others have access to it, or it holds no token.
+    fn read(&self) -> Result<HeaderValue, Misconfigured> {
+        let token = Secret::read(&self.file, "http_bearer_file")?;
+        // RFC 6750 §2.1: what a token may consist of.
+        let is_token = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
+        let value = match token.expose().bytes().all(is_token) {
+            true => HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok(),
+            false => None,
+        };
+        let mut value = value.ok_or_else(|| Misconfigured::SettingInvalid {
+            setting: Printable::new("validator.http_bearer_file"),
+            why: Printable::new("the file holds something that is no bearer token"),
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
 }
 
 /// A certificate and its private key. It can be neither printed nor copied.
@@ -68,18 +99,27 @@ pub fn private_key(pem: &str) -> Option<PrivateKey<'static>> {
 /// Sends requests until a point in time.
 pub struct UreqClient {
     agent: Agent,
+    /// For GET requests, and the servers that get it.
+    bearer: Option<(HeaderValue, Vec<Endpoint>)>,
     deadline: Instant,
 }
 
 impl UreqClient {
-    /// Reads the trust roots.
+    /// For metadata and keys. Reads the trust roots, and the token by which to ask.
     ///
-    /// Errors: `ca_file` can not be read, or has no certificate.
+    /// Errors: a file can not be read, or has not what it should.
     pub fn new(settings: &HttpSettings, deadline: Instant) -> Result<Self, Misconfigured> {
-        Self::presenting(settings, None, deadline)
+        let bearer = match &settings.bearer {
+            Some(bearer) => Some((bearer.read()?, bearer.for_servers_of.clone())),
+            None => None,
+        };
+        let client = Self::presenting(settings, None, deadline)?;
+        Ok(UreqClient { bearer, ..client })
     }
 
-    /// The same, with a certificate of its own to present (RFC 8705 §2).
+    /// For introspection, maybe with a certificate of its own to present (RFC 8705 §2). Reads the trust roots.
+    ///
+    /// Errors: `ca_file` can not be read, or has no certificate.
     pub fn presenting(
         settings: &HttpSettings,
         identity: Option<ClientIdentity>,
@@ -105,6 +145,7 @@ impl UreqClient {
             .build();
         Ok(UreqClient {
             agent: config.new_agent(),
+            bearer: None,
             deadline,
         })
     }
@@ -113,7 +154,12 @@ impl UreqClient {
 impl HttpClient for UreqClient {
     fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause> {
         let request = self.agent.get(url.as_str()).config();
-        let request = request.timeout_global(Some(self.time_left()?)).build();
+        let mut request = request.timeout_global(Some(self.time_left()?)).build();
+        if let Some((bearer, servers)) = &self.bearer
+            && servers.iter().any(|server| url.has_origin_of(server))
+        {
+            request = request.header("Authorization", bearer);
+        }
         read(request.call())
     }
 }

@@ -93,11 +93,14 @@ impl ProviderKeys {
         };
         let discovery = self.issuer.discovery().as_str();
         let ca_file = self.http.ca_file.as_deref().and_then(Path::to_str);
+        let bearer = self.http.bearer.as_ref();
+        let bearer_file = bearer.and_then(|bearer| bearer.file.to_str());
         oauth_core::cache_key(&[
             self.issuer.identifier(),
             discovery,
             location,
             ca_file.unwrap_or_default(),
+            bearer_file.unwrap_or_default(),
         ])
     }
 

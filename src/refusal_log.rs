@@ -140,6 +140,9 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
             "The provider's key set must have a signature key that is RSA of 2048 bits or more, \
              P-256, P-384 or Ed25519."
         }
+        UnavailableCause::Status(401 | 403) => {
+            "The provider does not show this URL to everybody: see validator.http_bearer_file."
+        }
         UnavailableCause::Status(_)
         | UnavailableCause::TooLarge
         | UnavailableCause::Malformed(_) => {

@@ -116,6 +116,9 @@ texts! {
     ClientCertFile = "client_cert_file": Both, AbsolutePath, c"",
         c"File that holds the certificate for tls_client_auth.",
         c"An absolute path of a PEM file, with the certificates of authorities between.";
+    HttpBearerFile = "http_bearer_file": Both, AbsolutePath, c"",
+        c"File that holds a token to ask for metadata and keys with.",
+        c"An absolute path; only the server's user may have access. Read at each fetch, so that a new token is noticed.";
 }
 
 /// Settings that are numbers: variant, name, default, range, unit, description, details.

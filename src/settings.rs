@@ -13,7 +13,7 @@ use crate::cache_layout::IssuerKey;
 use crate::gucs::{self, Number, Profile, Settings, Switch, Text};
 use crate::hba::HbaLine;
 use crate::hba_options::LineOptions;
-use crate::http_client::HttpSettings;
+use crate::http_client::{BearerFile, HttpSettings};
 use crate::introspection::{ClientSettings, ProviderIntrospection};
 use crate::key_source::{KeyLocation, ProviderKeys};
 
@@ -191,6 +191,16 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
         (None, None) => KeyLocation::Metadata,
     };
     let AbsolutePath(ca_file) = settings.text(Text::CaFile)?;
+    let AbsolutePath(bearer_file) = settings.text(Text::HttpBearerFile)?;
+    // Where the metadata says that keys are is not enough to get the token.
+    let mut named = vec![issuer.discovery().clone()];
+    if let KeyLocation::JwksUri(jwks_uri) = &location {
+        named.push(jwks_uri.clone());
+    }
+    let bearer = bearer_file.map(|file| BearerFile {
+        file,
+        for_servers_of: named,
+    });
     Ok(ProviderKeys {
         issuer,
         url: url.to_owned(),
@@ -201,7 +211,7 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
             stale_ttl: seconds(settings, Number::JwksStaleTtl),
             refresh_cooldown: seconds(settings, Number::JwksRefreshCooldown),
         },
-        http: HttpSettings { ca_file },
+        http: HttpSettings { ca_file, bearer },
         timeout: Duration::from_millis(settings.number(Number::HttpTimeout)),
     })
 }

@@ -125,6 +125,7 @@ impl IssuerBuilder {
             active: HashMap::new(),
             client_check: None,
             used_assertions: Vec::new(),
+            reader: None,
         };
         let shared = Arc::new(Shared {
             url: format!("{origin}{}", self.path),
@@ -185,6 +186,8 @@ pub(crate) struct State {
     /// Who may ask about tokens; `None`: everybody.
     pub(crate) client_check: Option<ClientCheck>,
     pub(crate) used_assertions: Vec<String>,
+    /// The token without which metadata and keys are not shown; `None`: everybody sees them.
+    pub(crate) reader: Option<String>,
 }
 
 struct Published {
@@ -324,6 +327,11 @@ impl Issuer {
         self.publish(&key);
         self.sign_with(&key);
         key
+    }
+
+    /// Shows metadata and keys only to those who present this token from now on, as Kubernetes does.
+    pub fn show_only_to(&self, token: &str) {
+        self.shared.state().reader = Some(token.to_owned());
     }
 
     // --- faults and what was asked ----------------------------------------------------------------

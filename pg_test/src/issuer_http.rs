@@ -82,6 +82,14 @@ impl Shared {
     }
 
     fn right_answer(&self, endpoint: Endpoint, request: &Request) -> Response {
+        if matches!(
+            endpoint,
+            Endpoint::Discovery | Endpoint::ServerMetadata | Endpoint::Jwks
+        ) && let Some(reader) = &self.state().reader
+            && request.header("authorization") != Some(&format!("Bearer {reader}"))
+        {
+            return Response::json(401, &json!({"kind": "Status", "code": 401}));
+        }
         let mut answer = match endpoint {
             Endpoint::Discovery | Endpoint::ServerMetadata => Response::json(200, &self.metadata()),
             Endpoint::Jwks => {

@@ -282,3 +282,28 @@ fn postgresql_19_repeats_our_reason_where_the_connection_ends() {
     let opaque = server.refuses("alice", "opaque", "not_a_jwt").log;
     assert!(opaque.contains("DETAIL:  reason=not_a_jwt"), "{opaque}");
 }
+
+#[test]
+fn the_doctor_goes_by_what_a_line_says() {
+    if !lines_have_options() {
+        return;
+    }
+    let issuer = Issuer::builder().start();
+    let server = server_with(&issuer, "").start();
+    server.sql("CREATE EXTENSION validator");
+    for (options, expected) in [
+        ("", None),
+        ("validator.audience=\"\"", Some("audience_unset")),
+        ("validator.clock_skew=301", Some("setting_invalid")),
+        ("validator.audiense=x", Some("setting_invalid")),
+        ("validator.profile=nobody", Some("setting_invalid")),
+        ("validator.clock_skew=300", None),
+    ] {
+        set_options(&server, &issuer, options);
+        let found = server.value(
+            "SELECT string_agg(finding, ' ') FROM validator.check_config() \
+             WHERE hba_line = 3 AND severity = 'error'",
+        );
+        assert_eq!(found, expected.unwrap_or_default(), "{options}");
+    }
+}

@@ -128,16 +128,7 @@ impl Configuration {
         let (preload_libraries, oauth_libraries, ssl) =
             in_force.into_iter().next().unwrap_or_default();
         Configuration {
-            hba: rows(HBA, |row| {
-                Ok(HbaRule {
-                    place: place(row)?,
-                    kind: text(row, 3)?,
-                    address: text(row, 4)?,
-                    method: text(row, 5)?,
-                    options: row.get(6)?.unwrap_or_default(),
-                    error: row.get(7)?,
-                })
-            }),
+            hba: read_hba(),
             settings: rows(SETTINGS, |row| {
                 Ok(FileSetting {
                     place: place(row)?,
@@ -153,6 +144,37 @@ impl Configuration {
             has_tls: ssl == "on",
         }
     }
+}
+
+fn read_hba() -> Vec<HbaRule> {
+    let rules = rows(HBA, |row| {
+        Ok(HbaRule {
+            place: place(row)?,
+            kind: text(row, 3)?,
+            address: text(row, 4)?,
+            method: text(row, 5)?,
+            options: row.get(6)?.unwrap_or_default(),
+            error: row.get(7)?,
+        })
+    });
+    #[cfg(feature = "pg19")]
+    let rules = with_line_settings(rules);
+    rules
+}
+
+/// PostgreSQL 19's view leaves out the settings on lines.
+#[cfg(feature = "pg19")]
+fn with_line_settings(mut rules: Vec<HbaRule>) -> Vec<HbaRule> {
+    for (place, option) in crate::doctor::hba_file::line_settings() {
+        let here =
+            |rule: &&mut HbaRule| rule.place.file == place.file && rule.place.line == place.line;
+        if let Some(rule) = rules.iter_mut().find(here)
+            && !rule.options.contains(&option)
+        {
+            rule.options.push(option);
+        }
+    }
+    rules
 }
 
 /// The rows of a query, each read by `read`. Raises PostgreSQL's error if it can not be run.

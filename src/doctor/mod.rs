@@ -4,6 +4,8 @@
 mod clock;
 mod configuration;
 mod finding;
+#[cfg(feature = "pg19")]
+mod hba_file;
 mod identity;
 mod line;
 mod provider;

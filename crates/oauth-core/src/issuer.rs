@@ -70,6 +70,24 @@ impl Endpoint {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// RFC 6454 §5: whether both have the same scheme, host and port, so that what is meant for one server may be sent to
+    /// the other.
+    pub fn has_origin_of(&self, other: &Endpoint) -> bool {
+        matches!((self.origin(), other.origin()), (Some(own), Some(others)) if own == others)
+    }
+
+    /// Scheme, host in lower case, and port.
+    fn origin(&self) -> Option<(String, String, u16)> {
+        let uri: Uri = self.0.parse().ok()?;
+        let scheme = uri.scheme_str()?.to_ascii_lowercase();
+        let default_port = match scheme.as_str() {
+            "https" => 443,
+            _ => 80,
+        };
+        let host = uri.host()?.to_ascii_lowercase();
+        Some((scheme, host, uri.port_u16().unwrap_or(default_port)))
+    }
 }
 
 fn is_loopback(host: &str) -> bool {

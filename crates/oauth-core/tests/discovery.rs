@@ -9,8 +9,8 @@ mod network;
 use common::*;
 use network::{DISCOVERY, JWKS, Network};
 use oauth_core::{
-    Algorithm, Failure, Issuer, KeySource, Printable, PublicKey, Unavailable, UnavailableCause,
-    fetch_jwk_set,
+    Algorithm, Endpoint, Failure, Issuer, KeySource, Printable, PublicKey, Unavailable,
+    UnavailableCause, fetch_jwk_set,
 };
 use serde_json::json;
 
@@ -225,4 +225,32 @@ fn a_malformed_token_or_one_of_a_refused_algorithm_or_type_causes_no_request() {
     ] {
         assert_eq!(court.verdict_on_text(&text), expected);
     }
+}
+
+#[test]
+fn servers_are_the_same_if_scheme_host_and_port_are() {
+    let endpoint = |url| Endpoint::parse_allowing(url, true).unwrap();
+    let own = endpoint("https://idp.example.com/realms/corp");
+    for same in [
+        "https://idp.example.com",
+        "https://idp.example.com:443/keys?x=1",
+        "HTTPS://IDP.Example.COM/",
+    ] {
+        assert!(endpoint(same).has_origin_of(&own), "{same}");
+        assert!(own.has_origin_of(&endpoint(same)), "{same}");
+    }
+    for other in [
+        "https://idp.example.com:8443/realms/corp",
+        "https://idp.example.com.evil.test/realms/corp",
+        "https://example.com/realms/corp",
+        "https://evil.test/idp.example.com",
+        "https://idp.example.com./realms/corp",
+        "https://evil.test/?https://idp.example.com/",
+    ] {
+        assert!(!endpoint(other).has_origin_of(&own), "{other}");
+    }
+    let plain = endpoint("http://127.0.0.1/");
+    assert!(plain.has_origin_of(&endpoint("http://127.0.0.1:80/keys")));
+    assert!(!plain.has_origin_of(&endpoint("https://127.0.0.1/")));
+    assert!(!plain.has_origin_of(&endpoint("http://localhost/")));
 }
