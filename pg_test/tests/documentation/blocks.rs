@@ -150,7 +150,7 @@ fn assert_lines_are_read(server: &Server, file: &str, view: &str, blocks: Vec<Bl
 
 #[test]
 fn lines_of_pg_hba_are_read_by_a_server() {
-    let server = Server::builder().start();
+    let server = Server::builder().tls().start();
     server.set_hba(&["include_if_exists block_hba.conf"]);
     server.reload();
     assert_lines_are_read(
@@ -175,7 +175,8 @@ fn lines_of_pg_ident_are_read_by_a_server() {
 }
 
 /// What the reader of a page has before its first statement.
-const AT_HAND: &str = "CREATE EXTENSION validator; CREATE TABLE note (owner text, body text)";
+const AT_HAND: &str =
+    "CREATE EXTENSION validator; CREATE TABLE note (owner text, body text); CREATE ROLE app";
 
 #[test]
 fn statements_run() {
