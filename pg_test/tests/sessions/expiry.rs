@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use pg_test::{Ending, Issuer, Login, Server, ServerMessage, Session, now, oauth_line};
 
-use crate::{BOTH, assert_admin_shutdown, assert_ended, server_of};
+use crate::{BOTH, assert_admin_shutdown, assert_ended, server_of, with_extension};
 
 /// How long tokens of these tests live: long enough for a busy machine to have all of a test's logins meanwhile.
 const LIFE: i64 = 10;
@@ -249,4 +249,36 @@ fn session_whose_end_can_not_be_scheduled_does_not_begin() {
     let mut session = server.admits("alice", &token);
     let (ending, _) = session.wait_for_end(Duration::from_millis(300));
     assert_eq!(ending, Ending::TimedOut);
+}
+
+#[test]
+fn opaque_token_ends_when_the_provider_says_so() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(
+        server_of(&issuer, false)
+            .set("validator.session_expiry", "on")
+            .set("validator.clock_skew", "0")
+            .set("validator.introspection", "opaque")
+            .set("validator.introspection_exp_required", "off")
+            .set("validator.client_auth_method", "none"),
+    );
+    let log_in = |exp: Option<i64>| {
+        let token = issuer.opaque_token("alice");
+        let mut word = issuer.word_on("alice");
+        word["exp"] = exp.into();
+        issuer.say(&token, word);
+        server.admits("alice", &token)
+    };
+    let mut endless = log_in(None);
+    let end = now() + LIFE;
+    let mut session = log_in(Some(end));
+    assert_eq!(
+        server.value(
+            "SELECT string_agg(coalesce(extract(epoch FROM expires_at)::bigint::text, 'never'), ' ' ORDER BY backend_start) \
+             FROM validator.sessions"
+        ),
+        format!("never {end}")
+    );
+    assert_expires(&server, &mut session, end);
+    assert_eq!(endless.value("SELECT 1"), "1");
 }

@@ -231,3 +231,28 @@ fn replication_connections_are_sessions_too() {
     assert_eq!(server.value(&call), "1");
     assert_ended(&mut session);
 }
+
+#[test]
+fn standby_has_sessions_of_its_own() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let primary = with_extension(server_of(&issuer, preload));
+        let standby = primary.standby();
+        let token = issuer.token("alice").encode();
+        let mut there = primary.admits("alice", &token);
+        let mut here = standby.admits("alice", &token);
+        for (server, session) in [(&primary, &there), (&standby, &here)] {
+            assert_eq!(
+                server.value("SELECT pid FROM validator.sessions"),
+                session.pid().to_string()
+            );
+        }
+        let call = format!(
+            "SELECT validator.end_sessions('{}', identity => 'alice')",
+            issuer.url()
+        );
+        assert_eq!(standby.value(&call), "1");
+        assert_ended(&mut here);
+        assert_eq!(there.value("SELECT 1"), "1");
+    }
+}
