@@ -104,6 +104,8 @@ pub struct Configuration {
     pub oauth_libraries: String,
     /// Whether `ssl` is on.
     pub has_tls: bool,
+    /// Whether clients are asked for certificates.
+    pub asks_for_certificates: bool,
 }
 
 const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, coalesce(options, '{}'), error \
@@ -117,15 +119,15 @@ const SETTINGS: &str = "SELECT f.sourcefile, f.sourceline, lower(f.name), f.sett
 const MAPS: &str = "SELECT DISTINCT map_name FROM pg_ident_file_mappings WHERE error IS NULL";
 
 const IN_FORCE: &str = "SELECT current_setting('shared_preload_libraries'), \
-     current_setting('oauth_validator_libraries'), current_setting('ssl')";
+     current_setting('oauth_validator_libraries'), current_setting('ssl'), current_setting('ssl_ca_file')";
 
 impl Configuration {
     /// Needs the rights of a superuser.
     pub fn read() -> Self {
         let in_force = rows(IN_FORCE, |row| {
-            Ok((text(row, 1)?, text(row, 2)?, text(row, 3)?))
+            Ok((text(row, 1)?, text(row, 2)?, text(row, 3)?, text(row, 4)?))
         });
-        let (preload_libraries, oauth_libraries, ssl) =
+        let (preload_libraries, oauth_libraries, ssl, ssl_ca_file) =
             in_force.into_iter().next().unwrap_or_default();
         Configuration {
             hba: read_hba(),
@@ -142,6 +144,7 @@ impl Configuration {
             preload_libraries,
             oauth_libraries,
             has_tls: ssl == "on",
+            asks_for_certificates: ssl == "on" && !ssl_ca_file.is_empty(),
         }
     }
 }

@@ -157,6 +157,8 @@ kinds! {
         "Use hostssl: whoever reads a token on its way can use it.";
     TLS_OFF = "tls_off", Error,
         "Set ssl = on, with a certificate of the server's.";
+    CERTIFICATES_NOT_ASKED_FOR = "certificates_not_asked_for", Error,
+        "Set ssl = on and ssl_ca_file to the authority that issues the clients' certificates, or validator.require_bound_token = off.";
     ISSUER_HTTP = "issuer_http", Error,
         "Use an https issuer: whoever is between here and the provider could replace its keys.";
     MAP_MISSING = "map_missing", Error,

@@ -47,6 +47,10 @@ pub fn examine<'a>(
         }
         Settings::of_server()
     });
+    if settings.switch(Switch::RequireBoundToken) && !configuration.asks_for_certificates {
+        let detail = "validator.require_bound_token is on, and no client is asked for a certificate: all tokens are refused.";
+        findings.push(finding::CERTIFICATES_NOT_ASKED_FOR.with(detail));
+    }
     let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
     findings.extend(examine_settings(&settings, line, maps));
     let mut known = None;

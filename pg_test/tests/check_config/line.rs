@@ -1,6 +1,6 @@
 //! Findings about a line of pg_hba.conf and the settings that apply to it.
 
-use pg_test::Issuer;
+use pg_test::{Authority, Issuer};
 
 use crate::{assert_findings, clinic, good_line, healthy, line, only_detail, started};
 
@@ -162,4 +162,20 @@ fn several_findings_at_one_line_are_all_told() {
         ],
     );
     assert!(found.iter().all(|row| row.line == "3"), "{found:?}");
+}
+
+#[test]
+fn bound_tokens_need_a_server_that_asks_for_certificates() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("validator.require_bound_token", "on"));
+    let detail = only_detail(&server, "error certificates_not_asked_for");
+    assert!(detail.contains("all tokens are refused"), "{detail}");
+    let authority = Authority::shared().file().display().to_string();
+    server.reload_with(&[("ssl_ca_file", &authority)]);
+    assert_findings(&server, &["ok ok"]);
+    server.reload_with(&[("ssl", "off")]);
+    assert_findings(
+        &server,
+        &["error tls_off", "error certificates_not_asked_for"],
+    );
 }
