@@ -12,8 +12,8 @@ use std::sync::OnceLock;
 
 use common::*;
 use oauth_core::{
-    Algorithm, Algorithms, ClaimPath, Endpoint, IdentityPrefix, Issuer, JwkSet, Printable,
-    ProviderMetadata, RequiredClaims, StringList, TokenTypes,
+    Algorithm, Algorithms, Bearer, ClaimPath, Endpoint, IdentityPrefix, IntrospectionResponse,
+    Issuer, JwkSet, Printable, ProviderMetadata, RequiredClaims, StringList, TokenTypes,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -364,5 +364,51 @@ proptest! {
             prop_assert_ne!(court.verdict(&good_token()), GRANTED, "{}", &jwk);
             prop_assert_ne!(court.verdict(&good_token().without_header("kid")), GRANTED, "{}", jwk);
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(64))]
+
+    #[test]
+    fn only_a_whole_answer_that_says_active_is_one(
+        status in 100_u16..600,
+        active in any_json(),
+        members in btree_map(any_text(), any_json(), 0..5),
+    ) {
+        let mut answer = json!(members);
+        answer["active"] = active.clone();
+        let status = http::StatusCode::from_u16(status).unwrap();
+        let parsed = IntrospectionResponse::parse(status, answer.to_string().as_bytes());
+        prop_assert_eq!(parsed.is_ok(), status == 200 && active == json!(true));
+        answer["active"] = json!(true);
+        let text = answer.to_string();
+        prop_assert!(IntrospectionResponse::parse(http::StatusCode::OK, text.as_bytes()).is_ok());
+        for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
+            let cut = &text.as_bytes()[..end];
+            prop_assert!(IntrospectionResponse::parse(http::StatusCode::OK, cut).is_err());
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_answer_are_told(bytes in vec(any::<u8>(), 0..200), status in 100_u16..600) {
+        let status = http::StatusCode::from_u16(status).unwrap();
+        prop_assert!(IntrospectionResponse::parse(status, &bytes).is_err());
+    }
+
+    #[test]
+    fn stored_answer_can_be_read_and_never_has_the_token(
+        token in "[A-Za-z0-9._~+/-]{8,40}",
+        members in btree_map(any_text(), any_json(), 0..5),
+        place in any_text(),
+    ) {
+        let mut answer = json!(members);
+        answer["active"] = json!(true);
+        answer[format!("in {place}")] = json!({"deep": [format!("<{token}>")]});
+        let response =
+            IntrospectionResponse::parse(http::StatusCode::OK, answer.to_string().as_bytes()).unwrap();
+        let stored = response.to_stored(&Bearer::new(&token));
+        prop_assert!(!stored.contains(&token));
+        prop_assert!(IntrospectionResponse::from_stored(&stored).is_some());
     }
 }

@@ -51,6 +51,27 @@ fn terminate_and_cancel_end_a_login_that_asks_and_another_takes_over() {
 }
 
 #[test]
+fn login_that_hangs_holds_up_no_login_with_another_token() {
+    for preload in BOTH {
+        let (issuer, server, token) = hanging(preload);
+        let login = Login::new(&server, "alice").token(&token);
+        let hanging = thread::spawn(move || login.run());
+        // The metadata have been read, and the first token is asked about.
+        while asked(&issuer).1 == 0 {
+            thread::sleep(Duration::from_millis(5));
+        }
+        issuer.heal();
+        for _ in 0..2 {
+            server.admits("alice", &issuer.opaque_token("alice"));
+        }
+        let pid = server.wait_for_backend("wait_event = 'ValidatorFetch'");
+        server.sql(&format!("SELECT pg_terminate_backend({pid})"));
+        assert!(!hanging.join().expect("no panic").is_session());
+        assert_eq!(asked(&issuer), (1, 3), "preload: {preload}");
+    }
+}
+
+#[test]
 fn authentication_timeout_ends_a_login_that_asks() {
     for preload in BOTH {
         let (issuer, server, token) = hanging(preload);
