@@ -31,7 +31,7 @@ pub struct HttpSettings {
     pub bearer: Option<BearerFile>,
 }
 
-/// A token of this server's own, for GET requests.
+/// A token of this server's own.
 #[derive(Clone)]
 pub struct BearerFile {
     pub file: PathBuf,
@@ -40,21 +40,36 @@ pub struct BearerFile {
 }
 
 impl BearerFile {
+    /// Whether this URL's server may get the token.
+    pub fn is_for(&self, url: &Endpoint) -> bool {
+        self.for_servers_of
+            .iter()
+            .any(|server| url.has_origin_of(server))
+    }
+
     /// Errors: the file can not be read, others have access to it, or it holds no token.
-    fn read(&self) -> Result<HeaderValue, Misconfigured> {
+    pub fn read(&self) -> Result<Secret, Misconfigured> {
         let token = Secret::read(&self.file, "http_bearer_file")?;
         // RFC 6750 §2.1: what a token may consist of.
         let is_token = |b: u8| b.is_ascii_alphanumeric() || b"-._~+/=".contains(&b);
-        let value = match token.expose().bytes().all(is_token) {
-            true => HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok(),
-            false => None,
-        };
-        let mut value = value.ok_or_else(|| Misconfigured::SettingInvalid {
-            setting: Printable::new("validator.http_bearer_file"),
-            why: Printable::new("the file holds something that is no bearer token"),
-        })?;
+        match token.expose().bytes().all(is_token) {
+            true => Ok(token),
+            false => Err(Self::invalid()),
+        }
+    }
+
+    fn read_header(&self) -> Result<HeaderValue, Misconfigured> {
+        let value = HeaderValue::from_str(&format!("Bearer {}", self.read()?.expose()));
+        let mut value = value.map_err(|_| Self::invalid())?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    fn invalid() -> Misconfigured {
+        Misconfigured::SettingInvalid {
+            setting: Printable::new("validator.http_bearer_file"),
+            why: Printable::new("the file holds something that is no bearer token"),
+        }
     }
 }
 
@@ -100,7 +115,7 @@ pub fn private_key(pem: &str) -> Option<PrivateKey<'static>> {
 pub struct UreqClient {
     agent: Agent,
     /// For GET requests, and the servers that get it.
-    bearer: Option<(HeaderValue, Vec<Endpoint>)>,
+    bearer: Option<(HeaderValue, BearerFile)>,
     deadline: Instant,
 }
 
@@ -110,7 +125,7 @@ impl UreqClient {
     /// Errors: a file can not be read, or has not what it should.
     pub fn new(settings: &HttpSettings, deadline: Instant) -> Result<Self, Misconfigured> {
         let bearer = match &settings.bearer {
-            Some(bearer) => Some((bearer.read()?, bearer.for_servers_of.clone())),
+            Some(bearer) => Some((bearer.read_header()?, bearer.clone())),
             None => None,
         };
         let client = Self::presenting(settings, None, deadline)?;
@@ -155,10 +170,10 @@ impl HttpClient for UreqClient {
     fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause> {
         let request = self.agent.get(url.as_str()).config();
         let mut request = request.timeout_global(Some(self.time_left()?)).build();
-        if let Some((bearer, servers)) = &self.bearer
-            && servers.iter().any(|server| url.has_origin_of(server))
+        if let Some((header, file)) = &self.bearer
+            && file.is_for(url)
         {
-            request = request.header("Authorization", bearer);
+            request = request.header("Authorization", header);
         }
         read(request.call())
     }

@@ -17,7 +17,7 @@ use pgrx::pg_sys;
 use crate::answer_cache::{AnswerKey, Ended, Said};
 use crate::fetch_thread;
 use crate::flight::Flight;
-use crate::http_client::{ClientIdentity, HttpSettings, UreqClient};
+use crate::http_client::{BearerFile, ClientIdentity, HttpSettings, UreqClient};
 use crate::key_source::random;
 use crate::secret_file::Secret;
 use crate::shared_memory;
@@ -108,6 +108,8 @@ fn lost() -> Failure {
 impl ProviderIntrospection {
     /// What is stored of a token must be what would be answered now: it is named by everything that it was asked under.
     fn key_of(&self, kind: &str, what: &str) -> AnswerKey {
+        let bearer = self.http.bearer.as_ref();
+        let bearer_file = bearer.and_then(|bearer| bearer.file.to_str());
         oauth_core::cache_key(&[
             kind,
             what,
@@ -116,6 +118,7 @@ impl ProviderIntrospection {
             self.endpoint.as_ref().map_or("", Endpoint::as_str),
             &self.client.id,
             &format!("{:?}", self.client.method),
+            bearer_file.unwrap_or_default(),
             // A shorter one counts at once.
             &self.ttl.as_secs().to_string(),
         ])
@@ -214,7 +217,7 @@ impl ProviderIntrospection {
     /// Asks about a token that was never issued, past the cache: whether the provider calls it active.
     pub fn probe(&self) -> Result<bool, Failure> {
         // A secret that can not be read is the administrator's fault, whatever the provider is up to.
-        self.read_secret()?;
+        self.read_secret(self.endpoint.as_ref().unwrap_or(self.issuer.discovery()))?;
         let deadline = Instant::now() + self.timeout;
         let endpoint = match &self.endpoint {
             Some(endpoint) => endpoint.clone(),
@@ -231,7 +234,7 @@ impl ProviderIntrospection {
         token: &Bearer<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let secret = self.read_secret()?;
+        let secret = self.read_secret(endpoint)?;
         let proof = self.proof(secret.as_ref().map(Secret::expose))?;
         let form = FormRequest::introspect(token, &self.client.id, &proof);
         let identity = match self.client.method {
@@ -258,7 +261,7 @@ impl ProviderIntrospection {
     }
 
     /// Read at each request, so that a new secret is noticed.
-    fn read_secret(&self) -> Result<Option<Secret>, Misconfigured> {
+    fn read_secret(&self, endpoint: &Endpoint) -> Result<Option<Secret>, Misconfigured> {
         let (file, setting) = match self.client.method {
             ClientAuthMethod::ClientSecretBasic
             | ClientAuthMethod::ClientSecretBasicRaw
@@ -266,7 +269,12 @@ impl ProviderIntrospection {
                 (&self.client.secret_file, "client_secret_file")
             }
             ClientAuthMethod::PrivateKeyJwt => (&self.client.key_file, "client_key_file"),
-            ClientAuthMethod::TlsClientAuth | ClientAuthMethod::None => return Ok(None),
+            ClientAuthMethod::None => {
+                let bearer = self.http.bearer.as_ref();
+                let bearer = bearer.filter(|bearer| bearer.is_for(endpoint));
+                return bearer.map(BearerFile::read).transpose();
+            }
+            ClientAuthMethod::TlsClientAuth => return Ok(None),
         };
         read_file(file, setting).map(Some)
     }
@@ -279,6 +287,7 @@ impl ProviderIntrospection {
             ClientAuthMethod::ClientSecretBasicRaw => ClientProof::SecretBasicRaw(secret),
             ClientAuthMethod::ClientSecretPost => ClientProof::SecretPost(secret),
             ClientAuthMethod::PrivateKeyJwt => ClientProof::Assertion(self.assertion(secret)?),
+            ClientAuthMethod::None => ClientProof::Bearer(secret),
             _ => ClientProof::SecretBasic(secret),
         })
     }

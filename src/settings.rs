@@ -236,9 +236,14 @@ pub fn read_introspection(
             .text(which)
             .map(|AbsolutePath(path): AbsolutePath| path)
     };
+    let endpoint = endpoint(settings, Text::IntrospectionEndpoint)?;
+    let mut http = keys.http.clone();
+    if let (Some(bearer), Some(named)) = (&mut http.bearer, &endpoint) {
+        bearer.for_servers_of.push(named.clone());
+    }
     Ok(Some(ProviderIntrospection {
         issuer: keys.issuer.clone(),
-        endpoint: endpoint(settings, Text::IntrospectionEndpoint)?,
+        endpoint,
         client: ClientSettings {
             id,
             method,
@@ -248,7 +253,7 @@ pub fn read_introspection(
         },
         ttl: seconds(settings, Number::IntrospectionCacheTtl),
         metadata_limits: keys.limits,
-        http: keys.http.clone(),
+        http,
         timeout: keys.timeout,
     }))
 }

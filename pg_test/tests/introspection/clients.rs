@@ -255,6 +255,43 @@ fn certificate_and_key_must_belong_together() {
 }
 
 #[test]
+fn token_of_its_own_goes_to_servers_that_the_administrator_has_named() {
+    let (issuer, elsewhere) = (Issuer::builder().start(), Issuer::builder().start());
+    let token = issuer.opaque_token("alice");
+    let server = server_with(&issuer, "none", false).start();
+    let file = server.private_file("token", "own-token-1\n");
+    set_file(&server, "http_bearer_file", &file);
+    issuer.introspection_only_for(ClientCheck::Bearer("own-token-1".into()));
+    server.admits("alice", &token);
+    issuer.introspection_only_for(ClientCheck::Bearer("own-token-2".into()));
+    assert_unknown_client(&server, &token);
+    server.private_file("token", "own-token-2");
+    server.forget_keys();
+    server.admits("alice", &token);
+    assert_never_logged(&server, "own-token-1");
+    assert_never_logged(&server, "own-token-2");
+
+    // The metadata do not decide who gets it.
+    let other = format!("{}/introspect", elsewhere.url());
+    let named = other.clone();
+    issuer.fail(
+        Endpoint::Discovery,
+        Fault::altered(move |document| document["introspection_endpoint"] = json!(named)),
+    );
+    elsewhere.say(&token, issuer.word_on("alice"));
+    elsewhere.introspection_only_for(ClientCheck::Bearer("own-token-2".into()));
+    assert_unknown_client(&server, &token);
+    assert_eq!(asked(&elsewhere).1, 1);
+    server.reload_with(&[("validator.introspection_endpoint", &other)]);
+    server.forget_keys();
+    server.admits("alice", &token);
+
+    server.private_file("token", "two tokens");
+    let verdict = server.refuses("alice", &token, "setting_invalid");
+    assert!(verdict.log.contains("http_bearer_file"), "{}", verdict.log);
+}
+
+#[test]
 fn client_that_needs_no_secret_sends_its_name_only() {
     let issuer = Issuer::builder().start();
     let token = issuer.opaque_token("alice");
