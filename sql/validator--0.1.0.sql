@@ -91,3 +91,78 @@ COMMENT ON FUNCTION @extschema@.token_expires_at() IS
 GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.version() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.version() TO pg_monitor;
+
+-- Statistics, and what is cached.
+
+CREATE FUNCTION @extschema@.list_stats(
+    OUT issuer text, OUT accepted bigint, OUT refused bigint, OUT fetches bigint, OUT fetch_failures bigint,
+    OUT fetch_total_ms double precision, OUT fetch_max_ms double precision, OUT introspections bigint,
+    OUT introspection_failures bigint, OUT introspection_total_ms double precision,
+    OUT introspection_max_ms double precision, OUT introspection_cache_hits bigint, OUT waits bigint,
+    OUT stats_reset timestamptz) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'list_stats_wrapper';
+
+COMMENT ON FUNCTION @extschema@.list_stats() IS 'the rows of the view stats';
+
+CREATE VIEW @extschema@.stats AS SELECT * FROM @extschema@.list_stats();
+
+COMMENT ON VIEW @extschema@.stats IS 'OAuth logins and requests to providers, by issuer, since stats_reset';
+
+CREATE FUNCTION @extschema@.list_refusals(
+    OUT issuer text, OUT reason text, OUT count bigint, OUT last_at timestamptz) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'list_refusals_wrapper';
+
+COMMENT ON FUNCTION @extschema@.list_refusals() IS 'the rows of the view refusals';
+
+CREATE VIEW @extschema@.refusals AS SELECT * FROM @extschema@.list_refusals();
+
+COMMENT ON VIEW @extschema@.refusals IS 'refused OAuth tokens by issuer and reason, since the statistics were reset';
+
+CREATE FUNCTION @extschema@.list_issuers(
+    OUT issuer text, OUT state text, OUT keys integer, OUT unusable_keys integer, OUT fetched_at timestamptz,
+    OUT fresh_until timestamptz, OUT usable_until timestamptz, OUT last_used_at timestamptz, OUT last_error text,
+    OUT last_error_at timestamptz) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'list_issuers_wrapper';
+
+COMMENT ON FUNCTION @extschema@.list_issuers() IS 'the rows of the view issuers';
+
+CREATE VIEW @extschema@.issuers AS SELECT * FROM @extschema@.list_issuers();
+
+COMMENT ON VIEW @extschema@.issuers IS 'issuers whose keys are cached: how fresh they are, and why the last fetch failed';
+
+CREATE FUNCTION @extschema@.list_keys(
+    OUT issuer text, OUT kid text, OUT alg text, OUT kty text, OUT thumbprint text, OUT usable boolean)
+    RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'list_keys_wrapper';
+
+COMMENT ON FUNCTION @extschema@.list_keys() IS 'the rows of the view keys';
+
+CREATE VIEW @extschema@.keys AS SELECT * FROM @extschema@.list_keys();
+
+COMMENT ON VIEW @extschema@.keys IS 'cached signature keys of the issuers, by RFC 7638 thumbprint';
+
+REVOKE ALL ON FUNCTION @extschema@.list_stats(), @extschema@.list_refusals(), @extschema@.list_issuers(),
+    @extschema@.list_keys() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.list_stats(), @extschema@.list_refusals(), @extschema@.list_issuers(),
+    @extschema@.list_keys() TO pg_monitor;
+GRANT SELECT ON @extschema@.stats, @extschema@.refusals, @extschema@.issuers, @extschema@.keys TO pg_monitor;
+
+CREATE FUNCTION @extschema@.reset_stats() RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'reset_stats_wrapper';
+
+COMMENT ON FUNCTION @extschema@.reset_stats() IS 'set the counters of the views stats and refusals to zero';
+
+-- Reads pg_hba.conf by a view that is for superusers only, with its owner's rights.
+CREATE FUNCTION @extschema@.refresh_keys(issuer text) RETURNS void
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'refresh_keys_wrapper';
+
+COMMENT ON FUNCTION @extschema@.refresh_keys(text) IS
+    'fetch the keys of an issuer of pg_hba.conf now, fresh or not; an error if the provider fails';
+
+REVOKE ALL ON FUNCTION @extschema@.reset_stats(), @extschema@.refresh_keys(text) FROM PUBLIC;

@@ -14,6 +14,8 @@ pub const ISSUERS: usize = 16;
 const KEYS: usize = 32;
 /// Bytes of the largest key: an RSA modulus of 8192 bits and its exponent.
 pub const MATERIAL_BYTES: usize = 1024 + 4;
+/// Bytes that are kept of a key's identifier, to be shown.
+const KID_BYTES: usize = 126;
 /// Bytes that are kept of a URL, and of what is said about a failure.
 const TEXT_BYTES: usize = 512;
 
@@ -38,6 +40,7 @@ pub struct Name {
 }
 
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Issuer {
     pub freshness: Freshness,
     /// Fetches that have ended with an answer, good or bad: tells a waiter that one has.
@@ -51,6 +54,10 @@ pub struct Issuer {
     /// The issuer as pg_hba.conf has it, for a refresh in the background; empty if it is too long.
     pub url: Text,
     pub materials: [[u8; MATERIAL_BYTES]; KEYS],
+    /// As far as there is space for them; to be shown, and not to select by. Empty: none.
+    pub kids: [Text<KID_BYTES>; KEYS],
+    /// When `failure` was noted, in microseconds since 1970, also after a later success. Zero: never.
+    pub failed_at: i64,
 }
 
 /// Which version of a key file was read: its size, times of change and inode. All zero: none.
@@ -76,7 +83,7 @@ pub struct Text<const BYTES: usize = TEXT_BYTES> {
 
 /// A key set in the form of the cache, made before the lock is taken.
 pub struct PackedKeys {
-    keys: Vec<(KeyHead, Vec<u8>)>,
+    keys: Vec<(KeyHead, Vec<u8>, String)>,
     skipped: u32,
     file_version: FileVersion,
 }
@@ -87,9 +94,12 @@ impl PackedKeys {
         let (usable, other): (Vec<_>, Vec<_>) = set
             .keys()
             .iter()
-            .map(|jwk| jwk.describe())
-            .filter(|(_, material)| material.len() <= MATERIAL_BYTES)
-            .partition(|(head, _)| head.kind().is_some());
+            .map(|jwk| {
+                let (head, material) = jwk.describe();
+                (head, material, jwk.kid().unwrap_or_default().to_owned())
+            })
+            .filter(|(_, material, _)| material.len() <= MATERIAL_BYTES)
+            .partition(|(head, ..)| head.kind().is_some());
         let stored = usable.len().min(KEYS);
         PackedKeys {
             skipped: (set.keys().len() - stored) as u32,
@@ -132,6 +142,7 @@ impl State {
         issuer.key_count = 0;
         issuer.skipped_keys = 0;
         issuer.failure.code = 0;
+        issuer.failed_at = 0;
         issuer.url.set(if want.url.len() <= TEXT_BYTES {
             want.url
         } else {
@@ -147,11 +158,33 @@ impl Issuer {
         select_key(&self.heads[..count], want.kid, want.alg)
     }
 
+    /// Each key: what it is selected by, its material, and its identifier.
+    pub fn known_keys(&self) -> impl Iterator<Item = (&KeyHead, &[u8], &str)> {
+        let count = (self.key_count as usize).min(KEYS);
+        let keys = self.heads.iter().zip(&self.materials).zip(&self.kids);
+        keys.take(count)
+            .map(|((head, material), kid)| (head, material.as_slice(), kid.get()))
+    }
+
+    /// What the last fetch that failed failed with, and the URL.
+    pub fn last_error(&self) -> Option<String> {
+        let (message, url) = (self.failure.message.get(), self.failure.url.get());
+        (self.failed_at != 0).then(|| format!("{message} ({url})"))
+    }
+
+    /// A fetch has failed.
+    pub fn note_failure(&mut self, failure: &PackedUnavailable, now: Timestamp) {
+        self.failure.note(failure);
+        self.failed_at = now.unix_micros();
+    }
+
     pub fn replace_keys(&mut self, packed: &PackedKeys) {
         let places = self.heads.iter_mut().zip(&mut self.materials);
-        for ((head, space), (new_head, material)) in places.zip(&packed.keys) {
+        let places = places.zip(&mut self.kids);
+        for (((head, space), kid), (new_head, material, new_kid)) in places.zip(&packed.keys) {
             *head = *new_head;
             space[..material.len()].copy_from_slice(material);
+            kid.set(new_kid);
         }
         self.key_count = packed.keys.len() as u32;
         self.skipped_keys = packed.skipped;

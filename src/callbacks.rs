@@ -17,7 +17,7 @@ use crate::abi::{
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
 use crate::role_catalog::ServerCatalog;
-use crate::{hba, hba_options, session_claims, session_start, settings};
+use crate::{hba, hba_options, session_claims, session_start, settings, shared_memory};
 
 /// There is nothing to shut down.
 static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
@@ -69,6 +69,7 @@ unsafe extern "C-unwind" fn validate(
     let (decision, policy) = decide_and_contain(state, token, role);
     let refusal = decision.outcome().err();
     if let Some(failure) = refusal {
+        count_refusal(failure);
         log_refusal(&role.to_string_lossy(), &decision, failure, policy.as_ref());
         explain(result, &decision, failure, policy.as_ref(), callers_context);
     }
@@ -138,6 +139,23 @@ fn decide_and_contain(
             }
         })
         .execute()
+}
+
+/// Counts a refusal. What fails here must neither reach the client nor change the outcome.
+fn count_refusal(failure: &oauth_core::Failure) {
+    PgTryBuilder::new(AssertUnwindSafe(|| {
+        if let Some(line) = hba::matched_line() {
+            let issuer = settings::issuer_name(&line.issuer);
+            shared_memory::statistics().count_refused(&issuer, failure);
+        }
+    }))
+    .catch_others(|error| match error {
+        CaughtError::PostgresError(report) if is_order_to_stop(report.sql_error_code()) => {
+            CaughtError::PostgresError(report).rethrow()
+        }
+        _ => {}
+    })
+    .execute();
 }
 
 fn fault(what: &str) -> Decision {

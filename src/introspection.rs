@@ -21,6 +21,7 @@ use crate::http_client::{BearerFile, ClientIdentity, HttpSettings, UreqClient};
 use crate::key_source::random;
 use crate::secret_file::Secret;
 use crate::shared_memory;
+use crate::statistics::{self, Row};
 
 /// How this server shows the provider who it is.
 pub struct ClientSettings {
@@ -57,7 +58,10 @@ impl Introspector for ProviderIntrospection {
         // Found before another login can wait for this one.
         let cached = self.cached(&key);
         let said = match cached {
-            Some(said) => said,
+            Some(said) => {
+                self.count(|row| statistics::add(&row.introspection_cache_hits, 1));
+                said
+            }
             None => {
                 let endpoint = self.find_endpoint(deadline)?;
                 let mut fresh = None;
@@ -152,6 +156,7 @@ impl ProviderIntrospection {
         ask: impl FnOnce() -> Result<Ended, Failure>,
     ) -> Result<Option<Said>, Failure> {
         let cache = shared_memory::answers();
+        let mut has_waited = false;
         loop {
             let now = SystemClock.now();
             let found = cache.look_up(key, now);
@@ -166,6 +171,10 @@ impl ProviderIntrospection {
                     let left = deadline.saturating_duration_since(Instant::now());
                     if left.is_zero() {
                         return Err(timed_out(url).into());
+                    }
+                    if !has_waited {
+                        has_waited = true;
+                        self.count(|row| statistics::add(&row.waits, 1));
                     }
                     cache.sleep_while(left, || {
                         let found = cache.look_up(key, SystemClock.now());
@@ -229,6 +238,24 @@ impl ProviderIntrospection {
 
     /// One request, on the helper thread.
     fn ask(
+        &self,
+        endpoint: &Endpoint,
+        token: &Bearer<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let start = Instant::now();
+        let asked = self.ask_uncounted(endpoint, token, deadline);
+        self.count(|row| row.introspections.count(start.elapsed(), asked.is_err()));
+        asked
+    }
+
+    fn count(&self, count: impl FnOnce(&Row)) {
+        if let Some(row) = shared_memory::statistics().row(self.issuer.identifier()) {
+            count(row);
+        }
+    }
+
+    fn ask_uncounted(
         &self,
         endpoint: &Endpoint,
         token: &Bearer<'_>,

@@ -19,6 +19,7 @@ use crate::http_client::{HttpSettings, UreqClient};
 use crate::refusal_log::log_failed_refresh;
 use crate::shared_cache::{Fetched, Lookup, SharedCache, Want};
 use crate::shared_memory;
+use crate::statistics::{self, Row};
 
 /// Bytes of the largest key file.
 const MAX_FILE_BYTES: u64 = oauth_core::MAX_RESPONSE_BYTES as u64;
@@ -68,6 +69,34 @@ impl ProviderKeys {
             self.fetch(cache, &want)?;
         }
         Ok(())
+    }
+
+    /// Fetches the keys now, however fresh those at hand are. Serves interrupts.
+    pub fn fetch_now(&self) -> Result<(), Failure> {
+        let cache = shared_memory::cache();
+        let want = self.want(None, Algorithm::RS256);
+        if let KeyLocation::File(path) = &self.location {
+            read_file_into(cache, &want, path)?;
+            return Ok(());
+        }
+        // What another process asks for now may have been answered before the reason to ask again.
+        let deadline = Instant::now() + self.timeout;
+        loop {
+            let now = SystemClock.now();
+            if cache.claim_now(&want, now, self.flight_end(now)) {
+                return self.fetch(cache, &want);
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(timed_out(&self.issuer).into());
+            }
+            cache.sleep_while(left, || cache.is_fetching(&want.issuer, SystemClock.now()));
+        }
+    }
+
+    /// What is counted of the issuer.
+    fn statistics(&self) -> Option<&'static Row> {
+        shared_memory::statistics().row(self.issuer.identifier())
     }
 
     fn want<'a>(&'a self, kid: Option<&'a str>, alg: Algorithm) -> Want<'a> {
@@ -128,7 +157,11 @@ impl ProviderKeys {
                 }
                 (Plan::Unavailable, Some(found)) => return Err(unavailable(&found, &self.issuer)),
                 (Plan::Wait, Some(found)) => {
-                    waited_since.get_or_insert(found.fetches);
+                    if waited_since.replace(found.fetches).is_none()
+                        && let Some(row) = self.statistics()
+                    {
+                        statistics::add(&row.waits, 1);
+                    }
                     self.wait(cache, want, deadline)?;
                 }
                 (Plan::Fetch | Plan::UseAndRefresh, found) => {
@@ -171,8 +204,12 @@ impl ProviderKeys {
     fn fetch(&self, cache: &SharedCache, want: &Want<'_>) -> Result<(), Failure> {
         let issuer = want.issuer;
         let flight = Flight::begin(move || shared_memory::cache().abandon_fetch(&issuer));
+        let start = Instant::now();
         let fetched = self.ask_provider();
         let now = SystemClock.now();
+        if let Some(row) = self.statistics() {
+            row.fetches.count(start.elapsed(), fetched.is_err());
+        }
         let (outcome, result) = match fetched {
             Ok((set, lifetime)) => {
                 let packed = PackedKeys::new(&set, FileVersion::default());
@@ -266,10 +303,21 @@ fn find_in_file(cache: &SharedCache, want: &Want<'_>, path: &Path) -> Result<Pub
     {
         return found.selected.map_err(Failure::from);
     }
+    read_file_into(cache, want, path)?.find_key(want.kid, want.alg)
+}
+
+/// Reads the key file, whether or not it has changed.
+fn read_file_into(
+    cache: &SharedCache,
+    want: &Want<'_>,
+    path: &Path,
+) -> Result<JwkSet, Misconfigured> {
+    let metadata = fs::metadata(path).map_err(|error| file_invalid(&error.to_string()))?;
     let set = read_key_file(path, &metadata)?;
-    let packed = PackedKeys::new(&set, version);
-    cache.end_fetch(want, &Fetched::Keys(packed, Duration::MAX), now);
-    set.find_key(want.kid, want.alg)
+    let packed = PackedKeys::new(&set, file_version(&metadata));
+    let fetched = Fetched::Keys(packed, Duration::MAX);
+    cache.end_fetch(want, &fetched, SystemClock.now());
+    Ok(set)
 }
 
 /// Parses the key file.

@@ -35,6 +35,8 @@ mod shared_cache;
 mod shared_memory;
 mod sql;
 mod sql_time;
+mod statistics;
+mod statistics_sql;
 
 use pgrx::prelude::*;
 

@@ -1,6 +1,6 @@
 //! From a token that was accepted to a session: what becomes of it once PostgreSQL, too, has let the user in.
 
-use std::ffi::c_int;
+use std::ffi::{CStr, c_int};
 use std::fmt::Write as _;
 
 use oauth_core::{Grant, Internal, Policy, Printable, Timestamp};
@@ -10,10 +10,15 @@ use pgrx::pg_guard;
 use crate::abi;
 use crate::session_registry::NewSession;
 use crate::settings::LoginSettings;
-use crate::{session_expiry, shared_memory, sql_time};
+use crate::{server_log, session_expiry, shared_memory, sql_time};
 
 /// The session that begins if PostgreSQL accepts the user.
-static EXPECTED: Mutex<Option<NewSession>> = Mutex::new(None);
+static EXPECTED: Mutex<Option<Expected>> = Mutex::new(None);
+
+struct Expected {
+    session: NewSession,
+    log_accepted: bool,
+}
 
 /// The hook of another module, which runs before ours.
 static mut PREVIOUS_HOOK: abi::ClientAuthentication_hook_type = None;
@@ -29,13 +34,16 @@ pub fn prepare(grant: &Grant, settings: &LoginSettings, identity: &str) -> Resul
     if settings.session_expiry && grant.expires_at() != Timestamp::FOREVER {
         schedule_end(grant, policy, identity)?;
     }
-    *EXPECTED.lock() = Some(NewSession {
-        issuer: policy.issuer().identifier().to_owned(),
-        identity: identity.to_owned(),
-        client_id: grant.client_id(policy).map(str::to_owned),
-        jti: grant.jti().map(str::to_owned),
-        sid: grant.sid().map(str::to_owned),
-        expires_at: grant.expires_at(),
+    *EXPECTED.lock() = Some(Expected {
+        session: NewSession {
+            issuer: policy.issuer().identifier().to_owned(),
+            identity: identity.to_owned(),
+            client_id: grant.client_id(policy).map(str::to_owned),
+            jti: grant.jti().map(str::to_owned),
+            sid: grant.sid().map(str::to_owned),
+            expires_at: grant.expires_at(),
+        },
+        log_accepted: settings.log_accepted,
     });
     Ok(())
 }
@@ -81,7 +89,38 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
         }
     }
     let expected = EXPECTED.lock().take();
-    if let Some(session) = expected.filter(|_| status == STATUS_OK) {
+    if let Some(Expected {
+        session,
+        log_accepted,
+    }) = expected.filter(|_| status == STATUS_OK)
+    {
         shared_memory::sessions().enter(&session);
+        shared_memory::statistics().count_accepted(&session.issuer);
+        if log_accepted {
+            // SAFETY: PostgreSQL gives this backend's Port, whose role is known by now.
+            let role = unsafe { CStr::from_ptr((*port).user_name) };
+            log_session(&session, &role.to_string_lossy());
+        }
     }
+}
+
+/// One line, with the facts as a refusal has them.
+fn log_session(session: &NewSession, role: &str) {
+    let mut facts = Vec::new();
+    for (name, value) in [
+        ("issuer", Some(&session.issuer)),
+        ("client_id", session.client_id.as_ref()),
+        ("jti", session.jti.as_ref()),
+        ("identity", Some(&session.identity)),
+    ] {
+        if let Some(value) = value {
+            facts.push(format!("{name}={}", Printable::new(value)));
+        }
+    }
+    let role = Printable::new(role);
+    let message = format!(
+        "OAuth token accepted for user \"{role}\": {}",
+        facts.join(" ")
+    );
+    server_log::log(message, None, None);
 }

@@ -210,6 +210,9 @@ switches! {
     SessionExpiry = "session_expiry": Both, false,
         c"Ends a session when the token that opened it expires.",
         c"At \"exp\" and clock_skew, whatever the session does.";
+    LogAccepted = "log_accepted": Both, false,
+        c"Logs each token that opens a session.",
+        c"One line with issuer, identity, client, token identifier and role; never the token.";
 }
 
 pub struct TextSetting {

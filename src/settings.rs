@@ -27,6 +27,8 @@ pub struct LoginSettings {
     pub introspection: Option<ProviderIntrospection>,
     /// Whether a session ends when its token does.
     pub session_expiry: bool,
+    /// Whether a login that succeeds is logged.
+    pub log_accepted: bool,
 }
 
 /// Reads the settings for a login through `line`, which has `options`.
@@ -46,6 +48,7 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
         keys,
         introspection,
         session_expiry: settings.switch(Switch::SessionExpiry),
+        log_accepted: settings.switch(Switch::LogAccepted),
     })
 }
 
@@ -108,6 +111,12 @@ pub fn provider_keys(url: &str, key: &IssuerKey) -> Result<Option<ProviderKeys>,
         }
     }
     failure.map_or(Ok(None), Err)
+}
+
+/// An issuer's own name, by which it is counted and shown; what is no issuer's is taken as it is.
+pub fn issuer_name(url: &str) -> String {
+    Issuer::parse_allowing(url, true)
+        .map_or_else(|_| url.to_owned(), |issuer| issuer.identifier().to_owned())
 }
 
 /// The settings in force for logins through `line`, which has `options`.

@@ -11,7 +11,9 @@ use oauth_core::{
     Unavailable,
 };
 
-use crate::cache_layout::{FileVersion, ISSUERS, IssuerKey, MATERIAL_BYTES, PackedKeys, State};
+use crate::cache_layout::{
+    FileVersion, ISSUERS, Issuer, IssuerKey, MATERIAL_BYTES, PackedKeys, State,
+};
 use crate::guarded::Guarded;
 use crate::server_log;
 
@@ -158,6 +160,41 @@ impl SharedCache {
         is_due
     }
 
+    /// Begins a fetch, fresh keys or not, unless one is under way. `until` is when it is given up.
+    pub fn claim_now(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> bool {
+        let mut state = self.0.exclusive();
+        let (place, _) = state.find_or_make_room(want, now);
+        let freshness = &mut state.issuers[place].freshness;
+        let is_free = !freshness.is_fetching(now);
+        if is_free {
+            freshness.begin(until);
+        }
+        is_free
+    }
+
+    /// Whether a fetch is under way.
+    pub fn is_fetching(&self, issuer: &IssuerKey, now: Timestamp) -> bool {
+        let state = self.0.shared();
+        let place = state.find(issuer);
+        place.is_some_and(|place| state.issuers[place].freshness.is_fetching(now))
+    }
+
+    /// All that is cached, and when it was last used; the least recently used issuer first.
+    pub fn snapshot(&self) -> Vec<(Timestamp, Issuer)> {
+        // Its space is there before the lock is taken.
+        let mut copies = vec![None; ISSUERS];
+        for (place, copy) in copies.iter_mut().enumerate() {
+            let state = self.0.shared();
+            let used_at = state.names[place].used_at.load(Ordering::Relaxed);
+            if used_at != 0 {
+                *copy = Some((Timestamp::from_unix_micros(used_at), state.issuers[place]));
+            }
+        }
+        let mut issuers: Vec<_> = copies.into_iter().flatten().collect();
+        issuers.sort_by_key(|(used_at, _)| *used_at);
+        issuers
+    }
+
     /// The issuers whose freshness ends within `ahead`, and that a login has used since `used_since`.
     pub fn due(&self, now: Timestamp, ahead: Duration, used_since: Timestamp) -> Vec<CachedIssuer> {
         let mut due = [None; ISSUERS];
@@ -201,11 +238,11 @@ impl SharedCache {
                 Fetched::Failure(failure, jitter) => {
                     cached.fetches = cached.fetches.wrapping_add(1);
                     cached.freshness.fail(*jitter, now);
-                    cached.failure.note(failure);
+                    cached.note_failure(failure, now);
                 }
                 Fetched::OurFault(failure, jitter) if cached.freshness.is_usable(now) => {
                     cached.freshness.fail(*jitter, now);
-                    cached.failure.note(failure);
+                    cached.note_failure(failure, now);
                 }
                 Fetched::OurFault(..) | Fetched::Nothing => cached.freshness.abandon(),
             }
@@ -235,6 +272,7 @@ impl SharedCache {
                 issuer.skipped_keys = 0;
                 issuer.file_version = FileVersion::default();
                 issuer.failure.code = 0;
+                issuer.failed_at = 0;
             }
         }
         self.0.wake();

@@ -13,6 +13,7 @@ use crate::answer_cache::AnswerCache;
 use crate::session_registry::SessionRegistry;
 use crate::settings;
 use crate::shared_cache::SharedCache;
+use crate::statistics::{Accepted, Counters, Statistics};
 
 /// What pg_stat_activity shows while a process waits for one of our locks.
 const LOCK_NAME: &CStr = c"Validator";
@@ -41,7 +42,10 @@ trait Area {
 /// All that every login needs; behind it the registry of sessions, whose size is the server's.
 #[repr(C)]
 pub struct SharedState {
-    pub cache: SharedCache,
+    // Before the cache, whose beginning is what each login touches.
+    accepted: Accepted,
+    cache: SharedCache,
+    counters: Counters,
 }
 
 impl Area for SharedState {
@@ -51,7 +55,8 @@ impl Area for SharedState {
     }
 
     fn name() -> CString {
-        c"validator 1".to_owned()
+        // The size stands for what it depends on, such as how many reasons are counted.
+        CString::new(format!("validator 2 {}", Self::bytes())).unwrap_or_default()
     }
 
     fn bytes() -> usize {
@@ -62,6 +67,9 @@ impl Area for SharedState {
         let state = memory.cast::<SharedState>();
         // SAFETY: by this function's contract.
         unsafe {
+            (&raw mut (*state).accepted).write_bytes(0, 1);
+            (&raw mut (*state).counters).write_bytes(0, 1);
+            (*state).counters.begin();
             SharedCache::initialize(&raw mut (*state).cache, tranche);
             SessionRegistry::initialize(state.add(1).cast(), tranche);
         }
@@ -117,6 +125,18 @@ pub fn cache() -> &'static SharedCache {
     let state = area::<SharedState>().cast::<SharedState>();
     // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
     unsafe { &(*state).cache }
+}
+
+/// The statistics.
+pub fn statistics() -> Statistics {
+    let state = area::<SharedState>().cast::<SharedState>();
+    // SAFETY: as above.
+    unsafe {
+        Statistics {
+            accepted: &(*state).accepted,
+            counters: &(*state).counters,
+        }
+    }
 }
 
 /// The registry of sessions.

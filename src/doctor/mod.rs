@@ -2,7 +2,7 @@
 //! that apply to it, and at its provider, and says what to do.
 
 mod clock;
-mod configuration;
+pub mod configuration;
 mod finding;
 #[cfg(feature = "pg19")]
 mod hba_file;

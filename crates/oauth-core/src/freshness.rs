@@ -212,6 +212,23 @@ impl Freshness {
         self.usable_until
     }
 
+    /// The state in a word: `empty` (nobody has asked), `unavailable` (there never was a good answer), `fresh`, `stale`
+    /// or `expired`.
+    pub fn state(&self, now: Timestamp) -> &'static str {
+        match self.fetched_at {
+            Timestamp::NEVER if self.failures > 0 => "unavailable",
+            Timestamp::NEVER => "empty",
+            _ if self.is_fresh(now) => "fresh",
+            _ if self.is_usable(now) => "stale",
+            _ => "expired",
+        }
+    }
+
+    /// Whether a fetch is under way.
+    pub fn is_fetching(&self, now: Timestamp) -> bool {
+        self.in_flight(now)
+    }
+
     /// Failures since the last good answer.
     pub fn failures(&self) -> u32 {
         self.failures
@@ -316,6 +333,24 @@ mod tests {
         assert_eq!(state.plan(true, &LIMITS, at(3600)), Plan::UseAndRefresh);
         assert_eq!(state.plan(true, &LIMITS, at(86_399)), Plan::UseAndRefresh);
         assert_eq!(state.plan(true, &LIMITS, at(86_400)), Plan::Fetch);
+    }
+
+    #[test]
+    fn state_is_told_in_a_word() {
+        assert_eq!(Freshness::COLD.state(at(0)), "empty");
+        let mut failed = Freshness::COLD;
+        failed.begin(at(5));
+        assert_eq!(failed.state(at(0)), "empty");
+        failed.fail(0, at(1));
+        assert_eq!(failed.state(at(1)), "unavailable");
+        let mut state = fetched(HOUR);
+        assert_eq!(state.state(at(3599)), "fresh");
+        assert_eq!(state.state(at(3600)), "stale");
+        state.fail(0, at(3600));
+        assert_eq!(state.state(at(86_399)), "stale");
+        assert_eq!(state.state(at(86_400)), "expired");
+        state.forget();
+        assert_eq!(state.state(at(0)), "empty");
     }
 
     #[test]

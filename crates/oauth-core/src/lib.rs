@@ -82,6 +82,7 @@ mod reject;
 mod roles;
 mod scope;
 mod setting;
+mod thumbprint;
 mod token;
 mod verified_claims;
 mod verify;

@@ -21,6 +21,19 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// How many codes there are.
+    pub const CODE_COUNT: usize = Reject::CODES.len() + Misconfigured::CODES.len() + 2;
+
+    /// Every code, always in the same order.
+    pub fn codes() -> impl Iterator<Item = &'static str> {
+        let others = ["provider_unavailable", "internal_error"];
+        Reject::CODES
+            .iter()
+            .copied()
+            .chain(Misconfigured::CODES)
+            .chain(others)
+    }
+
     /// The stable code of this failure, such as `aud_mismatch`.
     pub fn code(&self) -> &'static str {
         match self {
@@ -627,6 +640,21 @@ mod tests {
             UnavailableCause::ActiveMalformed,
         ] {
             assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn every_code_is_counted() {
+        assert_eq!(Failure::codes().count(), Failure::CODE_COUNT);
+        let distinct: std::collections::HashSet<_> = Failure::codes().collect();
+        assert_eq!(distinct.len(), Failure::CODE_COUNT);
+        let unavailable = Unavailable {
+            url: Printable::new(""),
+            cause: UnavailableCause::Timeout,
+        };
+        let internal = Internal(Printable::new(""));
+        for failure in [Failure::from(unavailable), internal.into()] {
+            assert!(distinct.contains(failure.code()), "{failure:?}");
         }
     }
 

@@ -1,7 +1,9 @@
 //! What SQL sees, tried by real logins: claims, statistics, the cache, and who may see or do what.
 
+mod cached;
 mod claims;
 mod rights;
+mod statistics;
 
 use pg_test::{Issuer, Server, ServerBuilder};
 

@@ -13,10 +13,12 @@ const FOR_ALL: [&str; 4] = [
 ];
 
 /// What only a superuser may call, and whom a superuser lets.
-const FOR_SUPERUSERS: [&str; 3] = [
+const FOR_SUPERUSERS: [&str; 5] = [
     "check_config()",
     "end_sessions(text,text,text,text)",
     "flush_cache()",
+    "refresh_keys(text)",
+    "reset_stats()",
 ];
 
 fn start() -> Server {

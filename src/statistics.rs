@@ -1,0 +1,253 @@
+//! Counts what happens at logins, by issuer. Atomics in shared memory: nobody waits for anybody to count.
+//!
+//! An issuer gets its row when a login through its line of pg_hba.conf is first counted, and keeps it: what clients
+//! send makes no row. Once all rows are taken, further issuers are not counted.
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use oauth_core::{Clock, Failure, SystemClock, Timestamp, cache_key};
+
+use crate::cache_layout::Text;
+
+/// Issuers that are counted.
+const ISSUERS: usize = 32;
+
+/// What a login that is accepted touches. It lies where such a login looks anyway. All bytes zero: nobody is counted.
+#[repr(C)]
+pub struct Accepted([Counted; ISSUERS]);
+
+#[repr(C)]
+struct Counted {
+    /// The beginning of a digest of the issuer's name; zero: the row is free.
+    issuer: AtomicU64,
+    accepted: AtomicU64,
+}
+
+/// The rest of the counters. All bytes zero is valid.
+#[repr(C)]
+pub struct Counters {
+    /// Microseconds since 1970; zero: when the server started, or the first login made this memory.
+    reset_at: AtomicI64,
+    rows: [Row; ISSUERS],
+}
+
+/// The counters of one issuer.
+#[repr(C)]
+pub struct Row {
+    is_named: AtomicBool,
+    /// Written once, by who took the row, before `is_named` is set.
+    name: UnsafeCell<Text<512>>,
+    refusals: [Refusals; Failure::CODE_COUNT],
+    /// Requests for keys.
+    pub fetches: Requests,
+    /// Requests about tokens.
+    pub introspections: Requests,
+    pub introspection_cache_hits: AtomicU64,
+    /// Logins that waited for the request of another.
+    pub waits: AtomicU64,
+}
+
+// SAFETY: everything but `name` is atomic; `name` is read only once it is never written again.
+unsafe impl Sync for Row {}
+
+#[repr(C)]
+struct Refusals {
+    count: AtomicU64,
+    /// Microseconds since 1970.
+    last_at: AtomicI64,
+}
+
+#[repr(C)]
+pub struct Requests {
+    count: AtomicU64,
+    failures: AtomicU64,
+    total_micros: AtomicU64,
+    max_micros: AtomicU64,
+}
+
+/// The statistics of the server.
+#[derive(Clone, Copy)]
+pub struct Statistics {
+    pub accepted: &'static Accepted,
+    pub counters: &'static Counters,
+}
+
+/// What is counted of one issuer.
+pub struct Summary {
+    pub issuer: String,
+    pub accepted: u64,
+    /// By reason: the code, how many, and when last.
+    pub refusals: Vec<(&'static str, u64, Timestamp)>,
+    pub fetches: RequestSummary,
+    pub introspections: RequestSummary,
+    pub introspection_cache_hits: u64,
+    pub waits: u64,
+}
+
+pub struct RequestSummary {
+    pub count: u64,
+    pub failures: u64,
+    pub total: Duration,
+    pub max: Duration,
+}
+
+impl Statistics {
+    /// A token of this issuer has opened a session.
+    pub fn count_accepted(self, issuer: &str) {
+        if let Some(place) = self.place(issuer) {
+            add(&self.accepted.0[place].accepted, 1);
+        }
+    }
+
+    /// A token was refused on a line of pg_hba.conf with this issuer.
+    pub fn count_refused(self, issuer: &str, failure: &Failure) {
+        let code = Failure::codes().position(|code| code == failure.code());
+        if let (Some(row), Some(code)) = (self.row(issuer), code) {
+            let refusals = &row.refusals[code];
+            add(&refusals.count, 1);
+            let now = SystemClock.now().unix_micros();
+            refusals.last_at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The counters of this issuer.
+    pub fn row(self, issuer: &str) -> Option<&'static Row> {
+        self.place(issuer).map(|place| &self.counters.rows[place])
+    }
+
+    /// The place of this issuer, new if it has none. Places are taken in their order, and never given back.
+    fn place(self, issuer: &str) -> Option<usize> {
+        let [a, b, c, d, e, f, g, h, ..] = cache_key(&[issuer]);
+        let digest = u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1);
+        for (place, head) in self.accepted.0.iter().enumerate() {
+            let taken = head.issuer.load(Ordering::Relaxed);
+            if taken == digest {
+                return Some(place);
+            }
+            if taken != 0 {
+                continue;
+            }
+            let (free, order) = (0, Ordering::Relaxed);
+            match head.issuer.compare_exchange(free, digest, order, order) {
+                Ok(_) => {
+                    self.counters.rows[place].name(issuer);
+                    return Some(place);
+                }
+                // Another process has just taken it, maybe for the same issuer.
+                Err(taken) if taken == digest => return Some(place),
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    /// All issuers that are counted.
+    pub fn summaries(self) -> Vec<Summary> {
+        let rows = self.accepted.0.iter().zip(&self.counters.rows);
+        rows.filter_map(|(head, row)| {
+            Some(Summary {
+                issuer: row.get_name()?,
+                accepted: head.accepted.load(Ordering::Relaxed),
+                refusals: row.refusals(),
+                fetches: row.fetches.summary(),
+                introspections: row.introspections.summary(),
+                introspection_cache_hits: row.introspection_cache_hits.load(Ordering::Relaxed),
+                waits: row.waits.load(Ordering::Relaxed),
+            })
+        })
+        .collect()
+    }
+
+    /// Since when there is counting.
+    pub fn reset_at(self) -> Timestamp {
+        Timestamp::from_unix_micros(self.counters.reset_at.load(Ordering::Relaxed))
+    }
+
+    /// Sets all counters to zero.
+    pub fn reset(self) {
+        for (head, row) in self.accepted.0.iter().zip(&self.counters.rows) {
+            head.accepted.store(0, Ordering::Relaxed);
+            for refusals in &row.refusals {
+                refusals.count.store(0, Ordering::Relaxed);
+            }
+            row.fetches.reset();
+            row.introspections.reset();
+            row.introspection_cache_hits.store(0, Ordering::Relaxed);
+            row.waits.store(0, Ordering::Relaxed);
+        }
+        self.counters.begin();
+    }
+}
+
+impl Counters {
+    /// Counting begins now.
+    pub fn begin(&self) {
+        let now = SystemClock.now().unix_micros();
+        self.reset_at.store(now, Ordering::Relaxed);
+    }
+}
+
+impl Row {
+    fn name(&self, issuer: &str) {
+        // SAFETY: this process alone has taken the row, and nobody reads the name before `is_named`.
+        unsafe { (*self.name.get()).set(issuer) };
+        self.is_named.store(true, Ordering::Release);
+    }
+
+    fn get_name(&self) -> Option<String> {
+        if !self.is_named.load(Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: it was written before `is_named` was set, and never is again.
+        Some(unsafe { &*self.name.get() }.get().to_owned())
+    }
+
+    fn refusals(&self) -> Vec<(&'static str, u64, Timestamp)> {
+        let all = Failure::codes().zip(&self.refusals);
+        all.filter_map(|(code, refusals)| {
+            let count = refusals.count.load(Ordering::Relaxed);
+            let last_at = Timestamp::from_unix_micros(refusals.last_at.load(Ordering::Relaxed));
+            (count > 0).then_some((code, count, last_at))
+        })
+        .collect()
+    }
+}
+
+impl Requests {
+    /// A request has ended after this time, with an answer or not.
+    pub fn count(&self, took: Duration, is_failure: bool) {
+        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        add(&self.count, 1);
+        add(&self.failures, u64::from(is_failure));
+        add(&self.total_micros, micros);
+        self.max_micros.fetch_max(micros, Ordering::Relaxed);
+    }
+
+    fn summary(&self) -> RequestSummary {
+        let micros = |counter: &AtomicU64| Duration::from_micros(counter.load(Ordering::Relaxed));
+        RequestSummary {
+            count: self.count.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+            total: micros(&self.total_micros),
+            max: micros(&self.max_micros),
+        }
+    }
+
+    fn reset(&self) {
+        for counter in [
+            &self.count,
+            &self.failures,
+            &self.total_micros,
+            &self.max_micros,
+        ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Adds to a counter.
+pub fn add(counter: &AtomicU64, amount: u64) {
+    counter.fetch_add(amount, Ordering::Relaxed);
+}
