@@ -166,3 +166,16 @@ COMMENT ON FUNCTION @extschema@.refresh_keys(text) IS
     'fetch the keys of an issuer of pg_hba.conf now, fresh or not; an error if the provider fails';
 
 REVOKE ALL ON FUNCTION @extschema@.reset_stats(), @extschema@.refresh_keys(text) FROM PUBLIC;
+
+-- What a login with a token would come to.
+
+CREATE FUNCTION @extschema@.check_token(
+    token text, issuer text, scope text, role text, delegate_ident_mapping boolean DEFAULT false,
+    OUT step integer, OUT name text, OUT passed boolean, OUT detail text) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'check_token_wrapper';
+
+COMMENT ON FUNCTION @extschema@.check_token(text, text, text, text, boolean) IS
+    'each step of the judgement on a token; pass the token as a parameter, since statements may be logged';
+
+REVOKE ALL ON FUNCTION @extschema@.check_token(text, text, text, text, boolean) FROM PUBLIC;

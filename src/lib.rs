@@ -7,6 +7,7 @@ mod abi;
 mod answer_cache;
 mod cache_layout;
 mod callbacks;
+mod check_token;
 mod doctor;
 mod fetch_thread;
 mod flight;

@@ -26,14 +26,14 @@ pub fn log_failed_refresh(url: &str, failure: &Failure) {
         "could not refresh the keys of OAuth issuer \"{}\": {failure}",
         Printable::new(url)
     );
-    let (facts, hint) = explain(failure);
+    let (facts, hint) = explain(failure, None);
     server_log::log(message, Some(facts), hint);
 }
 
-/// The facts about a failure that is not about a token, and what to do.
-pub fn explain(failure: &Failure) -> (String, Option<String>) {
-    let facts = reason(&Decision::refused(failure.clone()), failure, None);
-    (facts, hint(failure, None))
+/// The facts about a failure by itself, and what to do.
+pub fn explain(failure: &Failure, policy: Option<&Policy>) -> (String, Option<String>) {
+    let facts = reason(&Decision::refused(failure.clone()), failure, policy);
+    (facts, hint(failure, policy))
 }
 
 /// The facts in the form `name=value`, the stable reason code first.

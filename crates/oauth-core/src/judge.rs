@@ -5,7 +5,7 @@ use crate::claims;
 use crate::clock::{Clock, Timestamp};
 use crate::confirmation::{Peer, validate_confirmation};
 use crate::identity::parse_identity;
-use crate::introspection::{self, IntrospectionMode, Introspector};
+use crate::introspection::{self, IntrospectionMode, IntrospectionResponse, Introspector};
 use crate::json::Object;
 use crate::keys::KeySource;
 use crate::policy::Policy;
@@ -13,6 +13,9 @@ use crate::printable::Printable;
 use crate::reject::{Failure, Reject};
 use crate::roles::{RoleCatalog, authorize_role};
 use crate::scope::validate_scope;
+use crate::steps::{
+    StepReport, Steps, binding, client, printed, role, scopes, shown, times, until,
+};
 use crate::token::{Bearer, UnverifiedToken, is_opaque, validate_size};
 use crate::verified_claims::VerifiedClaims;
 
@@ -42,6 +45,7 @@ pub struct Decision {
 struct Known {
     authn_id: Option<String>,
     evidence: Evidence,
+    steps: Steps,
 }
 
 /// What a token that passed every check is good for.
@@ -136,6 +140,22 @@ pub fn judge(
     Decision { outcome, known }
 }
 
+/// The same judgement, told step by step. The last step is the one that failed, if one did.
+pub fn explain(
+    attempt: &LoginAttempt<'_>,
+    policy: &Policy,
+    keys: &dyn KeySource,
+    clock: &dyn Clock,
+) -> (Decision, Vec<StepReport>) {
+    let mut known = Known {
+        steps: Steps::told(),
+        ..Known::default()
+    };
+    let outcome = run_checks(attempt, policy, keys, clock, &mut known);
+    let steps = std::mem::take(&mut known.steps).into_reports();
+    (Decision { outcome, known }, steps)
+}
+
 /// Signed JWTs are judged here, and whatever else only where the provider may be asked.
 fn run_checks(
     attempt: &LoginAttempt<'_>,
@@ -150,7 +170,9 @@ fn run_checks(
     }
     let grant = judge_jwt(attempt, policy, keys, clock, known)?;
     if mode == IntrospectionMode::Always {
-        return confirm(grant, attempt, policy, clock);
+        let answer = introspect(attempt, &mut known.steps)?;
+        let confirmed = confirm(grant, &answer, attempt, policy, clock);
+        return known.steps.take("confirmed", confirmed, |_| String::new());
     }
     Ok(grant)
 }
@@ -163,27 +185,50 @@ fn judge_jwt(
     clock: &dyn Clock,
     known: &mut Known,
 ) -> Result<Grant, Failure> {
-    let token = UnverifiedToken::parse(&attempt.token, policy)?;
+    let parsed = UnverifiedToken::parse(&attempt.token, policy);
+    let token = known
+        .steps
+        .take("structure", parsed, |token| token.header.describe())?;
     known.evidence.kid = token.header.kid.as_deref().map(Printable::new);
-    let key = keys.find_key(token.header.kid.as_deref(), token.header.alg)?;
+    let found = keys.find_key(token.header.kid.as_deref(), token.header.alg);
+    let key = known.steps.take("key", found, |key| key.kty().to_owned())?;
 
-    let verified = token.verify(&key)?;
+    let verified = token.verify(&key);
+    let verified = known.steps.take("signature", verified, |_| String::new())?;
     known.note_verified(verified.claims(), policy);
     let claims = verified.claims();
 
-    claims::validate_issuer(claims, policy)?;
-    claims::validate_audience(claims, policy)?;
+    let valid = claims::validate_issuer(claims, policy);
+    known
+        .steps
+        .take("issuer", valid, |()| shown(claims, "iss"))?;
+    let valid = claims::validate_audience(claims, policy);
+    known
+        .steps
+        .take("audience", valid, |()| shown(claims, "aud"))?;
     let identity = parse_identity(claims, policy);
     known.authn_id = identity.as_ref().ok().cloned();
 
     // Asked only now: a fetch of keys may have taken a while.
     let now = clock.now();
-    let expires_at = claims::validate_expiry(claims, policy, now)?;
-    validate_times(claims, policy, now)?;
-    validate_is_access_token(claims, policy)?;
-    validate_authority(claims, policy, attempt)?;
-    identity?;
-    authorize_role(claims, policy, attempt.role, attempt.catalog)?;
+    let expires_at = claims::validate_expiry(claims, policy, now);
+    let expires_at = known
+        .steps
+        .take("expiry", expires_at, |exp| until(*exp, now))?;
+    let valid = validate_times(claims, policy, now);
+    known.steps.take("times", valid, |()| times(claims))?;
+    let valid = validate_is_access_token(claims, policy);
+    known
+        .steps
+        .take("access_token", valid, |()| String::new())?;
+    validate_authority(claims, policy, attempt, &mut known.steps)?;
+    known
+        .steps
+        .take("identity", identity, |identity| printed(identity))?;
+    let allowed = authorize_role(claims, policy, attempt.role, attempt.catalog);
+    known
+        .steps
+        .take("role", allowed, |()| role(claims, policy))?;
     Ok(Grant {
         expires_at,
         claims: verified.into_claims(),
@@ -197,50 +242,79 @@ fn judge_opaque(
     clock: &dyn Clock,
     known: &mut Known,
 ) -> Result<Grant, Failure> {
-    validate_size(&attempt.token, policy)?;
-    let answer = attempt.introspector.introspect(&attempt.token)?;
+    let valid = validate_size(&attempt.token, policy);
+    known
+        .steps
+        .take("structure", valid, |()| "not a signed JWT".to_owned())?;
+    let answer = introspect(attempt, &mut known.steps)?;
     let claims = answer.claims();
     known.note_verified(claims, policy);
 
     let rules = policy.introspection();
     // RFC 7662 §2.2: "iss" is optional; the provider was asked at the issuer's own endpoint.
     if claims.contains_key("iss") {
-        claims::validate_issuer(claims, policy)?;
+        let valid = claims::validate_issuer(claims, policy);
+        known
+            .steps
+            .take("issuer", valid, |()| shown(claims, "iss"))?;
     }
     if rules.audience_required || claims.contains_key("aud") {
-        claims::validate_audience(claims, policy)?;
+        let valid = claims::validate_audience(claims, policy);
+        known
+            .steps
+            .take("audience", valid, |()| shown(claims, "aud"))?;
     }
     let identity = parse_identity(claims, policy);
     known.authn_id = identity.as_ref().ok().cloned();
 
     let now = clock.now();
     let expires_at = if rules.exp_required || claims.contains_key("exp") {
-        claims::validate_expiry(claims, policy, now)?
+        claims::validate_expiry(claims, policy, now)
     } else {
-        Timestamp::FOREVER
+        Ok(Timestamp::FOREVER)
     };
-    validate_times(claims, policy, now)?;
-    introspection::validate_is_access_token(claims)?;
-    validate_authority(claims, policy, attempt)?;
-    identity?;
-    authorize_role(claims, policy, attempt.role, attempt.catalog)?;
+    let expires_at = known
+        .steps
+        .take("expiry", expires_at, |exp| until(*exp, now))?;
+    let valid = validate_times(claims, policy, now);
+    known.steps.take("times", valid, |()| times(claims))?;
+    let valid = introspection::validate_is_access_token(claims);
+    known
+        .steps
+        .take("access_token", valid, |()| String::new())?;
+    validate_authority(claims, policy, attempt, &mut known.steps)?;
+    known
+        .steps
+        .take("identity", identity, |identity| printed(identity))?;
+    let allowed = authorize_role(claims, policy, attempt.role, attempt.catalog);
+    known
+        .steps
+        .take("role", allowed, |()| role(claims, policy))?;
     Ok(Grant {
         expires_at,
         claims: answer.into_claims(&attempt.token),
     })
 }
 
+fn introspect(
+    attempt: &LoginAttempt<'_>,
+    steps: &mut Steps,
+) -> Result<IntrospectionResponse, Failure> {
+    let answer = attempt.introspector.introspect(&attempt.token);
+    steps.take("introspection", answer, |_| "active".to_owned())
+}
+
 /// RFC 7662: what a JWT grants is granted only if the provider confirms the token, and what it says of the token now
 /// passes the same checks as the JWT's own claims.
 fn confirm(
     grant: Grant,
+    answer: &IntrospectionResponse,
     attempt: &LoginAttempt<'_>,
     policy: &Policy,
     clock: &dyn Clock,
 ) -> Result<Grant, Failure> {
-    let answer = attempt.introspector.introspect(&attempt.token)?;
     introspection::validate_is_access_token(answer.claims())?;
-    let claims = &introspection::overlay(&grant.claims, &answer, policy)?;
+    let claims = &introspection::overlay(&grant.claims, answer, policy)?;
     claims::validate_issuer(claims, policy)?;
     claims::validate_audience(claims, policy)?;
     let now = clock.now();
@@ -248,7 +322,7 @@ fn confirm(
     // The token may have ended while the provider was asked.
     let expires_at = claims::validate_expiry(&grant.claims, policy, now)?;
     validate_times(claims, policy, now)?;
-    validate_authority(claims, policy, attempt)?;
+    validate_authority(claims, policy, attempt, &mut Steps::default())?;
     authorize_role(claims, policy, attempt.role, attempt.catalog)?;
     Ok(Grant {
         expires_at: expires_at.min(confirmed_until),
@@ -266,11 +340,16 @@ fn validate_authority(
     claims: &Object,
     policy: &Policy,
     attempt: &LoginAttempt<'_>,
+    steps: &mut Steps,
 ) -> Result<(), Failure> {
-    claims::validate_client(claims, policy)?;
-    validate_scope(claims, policy)?;
-    claims::validate_required_claims(claims, policy)?;
-    validate_confirmation(claims, policy, attempt.peer)
+    let valid = claims::validate_client(claims, policy);
+    steps.take("client", valid, |()| client(claims, policy))?;
+    let valid = validate_scope(claims, policy);
+    steps.take("scope", valid, |()| scopes(claims))?;
+    let valid = claims::validate_required_claims(claims, policy);
+    steps.take("required_claims", valid, |()| String::new())?;
+    let valid = validate_confirmation(claims, policy, attempt.peer);
+    steps.take("confirmation", valid, |()| binding(claims))
 }
 
 impl Known {

@@ -82,6 +82,7 @@ mod reject;
 mod roles;
 mod scope;
 mod setting;
+mod steps;
 mod thumbprint;
 mod token;
 mod verified_claims;
@@ -100,7 +101,7 @@ pub use introspection::{
     NotActive,
 };
 pub use issuer::{Endpoint, Issuer};
-pub use judge::{Decision, Evidence, Grant, LoginAttempt, judge};
+pub use judge::{Decision, Evidence, Grant, LoginAttempt, explain, judge};
 pub use jwk::{Jwk, JwkSet, PublicKey};
 pub use key_record::{KeyHead, cache_key, select_key};
 pub use keys::KeySource;
@@ -116,5 +117,6 @@ pub use roles::{NoCatalog, RoleCatalog};
 pub use setting::{
     ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
 };
+pub use steps::StepReport;
 pub use token::Bearer;
 pub use verified_claims::VerifiedClaims;

@@ -1,6 +1,7 @@
 //! What SQL sees, tried by real logins: claims, statistics, the cache, and who may see or do what.
 
 mod cached;
+mod check_token;
 mod claims;
 mod rights;
 mod statistics;

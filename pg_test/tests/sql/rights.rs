@@ -13,8 +13,9 @@ const FOR_ALL: [&str; 4] = [
 ];
 
 /// What only a superuser may call, and whom a superuser lets.
-const FOR_SUPERUSERS: [&str; 5] = [
+const FOR_SUPERUSERS: [&str; 6] = [
     "check_config()",
+    "check_token(text,text,text,text,boolean)",
     "end_sessions(text,text,text,text)",
     "flush_cache()",
     "refresh_keys(text)",

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 use oauth_core::{
     Algorithm, Bearer, Decision, Failure, Introspector, Issuer, JwkSet, KeySource, LoginAttempt,
     Misconfigured, NoCatalog, NoIntrospection, Peer, Policy, PolicyBuilder, PublicKey, RoleCatalog,
-    Timestamp, UnavailableCause, judge,
+    StepReport, Timestamp, UnavailableCause, explain, judge,
 };
 use serde_json::{Value, json};
 
@@ -160,14 +160,24 @@ impl Court {
 
     /// The whole decision on a token's text.
     pub fn judge(&self, text: &str) -> Decision {
-        let attempt = LoginAttempt {
+        let attempt = self.attempt(text);
+        judge(&attempt, &self.policy, self.keys.as_ref(), &self.now)
+    }
+
+    /// The same, told step by step.
+    pub fn explain(&self, text: &str) -> (Decision, Vec<StepReport>) {
+        let attempt = self.attempt(text);
+        explain(&attempt, &self.policy, self.keys.as_ref(), &self.now)
+    }
+
+    fn attempt<'a>(&'a self, text: &'a str) -> LoginAttempt<'a> {
+        LoginAttempt {
             token: Bearer::new(text),
             role: self.role,
             peer: self.peer.as_ref(),
             catalog: self.catalog.as_ref(),
             introspector: self.introspector.as_ref(),
-        };
-        judge(&attempt, &self.policy, self.keys.as_ref(), &self.now)
+        }
     }
 
     /// `granted`, or the code of the refusal.

@@ -1,0 +1,112 @@
+//! The steps of a judgement, told one by one to whoever asks why a token is refused.
+
+use crate::claims;
+use crate::clock::Timestamp;
+use crate::json::Object;
+use crate::policy::Policy;
+use crate::printable::Printable;
+use crate::reject::Failure;
+use crate::token::JoseHeader;
+
+/// One step of a judgement, and how it ended.
+#[derive(Debug)]
+pub struct StepReport {
+    /// What was looked at, such as `audience`.
+    pub name: &'static str,
+    /// What was found, printable and without anything secret; empty where there is nothing to say. Or why the
+    /// judgement ended here.
+    pub outcome: Result<String, Failure>,
+}
+
+/// Takes note of steps, or not: a login that nobody asks about pays nothing for it.
+#[derive(Debug, Default)]
+pub(crate) struct Steps(Option<Vec<StepReport>>);
+
+impl Steps {
+    pub(crate) fn told() -> Self {
+        Steps(Some(Vec::new()))
+    }
+
+    pub(crate) fn into_reports(self) -> Vec<StepReport> {
+        self.0.unwrap_or_default()
+    }
+
+    /// Passes the outcome of a step on, and takes note of it. `fact` says what was found.
+    pub(crate) fn take<T, E: Into<Failure>>(
+        &mut self,
+        name: &'static str,
+        outcome: Result<T, E>,
+        fact: impl FnOnce(&T) -> String,
+    ) -> Result<T, Failure> {
+        let outcome = outcome.map_err(E::into);
+        if let Some(reports) = &mut self.0 {
+            let outcome = outcome.as_ref().map(fact).map_err(Failure::clone);
+            reports.push(StepReport { name, outcome });
+        }
+        outcome
+    }
+}
+
+impl JoseHeader {
+    pub(crate) fn describe(&self) -> String {
+        let alg = self.alg.name();
+        match &self.kid {
+            Some(kid) => format!("alg={alg} kid={}", Printable::new(kid)),
+            None => format!("alg={alg}, no kid"),
+        }
+    }
+}
+
+pub(crate) fn printed(text: &str) -> String {
+    Printable::new(text).to_string()
+}
+
+/// A claim as `name=value`.
+pub(crate) fn shown(claims: &Object, name: &str) -> String {
+    match claims.get(name) {
+        None => format!("no {name}"),
+        Some(serde_json::Value::String(text)) => format!("{name}={}", Printable::new(text)),
+        Some(value) => format!("{name}={}", Printable::new(&value.to_string())),
+    }
+}
+
+pub(crate) fn until(exp: Timestamp, now: Timestamp) -> String {
+    match exp {
+        Timestamp::FOREVER => "no end".to_owned(),
+        exp if exp >= now => format!("{} s left", exp.seconds_since(now)),
+        exp => format!("{} s ago, within the clock skew", now.seconds_since(exp)),
+    }
+}
+
+pub(crate) fn times(claims: &Object) -> String {
+    format!("{}, {}", shown(claims, "nbf"), shown(claims, "iat"))
+}
+
+pub(crate) fn client(claims: &Object, policy: &Policy) -> String {
+    claims::client_id(claims, policy).map_or_else(|| "it names none".to_owned(), printed)
+}
+
+pub(crate) fn scopes(claims: &Object) -> String {
+    let name = if claims.contains_key("scp") {
+        "scp"
+    } else {
+        "scope"
+    };
+    shown(claims, name)
+}
+
+pub(crate) fn binding(claims: &Object) -> String {
+    match claims.contains_key("cnf") {
+        true => "bound to the client certificate".to_owned(),
+        false => "not bound to a certificate".to_owned(),
+    }
+}
+
+pub(crate) fn role(claims: &Object, policy: &Policy) -> String {
+    let Some(claim) = policy.role_claim() else {
+        return "pg_ident.conf decides".to_owned();
+    };
+    let value = claim.find(claims).map(ToString::to_string);
+    let value = Printable::new(value.as_deref().unwrap_or_default());
+    format!("{}={value}", Printable::new(claim.as_str()))
+}

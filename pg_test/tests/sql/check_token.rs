@@ -1,0 +1,255 @@
+//! `check_token()`: it agrees with logins, and never shows a token.
+
+use std::fs;
+use std::time::Duration;
+
+use pg_test::{Endpoint, Issuer, Key, KeyKind, Rows, Server, child, now, oauth_line};
+use serde_json::json;
+
+use crate::{BOTH, server_of, with_extension};
+
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn check(server: &Server, issuer: &Issuer, token: &str, role: &str) -> Rows {
+    let (url, scope) = (issuer.url(), Issuer::SCOPE);
+    let rows = server.sql(&format!(
+        "SELECT name, passed, detail, step FROM validator.check_token('{token}', '{url}', '{scope}', '{role}')"
+    ));
+    for (number, row) in (1..).zip(&rows) {
+        assert_eq!(row[3], Some(number.to_string()));
+        let told = row[2].as_deref().expect("a detail");
+        for part in token.split('.').filter(|part| part.len() > 8) {
+            assert!(!told.contains(part), "{told}");
+        }
+    }
+    rows
+}
+
+/// Name, whether it has passed, and detail.
+fn last(rows: &Rows) -> (&str, &str, &str) {
+    let row = rows.last().expect("there are steps");
+    let text = |column: usize| row[column].as_deref().unwrap_or("null");
+    (text(0), text(1), text(2))
+}
+
+#[test]
+fn good_token_passes_all_steps() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let server = with_extension(server_of(&issuer, preload));
+        let token = issuer.token("alice").encode();
+        let rows = check(&server, &issuer, &token, "alice");
+        assert_eq!(rows.len(), 16, "{rows:#?}");
+        assert!(
+            rows.iter().all(|row| row[1].as_deref() == Some("t")),
+            "{rows:#?}"
+        );
+        assert_eq!(
+            (rows[0][0].as_deref(), last(&rows).0),
+            (Some("settings"), "user_map")
+        );
+        // It is no login, but has used the cache.
+        assert_eq!(
+            server.value("SELECT accepted + refused FROM validator.stats"),
+            "0"
+        );
+        assert_eq!(server.value("SELECT count(*) FROM validator.sessions"), "0");
+        server.admits("alice", &token);
+        assert_eq!(issuer.hits(Endpoint::Jwks), 1);
+
+        let rows = check(&server, &issuer, &token, "bob");
+        assert_eq!((last(&rows).0, last(&rows).1), ("user_map", "null"));
+    }
+}
+
+#[test]
+fn refusal_has_the_reason_that_a_login_has() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(server_of(&issuer, false));
+    let stranger = Key::new(KeyKind::P256);
+    let good = || issuer.token("alice");
+    let cases = [
+        (
+            "structure",
+            "typ_not_allowed",
+            good().header("typ", "JWT").encode(),
+        ),
+        ("structure", "not_a_jwt", "garbage".to_owned()),
+        (
+            "key",
+            "unknown_kid",
+            good().signed_by(&stranger, stranger.default_alg()).encode(),
+        ),
+        (
+            "issuer",
+            "iss_mismatch",
+            good().claim("iss", "https://evil.example").encode(),
+        ),
+        (
+            "audience",
+            "aud_mismatch",
+            good().claim("aud", "other").encode(),
+        ),
+        (
+            "expiry",
+            "expired",
+            good().claim("exp", now() - 60).encode(),
+        ),
+        (
+            "scope",
+            "insufficient_scope",
+            good().claim("scope", "openid").encode(),
+        ),
+        (
+            "confirmation",
+            "cnf_unsupported",
+            good().claim("cnf", json!({"jkt": "x"})).encode(),
+        ),
+        (
+            "identity",
+            "identity_missing",
+            good().without_claim("sub").encode(),
+        ),
+    ];
+    for (step, reason, token) in cases {
+        server.refuses("alice", &token, reason);
+        let rows = check(&server, &issuer, &token, "alice");
+        let (name, passed, detail) = last(&rows);
+        assert_eq!((name, passed), (step, "f"), "{rows:#?}");
+        assert!(detail.contains(&format!("reason={reason}")), "{detail}");
+        assert!(
+            rows[..rows.len() - 1]
+                .iter()
+                .all(|row| row[1].as_deref() == Some("t"))
+        );
+    }
+    issuer.go_down();
+    server.sql("SELECT validator.flush_cache()");
+    let rows = check(&server, &issuer, &good().encode(), "alice");
+    assert_eq!((last(&rows).0, last(&rows).1), ("key", "f"));
+    assert!(
+        last(&rows)
+            .2
+            .contains("reason=provider_unavailable cause=connection"),
+        "{rows:#?}"
+    );
+}
+
+#[test]
+fn settings_that_allow_no_judgement_are_the_first_step() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(server_of(&issuer, false));
+    server.unset("validator.audience");
+    server.reload();
+    let rows = check(&server, &issuer, &issuer.token("alice").encode(), "alice");
+    assert_eq!(rows.len(), 1);
+    let (name, passed, detail) = last(&rows);
+    assert!(
+        (name, passed) == ("settings", "f") && detail.contains("reason=audience_unset"),
+        "{rows:#?}"
+    );
+    assert_eq!(
+        server.value("SELECT count(*) FROM validator.check_token('x', 'not a url', '', 'alice') WHERE NOT passed"),
+        "1"
+    );
+}
+
+#[test]
+fn roles_are_judged_as_far_as_a_session_can() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(
+        server_of(&issuer, false)
+            .set("validator.role_claim", "groups")
+            .ident("m x alice"),
+    );
+    let check = |server: &Server, groups: serde_json::Value, role: &str| {
+        let token = issuer.token("x").claim("groups", groups).encode();
+        let sql = format!(
+            "SELECT coalesce(passed::text, 'null') || ' ' || detail \
+             FROM validator.check_token('{token}', '{}', '{}', '{role}', true) WHERE name = 'role'",
+            issuer.url(),
+            Issuer::SCOPE
+        );
+        server.value(&sql)
+    };
+    assert!(check(&server, json!(["alice"]), "alice").starts_with("true groups="));
+    assert!(check(&server, json!(["bob"]), "alice").contains("reason=role_not_granted"));
+    assert!(check(&server, json!(["postgres"]), "postgres").contains("reason=role_too_powerful"));
+    server.reload_with(&[("validator.role_map", "m")]);
+    assert!(check(&server, json!(["x"]), "alice").starts_with("null groups="));
+}
+
+#[test]
+fn word_of_a_provider_that_repeats_the_token_is_not_shown() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(
+        server_of(&issuer, false)
+            .set("validator.introspection", "opaque")
+            .set("validator.client_id", "pg")
+            .set("validator.client_auth_method", "none"),
+    );
+    let token = issuer.opaque_token("alice");
+    let mut word = issuer.word_on("alice");
+    word["client_id"] = json!(format!("client of {token}"));
+    issuer.say(&token, word);
+    let rows = check(&server, &issuer, &token, "alice");
+    assert_eq!(last(&rows).1, "t", "{rows:#?}");
+    let client = rows.iter().find(|row| row[0].as_deref() == Some("client"));
+    assert_eq!(
+        client.and_then(|row| row[2].as_deref()),
+        Some("(not shown: it has a part of the token in it)")
+    );
+}
+
+/// The commands of docs/sql.md.
+#[test]
+fn token_that_is_passed_as_the_manual_says_is_not_logged() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(
+        server_of(&issuer, false)
+            .set("log_statement", "all")
+            .set("log_min_duration_statement", "0"),
+    );
+    server.set_hba(&[&oauth_line(issuer.url(), "")]);
+    server.reload();
+    let token = issuer.token("alice").encode();
+    let folder = server.socket_folder();
+    let file = folder.join("token.txt");
+    fs::write(&file, format!("{token}\n")).expect("a file");
+    let page = include_str!("../../../docs/sql.md");
+    let commands = page
+        .split("```\n")
+        .nth(1)
+        .expect("the page has commands")
+        .replace("token.txt", &file.display().to_string())
+        .replace("https://idp.example.com/realms/corp", issuer.url());
+    let script = folder.join("check.sql");
+    fs::write(&script, commands).expect("a file");
+    let mark = server.log().mark();
+    let mut psql = server.psql_command();
+    psql.args([
+        "-X",
+        "-A",
+        "-t",
+        "-v",
+        "ON_ERROR_STOP=1",
+        "-U",
+        "postgres",
+        "-d",
+        "postgres",
+        "-h",
+    ])
+    .arg(folder)
+    .arg("-p")
+    .arg(server.port().to_string())
+    .arg("-f")
+    .arg(&script);
+    let ended = child::run(psql, LIMIT);
+    let shown = ended.success();
+    assert!(shown.contains("user_map|t|"), "{shown}");
+    let log = server.log().since(mark);
+    assert!(log.contains("SET log_statement"), "{log}");
+    for part in token.split('.') {
+        assert!(!log.contains(part), "{log}");
+    }
+}

@@ -1,0 +1,153 @@
+//! `validator.check_token()`: what a login with this token would come to, and why, step by step.
+//!
+//! The steps are those of the judgement itself, with the same settings, keys and provider. Nothing that is shown has
+//! the token in it.
+
+use std::cell::Cell;
+
+use oauth_core::{
+    Bearer, Decision, Failure, LoginAttempt, NoIntrospection, Policy, Printable, RoleCatalog,
+    SystemClock, explain,
+};
+use pgrx::prelude::*;
+
+use crate::hba::HbaLine;
+use crate::hba_options::LineOptions;
+use crate::peer::TlsPeer;
+use crate::role_catalog::ServerCatalog;
+use crate::session_sql::storable;
+use crate::settings::LoginSettings;
+use crate::{refusal_log, settings};
+
+type Step = (&'static str, Option<bool>, String);
+
+/// The judgement on a token for a role, on a line of pg_hba.conf with this issuer and scope.
+#[pg_extern(volatile, parallel_unsafe)]
+fn check_token(
+    token: &str,
+    issuer: &str,
+    scope: &str,
+    role: &str,
+    delegate_ident_mapping: bool,
+) -> TableIterator<
+    'static,
+    (
+        name!(step, i32),
+        name!(name, &'static str),
+        name!(passed, Option<bool>),
+        name!(detail, String),
+    ),
+> {
+    let line = HbaLine {
+        issuer: issuer.to_owned(),
+        scope: scope.to_owned(),
+        delegated: delegate_ident_mapping,
+    };
+    let steps = match settings::read(&line, LineOptions::NONE) {
+        Ok(settings) => {
+            let found = format!(
+                "issuer {}",
+                Printable::new(settings.policy.issuer().identifier())
+            );
+            let mut steps = vec![("settings", Some(true), found)];
+            steps.extend(judge_in_steps(token, role, &line, &settings));
+            steps
+        }
+        Err(misconfigured) => vec![("settings", Some(false), told(&misconfigured.into(), None))],
+    };
+    let rows: Vec<_> = (1..)
+        .zip(steps)
+        .map(|(number, (name, passed, detail))| {
+            (number, name, passed, storable(without(token, detail)))
+        })
+        .collect();
+    TableIterator::new(rows)
+}
+
+fn judge_in_steps(token: &str, role: &str, line: &HbaLine, settings: &LoginSettings) -> Vec<Step> {
+    let catalog = SessionCatalog::default();
+    let attempt = LoginAttempt {
+        token: Bearer::new(token),
+        role,
+        peer: &TlsPeer,
+        catalog: &catalog,
+        introspector: settings
+            .introspection
+            .as_ref()
+            .map_or(&NoIntrospection, |provider| provider),
+    };
+    let policy = &settings.policy;
+    let (decision, reports) = explain(&attempt, policy, &settings.keys, &SystemClock);
+    let mut steps: Vec<Step> = reports
+        .into_iter()
+        .map(|report| match report.outcome {
+            Ok(fact) if report.name == "role" && catalog.was_asked.get() => {
+                let fact = format!("{fact}: role_map decides, which only a login can tell");
+                (report.name, None, fact)
+            }
+            Ok(fact) => (report.name, Some(true), fact),
+            Err(failure) => (report.name, Some(false), told(&failure, Some(policy))),
+        })
+        .collect();
+    if let Some(step) = user_map(&decision, role, line) {
+        steps.push(step);
+    }
+    steps
+}
+
+/// What PostgreSQL itself looks at once a token is accepted. Its maps are not at hand outside of a login.
+fn user_map(decision: &Decision, role: &str, line: &HbaLine) -> Option<Step> {
+    let identity = decision.authn_id().filter(|_| decision.is_authorized())?;
+    let name = "user_map";
+    Some(if line.delegated {
+        (
+            name,
+            Some(true),
+            "not looked at: mapping is delegated".to_owned(),
+        )
+    } else if identity == role {
+        (
+            name,
+            Some(true),
+            "the identity is the role, as a line without map= wants it".to_owned(),
+        )
+    } else {
+        let detail =
+            "the identity is not the role: the line needs a map= of pg_ident.conf that allows it";
+        (name, None, detail.to_owned())
+    })
+}
+
+/// The reason, its facts, and what to do.
+fn told(failure: &Failure, policy: Option<&Policy>) -> String {
+    let (facts, hint) = refusal_log::explain(failure, policy);
+    let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+    format!("{failure}: {facts}.{hint}")
+}
+
+/// What is shown never has the token in it, nor a part of one, whatever a provider put into a claim.
+fn without(token: &str, detail: String) -> String {
+    let mut parts = token.split('.').filter(|part| part.len() >= 16);
+    match parts.any(|part| detail.contains(part)) {
+        true => "(not shown: it has a part of the token in it)".to_owned(),
+        false => detail,
+    }
+}
+
+/// Roles as a session sees them. PostgreSQL has forgotten the maps of pg_ident.conf once a login is over: what they
+/// decide stays open here, and is marked so.
+#[derive(Default)]
+struct SessionCatalog {
+    was_asked: Cell<bool>,
+}
+
+impl RoleCatalog for SessionCatalog {
+    fn map_allows(&self, _map: &str, _value: &str, _role: &str) -> Result<bool, Failure> {
+        self.was_asked.set(true);
+        Ok(true)
+    }
+
+    fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
+        ServerCatalog.server_wide_power(role)
+    }
+}
