@@ -48,6 +48,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.clock_skew|integer|s|0|300|30|sighup",
             "validator.discovery_url|string|-|-|-||sighup",
             "validator.enabled|bool|-|-|-|on|sighup",
+            "validator.http_bearer_file|string|-|-|-||sighup",
             "validator.http_timeout|integer|ms|100|60000|5000|sighup",
             "validator.identity_claim|string|-|-|-|sub|sighup",
             "validator.identity_prefix|string|-|-|-||sighup",
