@@ -170,7 +170,7 @@ fn no_server_gets_the_token_that_only_the_metadata_names() {
 }
 
 #[test]
-fn the_provider_that_introspects_gets_the_token_with_no_question_about_another() {
+fn the_provider_is_asked_about_others_tokens_with_it_only_where_nothing_else_authenticates() {
     let (issuer, server) = start(|builder| builder);
     server.reload_with(&[
         ("validator.introspection", "opaque"),
@@ -178,9 +178,19 @@ fn the_provider_that_introspects_gets_the_token_with_no_question_about_another()
         ("validator.client_auth_method", "none"),
     ]);
     server.admits("alice", &issuer.opaque_token("alice"));
-    assert_eq!(sent(&issuer, Endpoint::Introspection), [None]);
+    let secret = server
+        .private_file("secret", "a secret")
+        .display()
+        .to_string();
+    server.reload_with(&[
+        ("validator.client_auth_method", "client_secret_post"),
+        ("validator.client_secret_file", &secret),
+    ]);
+    server.admits("alice", &issuer.opaque_token("alice"));
     assert_eq!(
-        sent(&issuer, Endpoint::Discovery),
-        [Some(format!("Bearer {READER}"))]
+        sent(&issuer, Endpoint::Introspection),
+        [Some(format!("Bearer {READER}")), None]
     );
+    let metadata = sent(&issuer, Endpoint::Discovery);
+    assert_eq!(metadata, vec![Some(format!("Bearer {READER}")); 2]);
 }
