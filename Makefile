@@ -57,7 +57,7 @@ test-core: build-tools ## run the tests that need no server
 	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
 
 test-logins: stage provider package image ## run the tests that log in to a PostgreSQL
-	@$(test_env) $(providers) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
+	@$(test_env) $(providers) $$(scripts/exporters.sh) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
 
 bench: stage ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
 	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c
@@ -113,7 +113,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)
 
 distclean: clean ## remove also what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,django-oauth-toolkit-,glewlwyd-,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
