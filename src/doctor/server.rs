@@ -17,7 +17,7 @@ pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) 
     }
     findings.extend(examine_file_settings(&configuration.settings));
     findings.extend(examine_refused_elsewhere(&configuration.settings));
-    findings.extend(examine_profiles(issuers));
+    findings.extend(examine_profiles(configuration, issuers));
     if lines == 0 {
         findings.push(finding::NO_HBA_LINE.with("No line of pg_hba.conf uses this module."));
     }
@@ -95,14 +95,22 @@ fn examine_refused_elsewhere(settings: &[FileSetting]) -> Vec<Finding> {
         .collect()
 }
 
-fn examine_profiles(issuers: &[Issuer]) -> Vec<Finding> {
+fn examine_profiles(configuration: &Configuration, issuers: &[Issuer]) -> Vec<Finding> {
+    // On PostgreSQL 19 a line may name its profile.
+    let is_named = |name: &str| {
+        let mut rules = configuration.hba.iter();
+        rules.any(|rule| rule.option("validator.profile") == Some(name))
+    };
     let profiles = match settings::profile_issuers() {
         Ok(profiles) => profiles,
         Err(misconfigured) => return vec![Finding::of_failure(&misconfigured.into())],
     };
     profiles
         .into_iter()
-        .filter(|(_, own)| !own.as_ref().is_some_and(|own| is_among(own, issuers)))
+        .filter(|(name, own)| {
+            let is_matched = own.as_ref().is_some_and(|own| is_among(own, issuers));
+            !is_matched && !is_named(name)
+        })
         .map(|(name, own)| {
             let detail = match own {
                 None => format!(
