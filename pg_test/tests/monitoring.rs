@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -115,10 +115,11 @@ fn metric_names() -> BTreeSet<String> {
 /// A server with one accepted and two refused logins behind it, and the session of the first.
 fn busy_server() -> (Issuer, Server, Session) {
     let issuer = Issuer::builder().start();
-    let server = Server::trusting(&issuer)
-        .preload()
-        .hba("host all monitor 127.0.0.1/32 trust")
-        .start();
+    let server = Server::trusting(&issuer).preload().start();
+    // Above the other: exporters have no tokens.
+    let line = pg_test::oauth_line(issuer.url(), "");
+    server.set_hba(&["host all monitor 127.0.0.1/32 trust", &line]);
+    server.reload();
     server.sql("CREATE EXTENSION validator; CREATE ROLE monitor LOGIN IN ROLE pg_monitor");
     let session = server.admits("alice", &issuer.token("alice").encode());
     for _ in 0..2 {
@@ -309,6 +310,8 @@ fn postgres_exporter_serves_the_metrics() {
         .args(["--disable-default-metrics", "--disable-settings-metrics"])
         .arg("--extend.query-path")
         .arg(folder().join("postgres_exporter.yml"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .env(
             "DATA_SOURCE_NAME",
             format!(
