@@ -3,10 +3,12 @@
     build.py package|image LIBRARY POSTGRESQL-MAJOR-VERSION FOLDER
 """
 
+import datetime
+import email.utils
 import hashlib
 import json
-import pathlib
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -81,7 +83,7 @@ def deb(module, folder):
         files[f"{documentation}/{document}"] = (ROOT / document).read_bytes()
     files[f"{documentation}/copyright"] = copyright_file(module)
     files[f"{documentation}/THIRD-PARTY-LICENSES.gz"] = compress(module.licences().encode())
-    files[f"{documentation}/changelog.gz"] = compress(files.pop(f"{documentation}/CHANGELOG.md"))
+    files[f"{documentation}/changelog.gz"] = compress(debian_changelog(module, name))
     del files[f"{documentation}/LICENSE"]  # it is in the file copyright
     files[f"{documentation}/sbom.cdx.json.gz"] = compress(bill(module))
     depends = [f"postgresql-{module.major}", f"libc6 (>= {module.needed_glibc()})", "ca-certificates"]
@@ -102,14 +104,13 @@ Description: {SUMMARY}
     with tempfile.TemporaryDirectory() as scratch:
         root = pathlib.Path(scratch) / name
         for file, content in files.items():
-            write(root / file, content).chmod(0o644)
+            write(root / file, content)
         write(root / "DEBIAN/control", control.encode())
-        write(root / "DEBIAN/postinst", POSTINST.replace("PACKAGE", name).encode()).chmod(0o755)
+        write(root / "DEBIAN/postinst", POSTINST.replace("PACKAGE", name).encode())
         sums = "".join(f"{hashlib.md5(content).hexdigest()}  {file}\n" for file, content in sorted(files.items()))
         write(root / "DEBIAN/md5sums", sums.encode())
         for entry in [root, *root.rglob("*")]:
-            if entry.is_dir():
-                entry.chmod(0o755)
+            entry.chmod(0o755 if entry.is_dir() or entry.name == "postinst" else 0o644)
         subprocess.run(
             ["dpkg-deb", "--root-owner-group", "-Zxz", "--build", root, path],
             check=True,
@@ -117,6 +118,13 @@ Description: {SUMMARY}
             env={**os.environ, "SOURCE_DATE_EPOCH": str(build_time())},
         )
     return path
+
+
+def debian_changelog(module, name):
+    """Debian's form, which tools read for version and date; what has changed is in CHANGELOG.md beside it."""
+    date = email.utils.format_datetime(datetime.datetime.fromtimestamp(build_time(), datetime.UTC))
+    entry = f"{name} ({module.version}) unstable; urgency=medium\n\n  * CHANGELOG.md says what has changed.\n\n"
+    return f"{entry} -- {MAINTAINER}  {date}\n".encode()
 
 
 def copyright_file(module):

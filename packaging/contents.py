@@ -9,7 +9,7 @@ import subprocess
 import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-DOCS = ["README.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"]
+DOCS = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "LICENSE"]
 
 
 def run(*command):
@@ -86,23 +86,35 @@ class Module:
         parts += [f"{crate['name']} {crate['version']}: {crate['license']}\n" for crate in crates]
         texts = {}
         for crate in crates:
-            folder = pathlib.Path(crate["manifest_path"]).parent
-            for file in sorted(folder.iterdir()):
-                if file.is_file() and re.match(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE)", file.name, re.I):
-                    text = file.read_text(errors="replace").strip()
-                    texts.setdefault(text, []).append(f"{crate['name']} {crate['version']}")
+            for text in licence_texts(crate):
+                texts.setdefault(text, []).append(f"{crate['name']} {crate['version']}")
         for text, names in texts.items():
             parts.append(f"\n{'=' * 78}\n{', '.join(names)}\n{'-' * 78}\n{text}\n")
         return "".join(parts)
 
     def needed_glibc(self):
-        """The newest version of glibc whose symbols the library uses."""
-        symbols = run("objdump", "-T", str(self.library))
-        versions = re.findall(r"\(?GLIBC_([0-9.]+)\)?", symbols)
-        return max(versions, key=lambda version: [int(part) for part in version.split(".")])
+        """The oldest glibc that can load the library: the newest version that its table of needed versions names."""
+        needed = set(re.findall(r"\bGLIBC_(\S+)", run("objdump", "-p", str(self.library))))
+        # Packed relocations (build.rs) use no symbol: their mark stands for the first glibc that can read them.
+        needed = {"2.36" if version == "ABI_DT_RELR" else version for version in needed}
+        return max(needed, key=lambda version: [int(part) for part in version.split(".")])
 
     def needed_libraries(self):
         return re.findall(r"NEEDED +(\S+)", run("objdump", "-p", str(self.library)))
+
+
+def licence_texts(crate):
+    """The licences in a crate's folder, with those of foreign code that it carries (aws-lc-sys)."""
+    files = pathlib.Path(crate["manifest_path"]).parent.rglob("*")
+    name = re.compile(r"(LICEN[CS]E|COPYING|COPYRIGHT|NOTICE|UNLICENSE)([-.](?!rs$|py$|go$).*)?$", re.IGNORECASE)
+    texts = [file.read_text(errors="replace").strip() for file in sorted(files) if name.match(file.name) and file.is_file()]
+    if texts:
+        return dict.fromkeys(texts)
+    # Some crates name the licence only.
+    if "MIT" not in crate["license"]:
+        raise SystemExit(f"{crate['name']} {crate['version']}: no text of its licence {crate['license']}")
+    authors = ", ".join(crate["authors"]) or f"the authors of {crate['name']}"
+    return [(ROOT / "packaging/mit-license.txt").read_text().strip().replace("<COPYRIGHT HOLDERS>", authors)]
 
 
 def is_macro(crate):

@@ -100,9 +100,13 @@ fn debian_package_works_and_tells_what_to_set() {
     assert_eq!(field("Version"), VERSION);
     let depends = field("Depends");
     let server = format!("postgresql-{major},");
-    for needed in [server.as_str(), "libc6 (>= 2.", "ca-certificates"] {
+    for needed in [server.as_str(), "ca-certificates"] {
         assert!(depends.contains(needed), "{depends}");
     }
+    // Older ones can not read packed relocations, which build.rs asks for: the library would not load.
+    let (_, glibc) = depends.split_once("libc6 (>= 2.").expect("a version");
+    let minor = glibc.split([')', '.']).next().map(str::parse::<u32>);
+    assert!(matches!(minor, Some(Ok(minor)) if minor >= 36), "{depends}");
 
     let root = scratch::new_folder("deb");
     run("dpkg-deb", &["--raw-extract", text(&deb), text(&root)]).success();
@@ -136,6 +140,24 @@ fn debian_package_works_and_tells_what_to_set() {
 }
 
 #[test]
+#[allow(clippy::print_stderr)]
+fn debian_package_is_as_debians_policy_wants_it() {
+    if run("sh", &["-c", "command -v dpkg-deb lintian"])
+        .status
+        .code()
+        != Some(0)
+    {
+        return eprintln!("SKIPPED: lintian is not on this machine");
+    }
+    let arguments = ["--allow-root", "--fail-on", "error,warning"];
+    let told = run(
+        "lintian",
+        &[&arguments[..], &[text(&package(".deb"))]].concat(),
+    );
+    assert_eq!(told.success(), "");
+}
+
+#[test]
 fn tarball_works_and_its_sums_are_right() {
     let tarball = package(".tar.gz");
     let folder = unpack(&tarball);
@@ -165,18 +187,21 @@ fn bill_of_materials_names_what_is_linked() {
     let bill: Value = serde_json::from_slice(&fs::read(&file).expect("the bill")).expect("JSON");
     assert_eq!(bill["bomFormat"], "CycloneDX");
     assert_eq!(bill["specVersion"], "1.6");
+    // What the schema requires: of the bill its version, of a component type and name, of a dependency its ref.
+    assert_eq!(bill["version"], 1);
     let serial = bill["serialNumber"].as_str().expect("a serial number");
-    assert!(serial.starts_with("urn:uuid:"));
+    let groups = serial.strip_prefix("urn:uuid:").expect("a UUID").split('-');
+    assert_eq!(groups.map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
     let component = &bill["metadata"]["component"];
     assert_eq!(component["name"], "validator");
     assert_eq!(component["version"], VERSION);
-    let library = unpack(&package(".tar.gz"));
-    let library = fs::read_dir(library)
+    let inside = fs::read_dir(unpack(&package(".tar.gz")))
         .expect("a folder")
-        .next()
-        .expect("one");
-    let library = library.expect("a folder").path().join("lib/validator.so");
-    assert_eq!(component["hashes"][0]["content"], sha256(&library).as_str());
+        .next();
+    let inside = inside.expect("one").expect("a folder").path();
+    let library = sha256(&inside.join("lib/validator.so"));
+    assert_eq!(component["hashes"][0]["content"], library.as_str());
+    let licences = fs::read_to_string(inside.join("THIRD-PARTY-LICENSES")).expect("the licences");
 
     let components = bill["components"].as_array().expect("a list");
     let lock = include_str!("../../Cargo.lock");
@@ -189,12 +214,21 @@ fn bill_of_materials_names_what_is_linked() {
             text("version")
         );
         assert!(lock.contains(&entry), "{entry}");
+        assert_eq!(component["type"], "library");
         assert_ne!(component["licenses"][0]["expression"], Value::Null);
         if text("name") != "oauth-core" {
             let hash = component["hashes"][0]["content"].as_str().expect("a hash");
             assert!(lock.contains(hash), "{entry}");
             let purl = format!("pkg:cargo/{}@{}", text("name"), text("version"));
             assert_eq!(text("purl"), purl);
+        }
+        if text("name") != "oauth-core" {
+            let crate_ = format!("{} {}", text("name"), text("version"));
+            let of_it = |line: &&str| line.split(", ").any(|one| one == crate_);
+            assert!(
+                licences.lines().any(|line| of_it(&line)),
+                "{crate_} has no licence"
+            );
         }
         names.push(text("bom-ref"));
     }
@@ -255,10 +289,15 @@ fn image_works_where_it_is_mounted() {
     );
     let index = json(&layout.join("index.json"));
     let manifest = json(&blob(&layout, &index["manifests"][0]));
-    let version = &manifest["annotations"]["org.opencontainers.image.version"];
-    assert_eq!(version, VERSION);
     let config = json(&blob(&layout, &manifest["config"]));
     assert_eq!(config["os"], "linux");
+    for labels in [&manifest["annotations"], &config["config"]["Labels"]] {
+        assert_eq!(labels["org.opencontainers.image.version"], VERSION);
+    }
+    assert_eq!(
+        index["manifests"][0]["annotations"]["org.opencontainers.image.ref.name"],
+        format!("{VERSION}-pg{}", major()).as_str()
+    );
     let layer = blob(&layout, &manifest["layers"][0]);
 
     let plain = scratch::new_folder("layer").join("layer.tar");
@@ -310,27 +349,72 @@ fn packages_are_the_same_when_they_are_made_again() {
     assert!(count >= 4);
 }
 
+/// Each `MAJOR.MINOR.PATCH` that stands behind one of these words.
+fn versions_after(text: &str, words: &[&str]) -> Vec<String> {
+    let after = words.iter().flat_map(|word| text.split(word).skip(1));
+    let version = |rest: &str| {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        rest[..end.unwrap_or(rest.len())]
+            .trim_end_matches('.')
+            .to_owned()
+    };
+    after
+        .map(version)
+        .filter(|version| version.split('.').filter(|part| !part.is_empty()).count() == 3)
+        .collect()
+}
+
 #[test]
 fn one_version_is_named_everywhere() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let read = |name: &str| fs::read_to_string(source.join(name)).expect(name);
-    let control = read("validator.control");
-    assert!(control.contains(&format!("default_version = '{VERSION}'")));
-    assert!(
-        source
-            .join(format!("sql/validator--{VERSION}.sql"))
-            .exists()
-    );
-    assert!(read("CHANGELOG.md").contains(VERSION));
-    for member in [
-        "Cargo.toml",
-        "pg_test/Cargo.toml",
-        "crates/oauth-core/Cargo.toml",
-        "demo/Cargo.toml",
-    ] {
+    let workspace = read("Cargo.toml");
+    assert!(workspace.contains(&format!("[workspace.package]\nversion = \"{VERSION}\"")));
+    let (_, members) = workspace.split_once("members = [").expect("members");
+    let (members, _) = members.split_once(']').expect("their end");
+    for member in members.split(", ").map(|member| member.trim_matches('"')) {
+        let manifest = read(&format!("{member}/Cargo.toml"));
         assert!(
-            read(member).contains("version.workspace = true"),
+            manifest.contains("\nversion.workspace = true\n"),
             "{member}"
         );
     }
+
+    let control = read("validator.control");
+    assert!(control.contains(&format!("default_version = '{VERSION}'")));
+    // The extension can be created at this version, or reach it from an older one.
+    let scripts = fs::read_dir(source.join("sql")).expect("a folder");
+    let scripts: Vec<_> = scripts
+        .map(|script| {
+            script
+                .expect("a file")
+                .file_name()
+                .into_string()
+                .expect("a name")
+        })
+        .collect();
+    let whole = format!("validator--{VERSION}.sql");
+    assert!(scripts.contains(&whole), "{scripts:?}");
+    assert!(read(&format!("sql/{whole}")).starts_with(&format!("-- validator {VERSION}:")));
+
+    let changes = read("CHANGELOG.md");
+    let newest = changes
+        .lines()
+        .filter_map(|line| line.strip_prefix("## ["))
+        .find(|line| !line.starts_with("Unreleased]"));
+    assert!(
+        newest.is_some_and(|line| line.starts_with(&format!("{VERSION}]"))),
+        "{newest:?}"
+    );
+
+    let mut named = 0;
+    for page in ["README.md", "docs/install.md"] {
+        let text = read(page);
+        let words = ["validator_", "validator-", "validator:", "validator--"];
+        for version in versions_after(&text, &words) {
+            assert_eq!(version, VERSION, "{page}");
+            named += 1;
+        }
+    }
+    assert!(named >= 3, "{named}");
 }
