@@ -59,10 +59,12 @@ test-core: build-tools ## run the tests that need no server
 test-logins: stage provider package image ## run the tests that log in to a PostgreSQL
 	@$(test_env) $(providers) $$(scripts/exporters.sh) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
 
-bench: stage ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
-	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c
-	@cargo build $(cargo_flags) --profile bench-tool -p bench
+bench: stage bench-tool ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
 	@$(test_env) target/bench-tool/bench
+
+hot-functions: export CARGO_PROFILE_RELEASE_STRIP = none
+hot-functions: stage bench-tool ## write hot_functions.ld anew, by what valgrind sees logins execute
+	@$(test_env) scripts/hot-functions.sh
 
 test-long: stage provider ## run the tests that take minutes, which CI leaves out
 	@$(test_env) $(providers) cargo test --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
@@ -121,6 +123,10 @@ distclean: clean ## remove also what all checkouts of this user share: PostgreSQ
 stage: build
 	@umask 022 && mkdir -p $(stage)
 	$(call install_module,$(stage)/lib,$(stage)/share)
+
+bench-tool: stage
+	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c
+	@cargo build $(cargo_flags) --profile bench-tool -p bench
 
 provider: test-packages
 	@scripts/oidc-provider.sh >/dev/null

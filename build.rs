@@ -5,6 +5,7 @@ use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 
 use pgrx_pg_config::Pgrx;
 
@@ -46,9 +47,37 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("abi.rs"), bindings)?;
 
-    // Relocations are work that every login repeats when the module is loaded on demand: pack them (glibc 2.36).
     if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("gnu") {
-        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
+        link_for_cheap_logins()?;
     }
     Ok(())
+}
+
+/// What a login pays for a library is mostly the pages of it that it touches: see docs/performance.md.
+fn link_for_cheap_logins() -> Result<(), Box<dyn Error>> {
+    // Relocations are work that every login repeats when the module is loaded on demand: pack them (glibc 2.36).
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
+    // The functions of a login beside each other. Names that match nothing do no harm.
+    println!("cargo::rerun-if-changed=hot_functions.ld");
+    let script = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("hot_functions.ld");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-T,{}", script.display());
+    // The unwinder within the module, so that a login does not load libgcc_s.so.1 as well. Whoever asks for that
+    // library finds, first of all, a linker script that stands for gcc's static one.
+    if has_static_unwinder() {
+        let folder = PathBuf::from(env::var("OUT_DIR")?).join("static-unwinder");
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join("libgcc_s.so"), "INPUT(-lgcc_eh)\n")?;
+        println!("cargo::rustc-cdylib-link-arg=-L{}", folder.display());
+    }
+    Ok(())
+}
+
+/// Whether the C compiler, which links, brings `libgcc_eh.a`.
+fn has_static_unwinder() -> bool {
+    let compiler = env::var_os("CC").unwrap_or_else(|| "cc".into());
+    let asked = Command::new(compiler)
+        .arg("-print-file-name=libgcc_eh.a")
+        .output();
+    // A compiler that has no such file answers with the bare name.
+    asked.is_ok_and(|answer| answer.stdout.contains(&b'/'))
 }

@@ -120,3 +120,4 @@ pub use setting::{
 pub use steps::StepReport;
 pub use token::Bearer;
 pub use verified_claims::VerifiedClaims;
+pub use verify::rehearse;
