@@ -186,6 +186,9 @@ fn every_query_runs_as_a_monitor_and_gives_what_is_made_of_it() {
         value("SELECT usable_seconds_left > 80000 FROM validator_keys"),
         "t"
     );
+    let kid = issuer.signing_key().kid().map(str::to_owned);
+    assert_eq!(Some(value("SELECT kid FROM validator_key")), kid);
+    assert_eq!(value("SELECT usable FROM validator_key"), "1");
     assert_eq!(value("SELECT open FROM validator_sessions"), "1");
 }
 
