@@ -6,6 +6,7 @@
 mod access;
 mod claims;
 mod confirmation;
+mod escalation;
 mod identity;
 mod keys;
 mod presets;
@@ -26,11 +27,12 @@ fn start() -> (Issuer, Server) {
 
 /// The sources of the modules above, and of what the provider says of tokens: what they refuse tokens for can be read
 /// off.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 11] = [
     include_str!("../introspection/answers.rs"),
     include_str!("access.rs"),
     include_str!("claims.rs"),
     include_str!("confirmation.rs"),
+    include_str!("escalation.rs"),
     include_str!("identity.rs"),
     include_str!("keys.rs"),
     include_str!("presets.rs"),
