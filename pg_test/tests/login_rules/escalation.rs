@@ -41,7 +41,7 @@ fn groups_that_the_issuer_has_not_signed_give_nothing() {
     // Signed by a key of one's own that has the issuer's kid, or is named in the header.
     let issuers = issuer.signing_key();
     let kid = issuers.kid().expect("it has a kid").to_owned();
-    let mine = Key::new(KeyKind::Rsa).with_kid(&kid);
+    let mine = Key::new(KeyKind::OtherRsa).with_kid(&kid);
     let alg = issuers.default_alg();
     let forged = wants_bob().signed_by(&mine, alg);
     server.refuses("bob", &forged.encode(), "bad_signature");
