@@ -67,12 +67,15 @@ impl Server {
     }
 }
 
-/// The codes of all refusals in a log, as the module has logged them. PostgreSQL 19 repeats each as a detail of the
-/// failure that ends the connection.
+/// The codes of all refusals in a log, as the module has logged them. PostgreSQL 19 repeats each as a detail of
+/// its own messages.
 pub fn reasons(log: &str) -> impl Iterator<Item = &str> {
-    let is_fatal = |line: &str| line.contains(" FATAL:  ");
+    let is_postgresqls = |line: &str| {
+        line.contains(" FATAL:  ")
+            || line.contains(" WARNING:  internal error in OAuth validator module")
+    };
     let details = log.lines().zip(log.lines().skip(1));
-    details.filter_map(move |(message, detail)| match is_fatal(message) {
+    details.filter_map(move |(message, detail)| match is_postgresqls(message) {
         true => None,
         false => reason(detail),
     })
