@@ -49,5 +49,5 @@ pub use server_log::{Log, LogMark};
 pub use session::{Rows, Session};
 pub use tls::{Authority, ClientCertificates, Identity};
 pub use token_minter::{Alg, Key, KeyKind, SignatureFault, Token, base64url, from_base64url, now};
-pub use verdict::{Verdict, assert_silent_log, assert_silent_refusal, reasons};
+pub use verdict::{Verdict, assert_silent_log, assert_silent_refusal, explanations, reasons};
 pub use wire::{Ending, ServerMessage};

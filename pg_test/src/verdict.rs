@@ -67,24 +67,22 @@ impl Server {
     }
 }
 
-/// The codes of all refusals in a log, as the module has logged them. PostgreSQL 19 repeats each as a detail of
-/// its own messages.
+/// The codes of all refusals in a log.
 pub fn reasons(log: &str) -> impl Iterator<Item = &str> {
+    explanations(log).filter_map(|explanation| explanation.split(char::is_whitespace).next())
+}
+
+/// What the module has logged about each refusal, from its code on. PostgreSQL 19 repeats it as a detail of its own
+/// messages, which are left out.
+pub fn explanations(log: &str) -> impl Iterator<Item = &str> {
     let is_postgresqls = |line: &str| {
         line.contains(" FATAL:  ")
             || line.contains(" WARNING:  internal error in OAuth validator module")
     };
-    let details = log.lines().zip(log.lines().skip(1));
-    details.filter_map(move |(message, detail)| match is_postgresqls(message) {
-        true => None,
-        false => reason(detail),
-    })
-}
-
-/// The code in one line of the log.
-fn reason(line: &str) -> Option<&str> {
-    let (_, rest) = line.split_once("DETAIL:  reason=")?;
-    rest.split(char::is_whitespace).next()
+    let messages = log.lines().zip(log.lines().skip(1));
+    messages
+        .filter(move |(message, _)| !is_postgresqls(message))
+        .filter_map(|(_, detail)| Some(detail.split_once("DETAIL:  reason=")?.1))
 }
 
 /// Fails if a log has a token, or one of its parts that is long enough to tell something.

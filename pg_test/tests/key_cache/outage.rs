@@ -160,7 +160,8 @@ fn those_that_wait_for_a_fetch_that_fails_learn_it_with_the_one_that_fetches() {
         }
         let log = server.log().since(mark);
         assert_eq!(
-            log.matches("reason=provider_unavailable cause=bad_url")
+            pg_test::explanations(&log)
+                .filter(|why| why.starts_with("provider_unavailable cause=bad_url"))
                 .count(),
             20,
             "{log}"
