@@ -64,6 +64,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.jwks_refresh_cooldown|integer|s|1|3600|10|sighup",
             "validator.jwks_stale_ttl|integer|s|0|2592000|86400|sighup",
             "validator.jwks_uri|string|-|-|-||sighup",
+            "validator.log_accepted|bool|-|-|-|off|sighup",
             "validator.max_token_age|integer|s|0|2147483|0|sighup",
             "validator.max_token_size|integer|B|256|65536|16384|sighup",
             "validator.optional_scopes|string|-|-|-|openid, offline_access|sighup",

@@ -218,8 +218,9 @@ fn token_that_is_passed_as_the_manual_says_is_not_logged() {
     fs::write(&file, format!("{token}\n")).expect("a file");
     let page = include_str!("../../../docs/sql.md");
     let commands = page
-        .split("```\n")
+        .split("```psql\n")
         .nth(1)
+        .and_then(|rest| rest.split("```").next())
         .expect("the page has commands")
         .replace("token.txt", &file.display().to_string())
         .replace("https://idp.example.com/realms/corp", issuer.url());
