@@ -25,10 +25,10 @@ struct Counted {
     accepted: AtomicU64,
 }
 
-/// The rest of the counters. All bytes zero is valid.
+/// The rest of the counters. All bytes zero is valid; [`begin`](Counters::begin) follows.
 #[repr(C)]
 pub struct Counters {
-    /// Microseconds since 1970; zero: when the server started, or the first login made this memory.
+    /// Since when there is counting, in microseconds since 1970.
     reset_at: AtomicI64,
     rows: [Row; ISSUERS],
 }
