@@ -55,8 +55,11 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// What a login pays for a library is mostly the pages of it that it touches: see docs/performance.md.
 fn link_for_cheap_logins() -> Result<(), Box<dyn Error>> {
-    // Relocations are work that every login repeats when the module is loaded on demand: pack them (glibc 2.36).
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
+    // Relocations are work that every login repeats when the module is loaded on demand: pack them, where they can be
+    // unpacked. An older glibc would not load the module.
+    if glibc_version().is_some_and(|version| version >= (2, 36)) {
+        println!("cargo::rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
+    }
     // The functions of a login beside each other. Names that match nothing do no harm.
     println!("cargo::rerun-if-changed=hot_functions.ld");
     let script = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("hot_functions.ld");
@@ -70,6 +73,14 @@ fn link_for_cheap_logins() -> Result<(), Box<dyn Error>> {
         println!("cargo::rustc-cdylib-link-arg=-L{}", folder.display());
     }
     Ok(())
+}
+
+/// That of this machine, for which the module is built.
+fn glibc_version() -> Option<(u32, u32)> {
+    let told = Command::new("getconf").arg("GNU_LIBC_VERSION").output();
+    let told = String::from_utf8(told.ok()?.stdout).ok()?;
+    let (major, minor) = told.trim().strip_prefix("glibc ")?.split_once('.')?;
+    Some((major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Whether the C compiler, which links, brings `libgcc_eh.a`.
