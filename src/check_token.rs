@@ -22,7 +22,7 @@ use crate::{refusal_log, settings};
 type Step = (&'static str, Option<bool>, String);
 
 /// The judgement on a token for a role, on a line of pg_hba.conf with this issuer and scope.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn check_token(
     token: &str,
     issuer: &str,

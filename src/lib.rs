@@ -42,6 +42,8 @@ mod statistics_sql;
 use pgrx::prelude::*;
 
 pgrx::pg_module_magic!(name, version);
+// The extension's script is written by hand, with its grants: `cargo pgrx package` must copy it, not make its own.
+pgrx::extension_sql_file!("../sql/validator--0.1.0.sql", name = "objects");
 
 /// Runs when the module is loaded: once in the postmaster if preloaded, else at every login.
 #[pg_guard]

@@ -28,7 +28,7 @@ pub fn keep(decision: Decision) {
 
 /// The claim there, or without a path all claims, as JSON in ASCII: `claim()` and `claims()` have PostgreSQL read it,
 /// which knows the database's encoding. NULL if no token opened this session, or it has no such claim.
-#[pg_extern(stable, parallel_restricted)]
+#[pg_extern(sql = false, stable, parallel_restricted)]
 fn own_claims(path: Option<&str>) -> Option<String> {
     let path: Option<ClaimPath> = path.map(|text| {
         text.parse().unwrap_or_else(|error: SettingError| {
@@ -48,7 +48,7 @@ fn own_claims(path: Option<&str>) -> Option<String> {
 }
 
 /// When the token of this session expires. NULL if no token opened it, or the token has no end.
-#[pg_extern(stable, parallel_restricted)]
+#[pg_extern(sql = false, stable, parallel_restricted)]
 fn token_expires_at() -> Option<TimestampWithTimeZone> {
     sql_time::timestamptz(LOGIN.lock().as_ref()?.expires_at)
 }

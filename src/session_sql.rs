@@ -9,7 +9,7 @@ use crate::{server_log, shared_memory, sql_time};
 
 /// The rows of the view `validator.sessions`.
 #[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn list_sessions() -> TableIterator<
     'static,
     (
@@ -39,7 +39,7 @@ fn list_sessions() -> TableIterator<
 }
 
 /// Ends the sessions of the issuer's tokens for which everything holds that is not null; returns how many.
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn end_sessions(
     issuer: Option<&str>,
     identity: Option<&str>,

@@ -5,13 +5,13 @@ use pgrx::prelude::*;
 use crate::shared_memory;
 
 /// The version of the module that is loaded, which is not always the extension's.
-#[pg_extern(immutable, parallel_safe)]
+#[pg_extern(sql = false, immutable, parallel_safe)]
 fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
 /// Forgets what is cached of all providers.
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn flush_cache() {
     shared_memory::cache().flush();
     shared_memory::answers().flush();

@@ -15,7 +15,7 @@ use crate::{refusal_log, settings, shared_memory, sql_time};
 
 /// The rows of the view `validator.stats`.
 #[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn list_stats() -> TableIterator<
     'static,
     (
@@ -59,7 +59,7 @@ fn list_stats() -> TableIterator<
 }
 
 /// The rows of the view `validator.refusals`.
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn list_refusals() -> TableIterator<
     'static,
     (
@@ -82,7 +82,7 @@ fn list_refusals() -> TableIterator<
 
 /// The rows of the view `validator.issuers`.
 #[allow(clippy::type_complexity)]
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn list_issuers() -> TableIterator<
     'static,
     (
@@ -128,7 +128,7 @@ fn list_issuers() -> TableIterator<
 
 /// The rows of the view `validator.keys`.
 #[allow(clippy::type_complexity)]
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn list_keys() -> TableIterator<
     'static,
     (
@@ -158,14 +158,14 @@ fn list_keys() -> TableIterator<
 }
 
 /// Sets all counters to zero.
-#[pg_extern(volatile, parallel_restricted)]
+#[pg_extern(sql = false, volatile, parallel_restricted)]
 fn reset_stats() {
     shared_memory::statistics().reset();
 }
 
 /// Fetches an issuer's keys now. Only of an issuer that pg_hba.conf names: who may call this may not have the server ask
 /// any URL.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn refresh_keys(issuer: &str) {
     let mut fetched = Vec::new();
     for rule in Configuration::read().hba {

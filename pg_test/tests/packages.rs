@@ -418,3 +418,27 @@ fn one_version_is_named_everywhere() {
     }
     assert!(named >= 3, "{named}");
 }
+
+/// `cargo pgrx package` makes the extension's script from the code. One of its own would grant every function to everyone.
+#[test]
+fn cargo_pgrx_takes_the_script_with_the_grants() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../src");
+    let mut files = vec![source.clone()];
+    let mut functions = 0;
+    while let Some(file) = files.pop() {
+        if file.is_dir() {
+            let inside = fs::read_dir(file).expect("a folder");
+            files.extend(inside.map(|entry| entry.expect("an entry").path()));
+            continue;
+        }
+        let text = fs::read_to_string(&file).expect("a file");
+        for attribute in text.split("#[pg_extern").skip(1) {
+            assert!(attribute.starts_with("(sql = false"), "{}", file.display());
+            functions += 1;
+        }
+    }
+    assert!(functions > 10, "{functions}");
+    let library = fs::read_to_string(source.join("lib.rs")).expect("lib.rs");
+    let script = format!("extension_sql_file!(\"../sql/validator--{VERSION}.sql\"");
+    assert!(library.contains(&script));
+}

@@ -23,7 +23,7 @@ use provider::Providers;
 /// One row for each finding, and one for each line without any. Asks the providers, and waits for them at most as long as
 /// a login would. `sql/` runs it with the rights of the superuser who made the extension.
 #[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
-#[pg_extern(volatile, parallel_unsafe)]
+#[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn check_config() -> TableIterator<
     'static,
     (
