@@ -1,5 +1,6 @@
 //! A throw-away PostgreSQL server with its own folder, port and settings.
 
+use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -169,6 +170,17 @@ impl Server {
     /// Runs the real psql, unaligned and without headers, as superuser.
     #[track_caller]
     pub fn psql(&self, sql: &str) -> Finished {
+        self.run_psql("-c", sql.as_ref())
+    }
+
+    /// The same for the commands of a file.
+    #[track_caller]
+    pub fn psql_script(&self, file: &Path) -> Finished {
+        self.run_psql("-f", file.as_os_str())
+    }
+
+    #[track_caller]
+    fn run_psql(&self, option: &str, argument: &OsStr) -> Finished {
         let mut command = self.psql_command();
         command.args([
             "-X",
@@ -186,7 +198,7 @@ impl Server {
             .arg(self.socket_folder())
             .arg("-p")
             .arg(self.port().to_string());
-        command.arg("-c").arg(sql);
+        command.arg(option).arg(argument);
         child::run(command, LIMIT)
     }
 

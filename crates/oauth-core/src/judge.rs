@@ -221,14 +221,7 @@ fn judge_jwt(
     known
         .steps
         .take("access_token", valid, |()| String::new())?;
-    validate_authority(claims, policy, attempt, &mut known.steps)?;
-    known
-        .steps
-        .take("identity", identity, |identity| printed(identity))?;
-    let allowed = authorize_role(claims, policy, attempt.role, attempt.catalog);
-    known
-        .steps
-        .take("role", allowed, |()| role(claims, policy))?;
+    authorize(claims, identity, attempt, policy, &mut known.steps)?;
     Ok(Grant {
         expires_at,
         claims: verified.into_claims(),
@@ -282,14 +275,7 @@ fn judge_opaque(
     known
         .steps
         .take("access_token", valid, |()| String::new())?;
-    validate_authority(claims, policy, attempt, &mut known.steps)?;
-    known
-        .steps
-        .take("identity", identity, |identity| printed(identity))?;
-    let allowed = authorize_role(claims, policy, attempt.role, attempt.catalog);
-    known
-        .steps
-        .take("role", allowed, |()| role(claims, policy))?;
+    authorize(claims, identity, attempt, policy, &mut known.steps)?;
     Ok(Grant {
         expires_at,
         claims: answer.into_claims(&attempt.token),
@@ -333,6 +319,20 @@ fn confirm(
 fn validate_times(claims: &Object, policy: &Policy, now: Timestamp) -> Result<(), Reject> {
     claims::validate_not_before(claims, policy, now)?;
     claims::validate_issued_at(claims, policy, now)
+}
+
+/// What the bearer is allowed: the token's authority, who she is, and the role that she asks for.
+fn authorize(
+    claims: &Object,
+    identity: Result<String, Reject>,
+    attempt: &LoginAttempt<'_>,
+    policy: &Policy,
+    steps: &mut Steps,
+) -> Result<(), Failure> {
+    validate_authority(claims, policy, attempt, steps)?;
+    steps.take("identity", identity, |identity| printed(identity))?;
+    let allowed = authorize_role(claims, policy, attempt.role, attempt.catalog);
+    steps.take("role", allowed, |()| role(claims, policy))
 }
 
 /// To whom, for what, and to whose hands the token was given.

@@ -205,25 +205,12 @@ fn statements_run() {
 #[track_caller]
 fn run_by_psql(server: &Server, block: &Block) {
     let script = server.private_file("script.sql", &block.text);
-    let mut psql = server.psql_command();
-    psql.args([
-        "-X",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-U",
-        "postgres",
-        "-d",
-        "postgres",
-        "-f",
-    ]);
-    psql.arg(script).arg("-h").arg(server.socket_folder());
-    let output = psql.arg("-p").arg(server.port().to_string()).output();
-    let output = output.expect("psql can be run");
-    let said = String::from_utf8_lossy(&output.stderr);
+    let ended = server.psql_script(&script);
     assert!(
-        output.status.success(),
-        "{}: {said}\n{}",
+        ended.status.success(),
+        "{}: {}\n{}",
         block.place,
+        ended.stderr,
         block.text
     );
 }

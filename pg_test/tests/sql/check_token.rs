@@ -1,14 +1,11 @@
 //! `check_token()`: it agrees with logins, and never shows a token.
 
 use std::fs;
-use std::time::Duration;
 
-use pg_test::{Endpoint, Issuer, Key, KeyKind, Rows, Server, child, now, oauth_line};
+use pg_test::{Endpoint, Issuer, Key, KeyKind, Rows, Server, now, oauth_line};
 use serde_json::json;
 
-use crate::{BOTH, server_of, with_extension};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use crate::{BOTH, server_of, server_that_asks, with_extension};
 
 fn check(server: &Server, issuer: &Issuer, token: &str, role: &str) -> Rows {
     let (url, scope) = (issuer.url(), Issuer::SCOPE);
@@ -182,12 +179,7 @@ fn roles_are_judged_as_far_as_a_session_can() {
 #[test]
 fn word_of_a_provider_that_repeats_the_token_is_not_shown() {
     let issuer = Issuer::builder().start();
-    let server = with_extension(
-        server_of(&issuer, false)
-            .set("validator.introspection", "opaque")
-            .set("validator.client_id", "pg")
-            .set("validator.client_auth_method", "none"),
-    );
+    let server = with_extension(server_that_asks(&issuer));
     let token = issuer.opaque_token("alice");
     let mut word = issuer.word_on("alice");
     word["client_id"] = json!(format!("client of {token}"));
@@ -227,25 +219,7 @@ fn token_that_is_passed_as_the_manual_says_is_not_logged() {
     let script = folder.join("check.sql");
     fs::write(&script, commands).expect("a file");
     let mark = server.log().mark();
-    let mut psql = server.psql_command();
-    psql.args([
-        "-X",
-        "-A",
-        "-t",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "-U",
-        "postgres",
-        "-d",
-        "postgres",
-        "-h",
-    ])
-    .arg(folder)
-    .arg("-p")
-    .arg(server.port().to_string())
-    .arg("-f")
-    .arg(&script);
-    let ended = child::run(psql, LIMIT);
+    let ended = server.psql_script(&script);
     let shown = ended.success();
     assert!(shown.contains("user_map|t|"), "{shown}");
     let log = server.log().since(mark);

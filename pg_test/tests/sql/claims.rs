@@ -3,7 +3,7 @@
 use pg_test::{Issuer, Login, Server, Session, now};
 use serde_json::{Value, json};
 
-use crate::{BOTH, server_of, with_extension};
+use crate::{BOTH, server_of, server_that_asks, with_extension};
 
 /// Logs in as alice with these claims, too.
 fn session_with(server: &Server, issuer: &Issuer, claims: Value) -> Session {
@@ -129,12 +129,7 @@ fn text_that_the_database_can_not_hold_is_an_error_and_not_another_text() {
 #[test]
 fn claims_of_an_opaque_token_are_the_providers_word_without_the_token() {
     let issuer = Issuer::builder().start();
-    let server = with_extension(
-        server_of(&issuer, false)
-            .set("validator.introspection", "opaque")
-            .set("validator.client_id", "pg")
-            .set("validator.client_auth_method", "none"),
-    );
+    let server = with_extension(server_that_asks(&issuer));
     let token = issuer.opaque_token("alice");
     let mut word = issuer.word_on("alice");
     word["tenant"] = json!("acme");

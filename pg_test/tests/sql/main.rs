@@ -17,6 +17,14 @@ fn server_of(issuer: &Issuer, preload: bool) -> ServerBuilder {
     if preload { builder.preload() } else { builder }
 }
 
+/// One that asks the issuer about opaque tokens.
+fn server_that_asks(issuer: &Issuer) -> ServerBuilder {
+    server_of(issuer, false)
+        .set("validator.introspection", "opaque")
+        .set("validator.client_id", "pg")
+        .set("validator.client_auth_method", "none")
+}
+
 /// Starts the server, and creates the extension in it.
 fn with_extension(builder: ServerBuilder) -> Server {
     let server = builder.start();

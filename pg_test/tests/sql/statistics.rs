@@ -6,7 +6,7 @@ use std::time::Duration;
 use pg_test::{Endpoint, Fault, Issuer, Key, KeyKind, Server, oauth_line};
 use serde_json::json;
 
-use crate::{BOTH, server_of, with_extension};
+use crate::{BOTH, server_of, server_that_asks, with_extension};
 
 fn texts<const N: usize>(row: [&str; N]) -> Vec<Option<String>> {
     row.iter().map(|text| Some((*text).to_owned())).collect()
@@ -188,12 +188,7 @@ fn requests_their_failures_and_who_waited_are_counted() {
 #[test]
 fn requests_about_tokens_are_counted() {
     let issuer = Issuer::builder().start();
-    let server = with_extension(
-        server_of(&issuer, false)
-            .set("validator.introspection", "opaque")
-            .set("validator.client_id", "pg")
-            .set("validator.client_auth_method", "none"),
-    );
+    let server = with_extension(server_that_asks(&issuer));
     let token = issuer.opaque_token("alice");
     for _ in 0..3 {
         server.admits("alice", &token);
