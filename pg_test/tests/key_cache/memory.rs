@@ -117,11 +117,14 @@ fn worker_that_meets_fault_after_fault_does_not_grow() {
         std::thread::sleep(SECOND * 5 / 4);
         ask_all(&issuers, worker);
     };
-    // What the first ones touch is not held against the others.
-    (0..2).for_each(|_| round());
-    let before = private_memory(worker);
-    (0..6).for_each(|_| round());
-    let after = private_memory(worker);
+    let memory_after = |_| {
+        round();
+        private_memory(worker)
+    };
+    // It goes up and down by some hundred kB, as threads come and go. What the first rounds touch is not held against
+    // the others.
+    let before = (0..4).map(memory_after).max().unwrap_or(0);
+    let after = (0..6).map(memory_after).skip(3).min().unwrap_or(0);
     assert!(after <= before + NOISE, "{before} kB grew to {after} kB");
     assert_eq!(wait_for_worker(&server), worker);
     assert_nobody_waits(&server);
