@@ -87,7 +87,8 @@ lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, w
 	else echo "skipped: the check for PostgreSQL 19, whose headers can not be had here"; fi
 
 build: build-tools pg ## build the module
-	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo build --release $(cargo_flags) $(features)
+	@# The library alone: cargo leaves out link-time optimization where it makes an rlib beside it.
+	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo rustc --release --lib --crate-type cdylib $(cargo_flags) $(features)
 
 install: build ## build the module and install it into PostgreSQL (SUDO=sudo: write there as root; DESTDIR=FOLDER: for packagers)
 	$(call install_module,$(pkglibdir),$(sharedir))
