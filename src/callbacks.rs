@@ -4,8 +4,8 @@ use std::ffi::{CStr, CString, c_char};
 use std::panic::AssertUnwindSafe;
 
 use oauth_core::{
-    Bearer, Decision, Internal, LoginAttempt, Misconfigured, NoIntrospection, Policy, Printable,
-    Reject, SystemClock, judge,
+    Bearer, Decision, Internal, LoginAttempt, Misconfigured, Policy, Printable, Reject,
+    SystemClock, judge,
 };
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_guard, pg_sys};
@@ -213,10 +213,7 @@ fn decide(
         role,
         peer: &TlsPeer,
         catalog: &ServerCatalog,
-        introspector: settings
-            .introspection
-            .as_ref()
-            .map_or(&NoIntrospection, |provider| provider),
+        introspector: settings.introspector(),
     };
     let decision = judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
     if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {

@@ -6,8 +6,7 @@
 use std::cell::Cell;
 
 use oauth_core::{
-    Bearer, Decision, Failure, LoginAttempt, NoIntrospection, Policy, Printable, RoleCatalog,
-    SystemClock, explain,
+    Bearer, Decision, Failure, LoginAttempt, Policy, Printable, RoleCatalog, SystemClock, explain,
 };
 use pgrx::prelude::*;
 
@@ -71,10 +70,7 @@ fn judge_in_steps(token: &str, role: &str, line: &HbaLine, settings: &LoginSetti
         role,
         peer: &TlsPeer,
         catalog: &catalog,
-        introspector: settings
-            .introspection
-            .as_ref()
-            .map_or(&NoIntrospection, |provider| provider),
+        introspector: settings.introspector(),
     };
     let policy = &settings.policy;
     let (decision, reports) = explain(&attempt, policy, &settings.keys, &SystemClock);

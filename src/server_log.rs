@@ -1,5 +1,6 @@
 //! Lines in the server's log that never reach a client, whatever its client_min_messages.
 
+use oauth_core::Printable;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::{PgLogLevel, PgSqlErrorCode};
 
@@ -14,4 +15,12 @@ pub fn log(message: String, detail: Option<String>, hint: Option<String>) {
         report = report.set_hint(hint);
     }
     report.report(PgLogLevel::LOG_SERVER_ONLY);
+}
+
+/// Facts as lines of the log have them: `name=value`, without those that are not known.
+pub fn facts(facts: &[(&str, Option<&str>)]) -> String {
+    let known = facts
+        .iter()
+        .filter_map(|(name, value)| Some(format!("{name}={}", Printable::new((*value)?))));
+    known.collect::<Vec<_>>().join(" ")
 }

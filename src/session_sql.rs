@@ -1,6 +1,5 @@
 //! What SQL sees of the sessions that tokens have opened; `sql/` declares it in schema `validator`.
 
-use oauth_core::Printable;
 use pgrx::prelude::*;
 use pgrx::{ereport, pg_sys};
 
@@ -75,13 +74,9 @@ fn end_sessions(
 
 /// The server's log says only "due to administrator command" of each session: this is which command.
 fn log_end(ended: usize, criteria: &[(&str, Option<&str>)]) {
-    let facts: Vec<String> = criteria
-        .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", Printable::new((*value)?))))
-        .collect();
     server_log::log(
         format!("validator.end_sessions ended {ended} OAuth sessions"),
-        Some(facts.join(" ")),
+        Some(server_log::facts(criteria)),
         None,
     );
 }

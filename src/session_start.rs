@@ -1,7 +1,6 @@
 //! From a token that was accepted to a session: what becomes of it once PostgreSQL, too, has let the user in.
 
 use std::ffi::{CStr, c_int};
-use std::fmt::Write as _;
 
 use oauth_core::{Grant, Internal, Policy, Printable, Timestamp};
 use parking_lot::Mutex;
@@ -57,17 +56,12 @@ fn schedule_end(grant: &Grant, policy: &Policy, identity: &str) -> Result<(), In
         sql_time::describe(exp),
         exp.unix_seconds(),
     );
-    let mut detail = format!(
-        "reason=session_expired issuer={}",
-        Printable::new(policy.issuer().identifier())
-    );
-    let known = [("client_id", grant.client_id(policy)), ("jti", grant.jti())];
-    for (name, value) in known {
-        if let Some(value) = value {
-            // Writing to a String does not fail.
-            let _ = write!(detail, " {name}={}", Printable::new(value));
-        }
-    }
+    let detail = server_log::facts(&[
+        ("reason", Some("session_expired")),
+        ("issuer", Some(policy.issuer().identifier())),
+        ("client_id", grant.client_id(policy)),
+        ("jti", grant.jti()),
+    ]);
     session_expiry::schedule(exp.plus(policy.clock_skew()), message, detail)
 }
 
@@ -106,21 +100,13 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
 
 /// One line, with the facts as a refusal has them.
 fn log_session(session: &NewSession, role: &str) {
-    let mut facts = Vec::new();
-    for (name, value) in [
+    let facts = server_log::facts(&[
         ("issuer", Some(&session.issuer)),
-        ("client_id", session.client_id.as_ref()),
-        ("jti", session.jti.as_ref()),
+        ("client_id", session.client_id.as_deref()),
+        ("jti", session.jti.as_deref()),
         ("identity", Some(&session.identity)),
-    ] {
-        if let Some(value) = value {
-            facts.push(format!("{name}={}", Printable::new(value)));
-        }
-    }
+    ]);
     let role = Printable::new(role);
-    let message = format!(
-        "OAuth token accepted for user \"{role}\": {}",
-        facts.join(" ")
-    );
+    let message = format!("OAuth token accepted for user \"{role}\": {facts}");
     server_log::log(message, None, None);
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use oauth_core::{
     CacheLimits, ClaimPath, ClientAuthMethod, Endpoint, IntrospectionMode, IntrospectionRules,
-    Issuer, Misconfigured, Policy, PolicyBuilder, Printable, SettingError, StringList,
+    Introspector, Issuer, Misconfigured, NoIntrospection, Policy, PolicyBuilder, Printable,
+    SettingError, StringList,
 };
 
 use crate::cache_layout::IssuerKey;
@@ -29,6 +30,15 @@ pub struct LoginSettings {
     pub session_expiry: bool,
     /// Whether a login that succeeds is logged.
     pub log_accepted: bool,
+}
+
+impl LoginSettings {
+    /// Who asks the provider about tokens.
+    pub fn introspector(&self) -> &dyn Introspector {
+        self.introspection
+            .as_ref()
+            .map_or(&NoIntrospection, |provider| provider)
+    }
 }
 
 /// Reads the settings for a login through `line`, which has `options`.
