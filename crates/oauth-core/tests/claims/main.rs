@@ -1,0 +1,15 @@
+//! Claims of a token whose signature holds.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing
+)]
+
+mod access_token;
+mod confirmation;
+mod identity;
+mod issuer_and_audience;
+mod roles;
+mod scope;
+mod times;

@@ -1,0 +1,227 @@
+//! Which roles a token grants: the values of `role_claim`, the server's map, and what no claim may give.
+
+use std::sync::{Arc, Mutex};
+
+use court::*;
+use oauth_core::{Failure, Internal, Printable, RoleCatalog};
+use serde_json::{Value, json};
+
+/// A server with one map, `groups`: `dba-NAME` may be `NAME`; and one superuser, `root`.
+#[derive(Clone, Default)]
+struct Catalog {
+    asked: Arc<Mutex<Vec<String>>>,
+    broken: bool,
+}
+
+impl RoleCatalog for Catalog {
+    fn map_allows(&self, map: &str, value: &str, role: &str) -> Result<bool, Failure> {
+        if self.broken {
+            return Err(Internal(Printable::new("the catalog is broken")).into());
+        }
+        self.asked.lock().unwrap().push(value.to_owned());
+        Ok(map == "groups" && value.strip_prefix("dba-") == Some(role))
+    }
+
+    fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
+        Ok((role == "root").then(|| Printable::new("superuser")))
+    }
+}
+
+fn court() -> Court {
+    Court::new().policy(|policy| policy.role_claim(Some("groups".parse().unwrap())))
+}
+
+fn mapped(catalog: Catalog) -> Court {
+    Court::new()
+        .policy(|policy| {
+            policy
+                .role_claim(Some("groups".parse().unwrap()))
+                .role_map(Some("groups".to_owned()))
+        })
+        .catalog(catalog)
+}
+
+fn with_groups(groups: Value) -> Token {
+    good_token().claim("groups", groups)
+}
+
+#[test]
+fn without_a_role_claim_the_server_alone_maps_identities() {
+    assert_eq!(Court::new().role("anyone").verdict(&good_token()), GRANTED);
+}
+
+#[test]
+fn a_value_is_a_roles_name_byte_for_byte() {
+    for groups in [
+        json!("alice"),
+        json!("staff alice"),
+        json!("  alice  staff "),
+        json!(["staff", "alice"]),
+        json!(["alice"]),
+    ] {
+        assert_eq!(
+            court().verdict(&with_groups(groups.clone())),
+            GRANTED,
+            "{groups}"
+        );
+    }
+    for groups in [
+        json!("Alice"),
+        json!("alice2"),
+        json!("alic"),
+        json!(""),
+        json!("staff,alice"),
+        json!("staff\u{a0}alice"),
+        json!([]),
+        json!([""]),
+        json!(["staff alice"]),
+        json!([" alice"]),
+        json!(["al\u{456}ce"]),
+    ] {
+        let verdict = court().verdict(&with_groups(groups.clone()));
+        assert_eq!(verdict, "role_not_granted", "{groups}");
+    }
+}
+
+#[test]
+fn a_role_claim_of_another_type_refuses() {
+    for groups in [
+        json!(null),
+        json!(true),
+        json!(7),
+        json!({ "alice": true }),
+        json!(["alice", 7]),
+        json!(["alice", null]),
+        json!([["alice"]]),
+        json!("alice\nroot"),
+        json!(["alice", "a\0b"]),
+    ] {
+        let verdict = court().verdict(&with_groups(groups.clone()));
+        assert_eq!(verdict, "role_claim_malformed", "{groups}");
+    }
+    assert_eq!(court().verdict(&good_token()), "role_claim_missing");
+}
+
+#[test]
+fn a_role_claim_may_be_nested() {
+    let court = Court::new()
+        .policy(|policy| policy.role_claim(Some("/realm_access/roles".parse().unwrap())));
+    let token = |access: Value| good_token().claim("realm_access", access);
+    assert_eq!(
+        court.verdict(&token(json!({ "roles": ["alice"] }))),
+        GRANTED
+    );
+    assert_eq!(
+        court.verdict(&token(json!({ "roles": ["bob"] }))),
+        "role_not_granted"
+    );
+    assert_eq!(court.verdict(&token(json!({}))), "role_claim_missing");
+}
+
+#[test]
+fn groups_that_the_provider_keeps_elsewhere_are_told_from_no_groups() {
+    let elsewhere = json!({ "groups": "src1" });
+    let token = good_token().claim("_claim_names", elsewhere);
+    assert_eq!(court().verdict(&token), "role_claim_elsewhere");
+    let token = good_token().claim("hasgroups", true);
+    assert_eq!(court().verdict(&token), "role_claim_elsewhere");
+    let token = good_token().claim("hasgroups", false);
+    assert_eq!(court().verdict(&token), "role_claim_missing");
+    let token = with_groups(json!(["alice"])).claim("hasgroups", true);
+    assert_eq!(court().verdict(&token), GRANTED);
+}
+
+#[test]
+fn a_role_claim_is_bounded() {
+    let many = |count: usize| Value::from(vec!["alice"; count]);
+    let court = || {
+        court().policy(|policy| {
+            policy
+                .role_claim(Some("groups".parse().unwrap()))
+                .max_token_size(1 << 20)
+        })
+    };
+    assert_eq!(court().verdict(&with_groups(many(1000))), GRANTED);
+    assert_eq!(
+        court().verdict(&with_groups(many(1001))),
+        "role_claim_too_large"
+    );
+    let text = |count: usize| json!(vec!["alice"; count].join(" "));
+    assert_eq!(court().verdict(&with_groups(text(1000))), GRANTED);
+    assert_eq!(
+        court().verdict(&with_groups(text(1001))),
+        "role_claim_too_large"
+    );
+    let long = |bytes: usize| json!(["alice", "x".repeat(bytes - 5)]);
+    assert_eq!(court().verdict(&with_groups(long(65_536))), GRANTED);
+    assert_eq!(
+        court().verdict(&with_groups(long(65_537))),
+        "role_claim_too_large"
+    );
+}
+
+#[test]
+fn with_a_map_the_server_decides_about_each_value() {
+    let groups = json!(["staff", "dba-alice", "never-asked"]);
+    let catalog = Catalog::default();
+    assert_eq!(
+        mapped(catalog.clone()).verdict(&with_groups(groups)),
+        GRANTED
+    );
+    assert_eq!(*catalog.asked.lock().unwrap(), ["staff", "dba-alice"]);
+    for groups in [json!(["dba-bob"]), json!(["staff"]), json!([])] {
+        let verdict = mapped(Catalog::default()).verdict(&with_groups(groups.clone()));
+        assert_eq!(verdict, "role_not_granted", "{groups}");
+    }
+}
+
+#[test]
+fn with_a_map_a_group_that_equals_the_roles_name_grants_nothing() {
+    let verdict = mapped(Catalog::default()).verdict(&with_groups(json!(["alice"])));
+    assert_eq!(verdict, "role_not_granted");
+}
+
+#[test]
+fn a_server_that_can_not_answer_grants_nothing() {
+    let catalog = Catalog {
+        broken: true,
+        ..Catalog::default()
+    };
+    assert_eq!(
+        mapped(catalog).verdict(&with_groups(json!(["dba-alice"]))),
+        "internal_error"
+    );
+}
+
+#[test]
+fn under_delegation_a_claim_gives_no_power_over_the_whole_server() {
+    let court = |delegated: bool, allow: bool| {
+        Court::new()
+            .policy(|policy| {
+                policy
+                    .role_claim(Some("groups".parse().unwrap()))
+                    .delegated(delegated)
+                    .allow_superuser(allow)
+            })
+            .catalog(Catalog::default())
+            .role("root")
+    };
+    let token = with_groups(json!(["root"]));
+    assert_eq!(court(true, false).verdict(&token), "role_too_powerful");
+    assert_eq!(court(true, true).verdict(&token), GRANTED);
+    // Without delegation the administrator's map of identities decides, after this.
+    assert_eq!(court(false, false).verdict(&token), GRANTED);
+    // What is not granted anyway is told as such.
+    assert_eq!(
+        court(true, false).verdict(&with_groups(json!(["dba"]))),
+        "role_not_granted"
+    );
+}
+
+#[test]
+fn nothing_is_asked_of_the_server_for_a_token_that_fails_before() {
+    let catalog = Catalog::default();
+    let expired = with_groups(json!(["dba-alice"])).claim("exp", NOW - 600);
+    assert_eq!(mapped(catalog.clone()).verdict(&expired), "expired");
+    assert!(catalog.asked.lock().unwrap().is_empty());
+}

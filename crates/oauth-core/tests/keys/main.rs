@@ -1,0 +1,15 @@
+//! Keys and signatures.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing
+)]
+
+mod choice;
+mod key_material;
+mod key_set;
+mod rfc_vectors;
+mod rsa_vectors;
+mod signature;
+mod vectors;

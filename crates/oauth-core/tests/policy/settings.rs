@@ -1,0 +1,315 @@
+//! Settings as an administrator writes them: lists, names, claims, URLs.
+
+use oauth_core::{
+    Algorithm, Algorithms, ClaimPath, IdentityPrefix, Issuer, RequiredClaims, StringList,
+    TokenTypes,
+};
+
+/// The items of a list, if the text is one.
+fn list(text: &str) -> Option<Vec<String>> {
+    let list: StringList = text.parse().ok()?;
+    assert_eq!(list.is_empty(), list.iter().next().is_none());
+    assert!(list.iter().all(|item| list.contains(item)));
+    Some(list.iter().map(str::to_owned).collect())
+}
+
+#[test]
+fn lists_are_read_as_an_administrator_means_them() {
+    for (text, items) in [
+        ("", &[][..]),
+        ("a", &["a"]),
+        ("a,b", &["a", "b"]),
+        (" a , b ", &["a", "b"]),
+        ("\n a,\n b\n", &["a", "b"]),
+        ("a b", &["a b"]),
+        ("a,a", &["a", "a"]),
+        (r#""a""#, &["a"]),
+        (r#"" a ""#, &[" a "]),
+        (r#""a,b",c"#, &["a,b", "c"]),
+        (r#""a""b""#, &[r#"a"b"#]),
+        (r#""""""#, &[r#"""#]),
+        (r#"a"b"#, &[r#"a"b"#]),
+        (r#"a""b"#, &[r#"a""b"#]),
+        ("a;b|c", &["a;b|c"]),
+        ("'a'", &["'a'"]),
+        (r"a\,b", &[r"a\", "b"]),
+    ] {
+        let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+        assert_eq!(list(text), Some(items), "{text:?}");
+    }
+    for text in [
+        ",",
+        ",,",
+        "a,",
+        ",a",
+        "a,,b",
+        "a, ,b",
+        r#""""#,
+        r#"a,"""#,
+        r#"""#,
+        r#""a"#,
+        r#""a","#,
+        r#""a"b"#,
+        r#""a" "b""#,
+        r#""a""#.trim_end_matches('"'),
+        "a\0b",
+        "a\u{7}",
+        "a\u{85}b",
+        "\"a\nb\"",
+        "a,\u{1b}",
+    ] {
+        assert_eq!(list(text), None, "{text:?}");
+    }
+}
+
+#[test]
+fn lists_are_bounded() {
+    let item = "x".repeat(1024);
+    assert!(list(&item).is_some());
+    assert!(list(&format!("{item}x")).is_none());
+    assert!(list(&format!("\"{item}x\"")).is_none());
+    assert!(list(&vec![item.as_str(); 256].join(",")).is_some());
+    assert!(list(&vec!["x"; 257].join(",")).is_none());
+    assert!(list(&"x,".repeat(5_000_000)).is_none());
+    assert!(list(&"\"".repeat(1_000_001)).is_none());
+}
+
+#[test]
+fn algorithms_are_asymmetric_and_known() {
+    for (text, names) in [
+        ("RS256", "RS256"),
+        (" ES256 , EdDSA ", "ES256, EdDSA"),
+        ("EdDSA,EdDSA", "EdDSA"),
+        (r#""PS512""#, "PS512"),
+    ] {
+        assert_eq!(text.parse::<Algorithms>().unwrap().names(), names);
+    }
+    for alg in Algorithm::ALL {
+        assert_eq!(Algorithm::from_name(alg.name()), Some(alg));
+        assert_eq!(Algorithm::from_name(&alg.name().to_lowercase()), None);
+    }
+    for text in [
+        "",
+        " ",
+        "none",
+        "None",
+        "HS256",
+        "HS384",
+        "RS256, HS256",
+        "RS256, none",
+        "ES512",
+        "ES256K",
+        "rs256",
+        "RS256 ES256",
+        "*",
+        "all",
+        "RS*",
+        "-RS256",
+        "RS256;",
+        "RS256,,ES256",
+        "RS-256",
+    ] {
+        let refused = text.parse::<Algorithms>();
+        assert!(refused.is_err(), "{text:?}");
+    }
+    let message = "HS256\u{202e}"
+        .parse::<Algorithms>()
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains(r"HS256\u{202e}") && message.contains("RS256, RS384"),
+        "{message}"
+    );
+}
+
+#[test]
+fn token_types_ignore_case_and_the_prefix_application() {
+    for (text, typ, expected) in [
+        ("at+jwt", Some("AT+jwt"), true),
+        ("application/AT+JWT", Some("at+jwt"), true),
+        ("APPLICATION/at+jwt", Some("Application/At+Jwt"), true),
+        ("-", None, true),
+        ("at+jwt, -", None, true),
+        ("at+jwt", None, false),
+        ("-", Some(""), false),
+        ("-", Some("-"), false),
+        ("at+jwt", Some(""), false),
+        ("jwt", Some("at+jwt"), false),
+        ("*", Some("at+jwt"), false),
+        ("application/*", Some("at+jwt"), false),
+    ] {
+        assert_eq!(
+            text.parse::<TokenTypes>().unwrap().accept(typ),
+            expected,
+            "{text}: {typ:?}"
+        );
+    }
+    for text in ["", " ", ",", "at+jwt,,-"] {
+        assert!(text.parse::<TokenTypes>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn a_claim_is_a_name_or_a_json_pointer() {
+    for path in [
+        "sub",
+        "a b",
+        "a~b",
+        "~2",
+        "/",
+        "//",
+        "/a~0~1",
+        "/~00",
+        "é",
+        "https://x/y~z",
+    ] {
+        assert_eq!(path.parse::<ClaimPath>().unwrap().as_str(), path);
+    }
+    for path in [
+        "", "/~", "/a~", "/a~2b", "/~~", "/a/~x", "/~é", "a\0", "a\u{9f}", "/a\n",
+    ] {
+        assert!(path.parse::<ClaimPath>().is_err(), "{path:?}");
+    }
+    assert!("x".repeat(1024).parse::<ClaimPath>().is_ok());
+    assert!("x".repeat(1025).parse::<ClaimPath>().is_err());
+    assert!("/".repeat(1024).parse::<ClaimPath>().is_ok());
+}
+
+#[test]
+fn required_claims_are_pairs_of_name_and_value() {
+    for text in [
+        "",
+        "a=b",
+        "a = b",
+        "a=b,c=d",
+        "a==",
+        "a=b=c",
+        r#""a=b,c""#,
+        "/a/0=b",
+        "a= b",
+        "a b=c",
+    ] {
+        assert!(text.parse::<RequiredClaims>().is_ok(), "{text:?}");
+    }
+    for text in [
+        "a",
+        "=",
+        "=b",
+        " =b",
+        "a=",
+        "a= ",
+        "a=b,",
+        "a=b,c",
+        "/~=b",
+        "/a~2=b",
+        "a=\u{1}",
+        "a=b c=d,e",
+    ] {
+        assert!(text.parse::<RequiredClaims>().is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn an_identity_prefix_is_short_and_printable() {
+    for prefix in ["", " ", "corp:", "é", "\"", ","] {
+        assert_eq!(prefix.parse::<IdentityPrefix>().unwrap().as_str(), prefix);
+    }
+    assert!("x".repeat(128).parse::<IdentityPrefix>().is_ok());
+    for prefix in [
+        "x".repeat(129),
+        "é".repeat(65),
+        "a\0".into(),
+        "\n".into(),
+        "\u{7f}".into(),
+        "\u{80}".into(),
+    ] {
+        assert!(prefix.parse::<IdentityPrefix>().is_err(), "{prefix:?}");
+    }
+}
+
+#[test]
+fn an_issuer_is_an_https_url_without_query_fragment_or_user() {
+    for url in [
+        "https://a.example",
+        "https://a.example/",
+        "https://a.example:8443/x",
+        "https://127.0.0.1/",
+        "https://[::1]:1/",
+        "https://a.example/x/y/",
+        "https://a.example/%20",
+        "https://a.example/~x;v=1",
+        "https://xn--bcher-kva.example",
+    ] {
+        assert_eq!(Issuer::parse(url).unwrap().identifier(), url);
+    }
+    let wrong = [
+        "",
+        " ",
+        "a.example",
+        "//a.example",
+        "/",
+        "https:",
+        "https:/",
+        "https://",
+        "https:///",
+        "https://:443",
+        "https:a.example",
+        "http://a.example",
+        "http://127.0.0.1",
+        "ftp://a.example",
+        "file:///etc/passwd",
+        "urn:x",
+        "https://a.example?",
+        "https://a.example/?x",
+        "https://a.example#",
+        "https://a.example/#x",
+        "https://a.example:",
+        "https://a.example:0",
+        "https://a.example:65536",
+        "https://a.example:-1",
+        "https://a.example:443x",
+        "https://a.example:1:2",
+        "https://@a.example",
+        "https://u@a.example",
+        "https://u:p@a.example",
+        "https://a.example:443@b.example",
+        "https://a.example\\@b.example",
+        "https://a.example\\x",
+        "https://a.example /",
+        " https://a.example",
+        "https://a.example\t",
+        "https://a.example/\r\n",
+        "https://a.example/\0",
+        "https://a.example/\u{7f}",
+        "https://a example",
+        "https://[::1",
+        "https://::1",
+        "https://<a>",
+        "https://a.example/<x>",
+        "javascript:alert(1)",
+        "data:,x",
+        "https://bücher.example",
+        "https://a。example",
+        "https://a.example:４４３",
+    ];
+    let is_invalid =
+        |url: &&str| Issuer::parse(url).is_err_and(|error| error.code() == "issuer_invalid");
+    let accepted: Vec<&str> = wrong.into_iter().filter(|url| !is_invalid(url)).collect();
+    assert_eq!(accepted, [""; 0]);
+    assert!(Issuer::parse(&format!("https://a.example/{}", "x".repeat(2030))).is_ok());
+    assert!(Issuer::parse(&format!("https://a.example/{}", "x".repeat(2031))).is_err());
+}
+
+#[test]
+fn a_port_is_written_in_digits_alone() {
+    // RFC 3986 §3.2.3: port = *DIGIT.
+    for url in [
+        "https://a.example:+443",
+        "https://a.example:-443",
+        "https://a.example:4 43",
+        "https://a.example:0x1bb",
+    ] {
+        assert!(Issuer::parse(url).is_err(), "{url}");
+    }
+    assert!(Issuer::parse("https://a.example:443").is_ok());
+}

@@ -1,0 +1,9 @@
+//! Presets: tokens of the documented shape of each provider.
+
+#![allow(clippy::unwrap_used)]
+
+mod entra;
+mod people;
+mod provider;
+mod settings;
+mod workloads;

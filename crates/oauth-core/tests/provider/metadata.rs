@@ -1,0 +1,232 @@
+//! What a provider says about itself: OpenID Connect Discovery 1.0 §3 and §4.3, RFC 8414 §2 and §3.3.
+
+use crate::network::{DISCOVERY, JWKS, Network};
+use court::*;
+use oauth_core::{Issuer, ProviderMetadata, UnavailableCause, fetch_introspection_endpoint};
+use serde_json::{Value, json};
+
+/// The cause that a metadata document is refused for.
+fn metadata_fault(document: impl AsRef<[u8]>) -> &'static str {
+    let issuer = Issuer::parse(ISSUER).unwrap();
+    ProviderMetadata::parse(document.as_ref(), &issuer)
+        .map_or_else(|cause| cause.code(), |_| "none")
+}
+
+fn metadata_with_jwks_uri(jwks_uri: impl Into<Value>) -> String {
+    json!({"issuer": ISSUER, "jwks_uri": jwks_uri.into()}).to_string()
+}
+
+#[test]
+fn the_metadata_must_be_of_the_issuer() {
+    for issuer in [
+        "",
+        "https://issuer.example/realm/",
+        "https://issuer.example",
+        "https://ISSUER.example/realm",
+        "https://attacker.example",
+        "https://issuer.example/realm\u{0}",
+        "https://issuer.example/{tenantid}",
+        DISCOVERY,
+    ] {
+        let document = json!({"issuer": issuer, "jwks_uri": JWKS}).to_string();
+        assert_eq!(metadata_fault(&document), "issuer_mismatch", "{issuer:?}");
+        let network = Network::sound().answering(DISCOVERY, 200, document);
+        assert_eq!(network.fault(), (DISCOVERY.into(), "issuer_mismatch", 1));
+    }
+    for issuer in all_but_strings() {
+        let document = json!({"issuer": issuer, "jwks_uri": JWKS}).to_string();
+        assert_eq!(metadata_fault(document), "malformed", "{issuer}");
+    }
+    assert_eq!(
+        metadata_fault(json!({"jwks_uri": JWKS}).to_string()),
+        "malformed"
+    );
+}
+
+#[test]
+fn the_keys_may_be_elsewhere_but_by_https() {
+    for uri in [
+        JWKS,
+        "https://other.example/",
+        "https://other.example",
+        "https://issuer.example:8443/a?b=c&d=%20",
+        "https://[::1]/jwks",
+    ] {
+        let issuer = Issuer::parse(ISSUER).unwrap();
+        let metadata =
+            ProviderMetadata::parse(metadata_with_jwks_uri(uri).as_bytes(), &issuer).unwrap();
+        assert_eq!(metadata.jwks_uri().as_str(), uri);
+    }
+    for uri in [
+        "",
+        "/jwks",
+        "jwks",
+        "//keys.example/jwks",
+        "http://keys.example/jwks",
+        "http://127.0.0.1/jwks",
+        "ftp://keys.example/",
+        "file:///etc/passwd",
+        "data:application/json,{}",
+        "https://",
+        "https:///jwks",
+        "https://keys.example/#x",
+        "https://user@keys.example/",
+        "https://user:password@keys.example/",
+        "https://keys.example:0/",
+        "https://keys.example/\r\nX: y",
+        "https://keys.example/ x",
+        " https://keys.example/",
+        "https://keys.example:port/",
+        "unix:/tmp/x",
+        "https://a\\b/",
+    ] {
+        let network = Network::sound().answering(DISCOVERY, 200, metadata_with_jwks_uri(uri));
+        assert_eq!(network.fault(), (DISCOVERY.into(), "bad_url", 1), "{uri:?}");
+    }
+    for uri in all_but_strings() {
+        assert_eq!(
+            metadata_fault(metadata_with_jwks_uri(uri.clone())),
+            "malformed",
+            "{uri}"
+        );
+    }
+    assert_eq!(
+        metadata_fault(json!({"issuer": ISSUER}).to_string()),
+        "malformed"
+    );
+}
+
+#[test]
+fn plain_http_to_loopback_is_for_issuers_that_allow_it() {
+    let issuer = Issuer::parse_allowing("http://127.0.0.1:8080", true).unwrap();
+    let parse = |uri: &str| {
+        let document = json!({"issuer": "http://127.0.0.1:8080", "jwks_uri": uri}).to_string();
+        ProviderMetadata::parse(document.as_bytes(), &issuer)
+            .map_or_else(|cause| cause.code(), |_| "none")
+    };
+    for (uri, expected) in [
+        ("http://127.0.0.1:8080/jwks", "none"),
+        ("http://localhost:1/jwks", "none"),
+        ("http://[::1]/jwks", "none"),
+        ("https://keys.example/jwks", "none"),
+        ("http://keys.example/jwks", "bad_url"),
+        ("http://10.0.0.1/jwks", "bad_url"),
+        ("http://169.254.169.254/latest", "bad_url"),
+        ("http://localhost.attacker.example/", "bad_url"),
+        ("http://127.0.0.1@attacker.example/", "bad_url"),
+        ("http://0.0.0.0/", "bad_url"),
+    ] {
+        assert_eq!(parse(uri), expected, "{uri}");
+    }
+}
+
+#[test]
+fn documents_that_are_no_json_object_are_malformed() {
+    let good = metadata_with_jwks_uri(JWKS);
+    for document in [
+        "".to_owned(),
+        "null".to_owned(),
+        "[]".to_owned(),
+        format!("[{good}]"),
+        "<!DOCTYPE html><html><body>Sign in</body></html>".to_owned(),
+        good[..good.len() / 2].to_owned(),
+        good[..good.len() - 1].to_owned(),
+        format!("{good}{good}"),
+        format!("\u{feff}{good}"),
+        format!("{{\"issuer\":\"{ISSUER}\",{}", &good[1..]),
+        format!(
+            "{{\"x\":{}{},{}",
+            "[".repeat(64),
+            "]".repeat(64),
+            &good[1..]
+        ),
+        "{\"a\":".repeat(40_000),
+    ] {
+        let shown: String = document.chars().take(60).collect();
+        let network = Network::sound().answering(DISCOVERY, 200, document.clone());
+        assert_eq!(
+            network.fault(),
+            (DISCOVERY.into(), "malformed", 1),
+            "{shown}"
+        );
+        let network = Network::sound().answering(JWKS, 200, document);
+        assert_eq!(network.fault(), (JWKS.into(), "malformed", 2), "{shown}");
+    }
+    let invalid_utf8 = [good.trim_end_matches('}').as_bytes(), b",\"x\":\"\xff\"}"].concat();
+    assert_eq!(metadata_fault(invalid_utf8), "malformed");
+}
+
+#[test]
+fn other_members_of_the_metadata_are_of_no_interest() {
+    let document = json!({
+        "issuer": ISSUER, "jwks_uri": JWKS, "jwks": {"keys": []}, "id_token_signing_alg_values_supported": ["none"],
+        "token_endpoint": 7, "": null,
+    });
+    assert_eq!(metadata_fault(document.to_string()), "none");
+}
+
+#[test]
+fn an_unusable_url_is_told_in_printable_form() {
+    let network = Network::sound().answering(
+        DISCOVERY,
+        200,
+        metadata_with_jwks_uri("https://a\nLOG: \"x\""),
+    );
+    let UnavailableCause::BadUrl(url) = network.fetch().unwrap_err().cause else {
+        panic!("not bad_url");
+    };
+    assert_eq!(url.as_str(), r#"https://a\u{a}LOG: \"x\""#);
+}
+
+/// Where this metadata sends a client that introspects; else the cause of the failure.
+fn introspection_endpoint(members: Value, by_certificate: bool) -> Result<String, &'static str> {
+    let mut document = json!({"issuer": ISSUER});
+    let all = document.as_object_mut().unwrap();
+    all.extend(members.as_object().unwrap().clone());
+    let network = Network::default().answering(DISCOVERY, 200, document.to_string());
+    fetch_introspection_endpoint(&network, &Issuer::parse(ISSUER).unwrap(), by_certificate)
+        .map(|(endpoint, _)| endpoint.as_str().to_owned())
+        .map_err(|failure| failure.cause.code())
+}
+
+#[test]
+fn the_introspection_endpoint_may_be_another_for_a_client_with_a_certificate() {
+    const PLAIN: &str = "https://issuer.example/introspect";
+    const ALIAS: &str = "https://mtls.issuer.example/introspect";
+    let both = json!({
+        "introspection_endpoint": PLAIN,
+        "mtls_endpoint_aliases": {"introspection_endpoint": ALIAS},
+    });
+    assert_eq!(
+        introspection_endpoint(both.clone(), false),
+        Ok(PLAIN.into())
+    );
+    assert_eq!(introspection_endpoint(both.clone(), true), Ok(ALIAS.into()));
+    for aliases in [
+        json!(null),
+        json!(1),
+        json!({}),
+        json!({"token_endpoint": ALIAS}),
+    ] {
+        let mut metadata = both.clone();
+        metadata["mtls_endpoint_aliases"] = aliases;
+        assert_eq!(introspection_endpoint(metadata, true), Ok(PLAIN.into()));
+    }
+    // What can not be used is not replaced by where the certificate would not be asked for.
+    for (alias, fault) in [
+        (json!("http://mtls.issuer.example/introspect"), "bad_url"),
+        (json!(1), "malformed"),
+    ] {
+        let mut metadata = both.clone();
+        metadata["mtls_endpoint_aliases"]["introspection_endpoint"] = alias;
+        assert_eq!(introspection_endpoint(metadata, true), Err(fault));
+    }
+    assert_eq!(introspection_endpoint(json!({}), false), Err("malformed"));
+    assert_eq!(
+        introspection_endpoint(
+            json!({"introspection_endpoint": "http://issuer.example/"}),
+            false
+        ),
+        Err("bad_url")
+    );
+}
