@@ -6,6 +6,11 @@
 # PostgreSQL's major version; PG_CONFIG names the installation to build for, else scripts/postgresql.sh finds or builds one.
 export PG ?= 18
 export PG_CONFIG
+# PG_SOURCE=1: a PostgreSQL built from source, not Debian's binaries. CASSERT=1: the same, with its own assertions checked.
+export PG_SOURCE
+export CASSERT
+# For `make test-logins` and `make test-cassert`: names of pg_test/tests that shall run (default: all).
+SUITES ?=
 # For `make install`: SUDO=sudo gets the right to write into PostgreSQL's folders, DESTDIR is for packagers.
 SUDO ?=
 DESTDIR ?=
@@ -26,7 +31,9 @@ cargo_flags = --locked $$(rustc --version | sed -n 's/^rustc 1[.]95[.].*/--ignor
 features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
 
 # This checkout's own installation, for the tests: they write nothing into PostgreSQL's folders.
-stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)
+stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)$(if $(CASSERT),-cassert)
+module_target := $(CURDIR)/target$(if $(CASSERT),/cassert)
+library := $(module_target)/release/libvalidator.so
 # The real providers that tests start.
 providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh)
 test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
@@ -36,7 +43,7 @@ packages := $(CURDIR)/target/packages
 # $(call install_module,LIBRARY FOLDER,SHARE FOLDER). Running servers have the library mapped: it is replaced, not written over.
 define install_module
 @$(SUDO) install -d -m 755 $(1) $(2)/extension
-@$(SUDO) install -m 755 target/release/libvalidator.so $(1)/validator.so.new
+@$(SUDO) install -m 755 $(library) $(1)/validator.so.new
 @$(SUDO) mv -f $(1)/validator.so.new $(1)/validator.so
 @$(SUDO) install -m 644 validator.control sql/validator--*.sql $(2)/extension
 endef
@@ -51,13 +58,19 @@ help: ## list the targets (the default)
 demo: stage ## log in with psql by the device flow, then watch refusals (INTERACTIVE=1: approve in your own browser)
 	@$(test_env) INTERACTIVE="$(INTERACTIVE)" cargo run $(cargo_flags) -p demo
 
-test: test-packages stage provider package image test-core test-logins ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
+test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
+	@scripts/run-tests.sh core-tests login-tests
 
 test-core: build-tools ## run the tests that need no server
-	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
+	@scripts/run-tests.sh core-tests
 
-test-logins: stage provider package image ## run the tests that log in to a PostgreSQL
-	@$(test_env) $(providers) $$(scripts/exporters.sh) cargo test --no-fail-fast $(cargo_flags) -p token-minter -p pg_test
+test-logins: stage provider $(if $(SUITES),,package image) ## run the tests that log in to a PostgreSQL (SUITES="login_rules sql": these)
+	@scripts/run-tests.sh login-tests
+
+# Those that look at the packages and the manual have nothing to gain from assertions.
+cassert_suites = $(filter-out packages documentation long,$(basename $(notdir $(wildcard pg_test/tests/*))))
+test-cassert: ## run the tests that log in to a PostgreSQL built from source, which checks its own assertions (SUITES=...)
+	@$(MAKE) --no-print-directory CASSERT=1 PG_CONFIG= SUITES="$(or $(SUITES),$(cassert_suites))" test-logins
 
 bench: stage bench-tool ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
 	@$(test_env) target/bench-tool/bench
@@ -88,7 +101,8 @@ lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, w
 
 build: build-tools pg ## build the module
 	@# The library alone: cargo leaves out link-time optimization where it makes an rlib beside it.
-	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo rustc --release --lib --crate-type cdylib $(cargo_flags) $(features)
+	@PGRX_PG_CONFIG_PATH=$(pg_config) CARGO_TARGET_DIR=$(module_target) \
+	cargo rustc --release --lib --crate-type cdylib $(cargo_flags) $(features)
 
 install: build ## build the module and install it into PostgreSQL (SUDO=sudo: write there as root; DESTDIR=FOLDER: for packagers)
 	$(call install_module,$(pkglibdir),$(sharedir))
@@ -99,11 +113,11 @@ uninstall: pg ## remove what `make install` put there
 
 package: build ## package the module: target/packages/*.deb, a tarball, checksums and a bill of materials (CycloneDX)
 	@scripts/packages.sh python
-	@python3 -B packaging/build.py package target/release/libvalidator.so $(PG) $(packages)
+	@python3 -B packaging/build.py package $(library) $(PG) $(packages)
 
 image: build ## package the module as an OCI image of its files alone, as CloudNativePG mounts extensions
 	@scripts/packages.sh python
-	@python3 -B packaging/build.py image target/release/libvalidator.so $(PG) $(packages)
+	@python3 -B packaging/build.py image $(library) $(PG) $(packages)
 
 pg: ## provide PostgreSQL 18 (PG=19: 19) with headers: PG_CONFIG, an installed one, apt's, or one that Debian has
 	@scripts/packages.sh postgresql
@@ -113,7 +127,7 @@ pg-config: pg ## print the path of the pg_config in use (with `make -s`, nothing
 	@scripts/postgresql.sh
 
 clean: ## remove what was built from this checkout
-	rm -rf target $(stage)
+	rm -rf target $(stage)*
 
 distclean: clean ## remove also what all checkouts of this user share: PostgreSQL, the provider, logs
 	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,stage,log,*.lock}*
@@ -140,6 +154,13 @@ build-tools:
 
 # All packages that the tests need at once, so that whoever may not install them is told in one line.
 test-packages:
-	@scripts/packages.sh module postgresql node python
+	@scripts/packages.sh module postgresql node python package-check
+
+core-tests:
+	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
+
+login-tests:
+	@$(test_env) $(providers) $$(scripts/exporters.sh) \
+	cargo test --no-fail-fast $(cargo_flags) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
 
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing of this machine's packages for the given purposes: module, postgresql, node, python.
+# Installs what is missing of this machine's packages for the given purposes: module, postgresql, node, python,
+# package-check, lint.
 # Without the right to do so, it prints the one line that an administrator has to run.
 source "$(dirname "$0")/common.sh"
 
@@ -37,6 +38,8 @@ wanted_packages() {
         postgresql) postgresql_packages ;;
         # What Debian takes out of Python's own distribution.
         python) python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv ;;
+        package-check) echo lintian ;;
+        lint) echo shellcheck ;;
         node) type -P npm >/dev/null || printf '%s\n' nodejs npm ;;
         esac
     done
@@ -52,13 +55,13 @@ postgresql_packages() {
         [[ $options == *--without-icu* ]] || echo libicu-dev
     elif [[ -n ${PG_CONFIG:-} ]]; then
         return # postgresql.sh will say what is wrong with it
-    elif offered "postgresql-$PG"; then
-        printf '%s\n' "postgresql-$PG" "postgresql-server-dev-$PG" libpq-oauth libssl-dev libkrb5-dev libicu-dev
-    elif [[ $PG != 18 ]]; then
-        printf '%s\n' ca-certificates libssl-dev libkrb5-dev libicu-dev # of what postgresql.sh unpacks
-    else
+    elif [[ -n ${CASSERT:-}${PG_SOURCE:-} ]]; then
         printf '%s\n' gcc libc6-dev make bison flex perl bzip2 pkg-config ca-certificates \
             libreadline-dev zlib1g-dev libssl-dev libcurl4-openssl-dev
+    elif offered "postgresql-$PG"; then
+        printf '%s\n' "postgresql-$PG" "postgresql-server-dev-$PG" libpq-oauth libssl-dev libkrb5-dev libicu-dev
+    else # of what postgresql.sh unpacks
+        printf '%s\n' ca-certificates tzdata libssl-dev libkrb5-dev libicu-dev
     fi
 }
 

@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# Finds PostgreSQL $PG, or gets it from Debian, and prints the path of its pg_config: 18 is built from the source
-# package; of later versions Debian's binary packages are unpacked, with all libraries that they need.
+# Finds PostgreSQL $PG, or gets it from Debian, and prints the path of its pg_config: Debian's binary packages are
+# unpacked, with all libraries that they need. Built from Debian's source package is one where there are no binaries for
+# this machine, where PG_SOURCE=1 asks for that, and with CASSERT=1, which has the server's own assertions checked.
 # With --find it only looks, and fails if there is none. scripts/packages.sh installs binary packages before.
 source "$(dirname "$0")/common.sh"
 
-prefix=$VALIDATOR_CACHE/postgresql-$PG
+scripts=$(cd "$(dirname "$0")" && pwd)
+built=${CASSERT:+cassert} # one that is to be built from source, whatever else is there
+built=${built:-${PG_SOURCE:+source}}
+prefix=$VALIDATOR_CACHE/postgresql-$PG${built:+-$built}
 build=$prefix.build
 
 main() {
     find_postgresql && return
     [[ ${1:-} == --find ]] && exit 1
     one_at_a_time
-    find_postgresql && return # another make has built it meanwhile
+    find_postgresql && return # another make has provided it meanwhile
     provide_postgresql
     find_postgresql
 }
@@ -25,8 +29,9 @@ find_postgresql() {
         realpath --no-symlinks "$candidate"
         return
     fi
-    for candidate in "/usr/lib/postgresql/$PG/bin/pg_config" "$(type -P pg_config)" \
-        "$prefix/bin/pg_config" "$prefix/usr/lib/postgresql/$PG/bin/pg_config"; do
+    local elsewhere=("/usr/lib/postgresql/$PG/bin/pg_config" "$(type -P pg_config)")
+    [[ -z $built ]] || elsewhere=()
+    for candidate in "${elsewhere[@]}" "$prefix/usr/lib/postgresql/$PG/bin/pg_config" "$prefix/bin/pg_config"; do
         if builds_modules "$candidate" && runs_tests "$candidate"; then
             echo "$candidate"
             return
@@ -54,7 +59,7 @@ provide_postgresql() {
     mkdir -p "$build"/{lists/partial,cache/archives/partial,download,source,staged}
     cd "$build"
     : >dpkg-status # for packages that are unpacked here, what this machine has installed does not count
-    if [[ $PG == 18 ]]; then build_source; else unpack_binaries; fi
+    if [[ -z $built ]] && binaries_offered; then unpack_binaries; else build_source; fi
     rm -rf "$prefix"
     mv "$build/staged$prefix" "$prefix" # the last step: a prefix that is there is complete
     cd "$VALIDATOR_CACHE"
@@ -88,26 +93,33 @@ read_lists() {
     private_apt apt-get update
 }
 
+# Whether Debian's newest suites have binary packages for this machine's architecture.
+binaries_offered() {
+    step "PostgreSQL $PG: reading the lists of Debian's newest packages" read_lists deb sid experimental
+    version=$(private_apt apt-cache madison "postgresql-$PG" | awk '{ print $3; exit }')
+    [[ -n $version ]]
+}
+
+# The packages of a newer Debian bring their own C library, so their programs run on this machine, too.
+unpack_binaries() {
+    step "PostgreSQL $PG: downloading Debian's packages, version $version" download_binaries
+    step "PostgreSQL $PG: unpacking into $prefix" stage_binaries
+}
+
 build_source() {
+    PG_SOURCE=1 "$scripts/packages.sh" postgresql
+    local options=(--with-openssl --with-libcurl --without-icu)
+    [[ -z ${CASSERT:-} ]] || options+=(--enable-cassert --enable-debug)
     step "PostgreSQL $PG: downloading Debian's source package" download_source
     step "PostgreSQL $PG: unpacking" tar --extract --file download/*.orig.tar.* --directory source --strip-components 1 --no-same-owner
     cd source
-    step "PostgreSQL $PG: configuring (about 30 seconds)" ./configure --prefix="$prefix" --with-openssl --with-libcurl --without-icu
+    step "PostgreSQL $PG: configuring (about 30 seconds)" ./configure --prefix="$prefix" "${options[@]}"
     step "PostgreSQL $PG: compiling (about 3 minutes)" make -j"$(nproc)" world-bin
     step "PostgreSQL $PG: installing into $prefix" make DESTDIR="$build/staged" install-world-bin
 }
 
 download_source() {
     read_lists deb-src sid && (cd download && private_apt apt-get source --download-only "postgresql-$PG")
-}
-
-# The packages of a newer Debian bring their own C library, so their programs run on this machine, too.
-unpack_binaries() {
-    step "PostgreSQL $PG: reading the lists of Debian's newest packages" read_lists deb sid experimental
-    version=$(private_apt apt-cache madison "postgresql-$PG" | awk '{ print $3; exit }')
-    [[ -n $version ]] || die "PostgreSQL $PG: Debian has no package of it. Install it and give PG_CONFIG=/path/to/pg_config"
-    step "PostgreSQL $PG: downloading Debian's packages, version $version" download_binaries
-    step "PostgreSQL $PG: unpacking into $prefix" stage_binaries
 }
 
 # Of what the server and psql depend on, only libraries matter here.

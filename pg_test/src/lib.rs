@@ -36,6 +36,7 @@ pub use client::{FirstResponse, Login, OnError, Outcome, Refusal};
 pub use client_check::ClientCheck;
 pub use device::{DeviceLogin, DeviceOutcome, Prompt};
 pub use django_oauth_toolkit::DjangoOauthToolkit;
+pub use environment::skip;
 pub use fault::{DeafPort, Fault};
 pub use glewlwyd::Glewlwyd;
 pub use http::{Request, Response};

@@ -1,6 +1,8 @@
 //! Settings on lines of pg_hba.conf: `validator.audience="…"`. PostgreSQL 19 has them, 18 has not.
 
-use pg_test::{Issuer, Key, KeyKind, Login, Server, ServerBuilder, Token, environment, oauth_line};
+use pg_test::{
+    Issuer, Key, KeyKind, Login, Server, ServerBuilder, Token, environment, oauth_line, skip,
+};
 use serde_json::json;
 
 const ELSEWHERE: &str = "https://elsewhere.example.test/";
@@ -46,7 +48,7 @@ fn text(token: Token) -> String {
 #[test]
 fn postgresql_18_does_not_load_a_line_with_options() {
     if lines_have_options() {
-        return;
+        return skip("PostgreSQL 18 is the last that has no settings in lines of pg_hba.conf");
     }
     let issuer = Issuer::builder().start();
     let server = server_with(&issuer, "").start();
@@ -63,7 +65,7 @@ fn postgresql_18_does_not_load_a_line_with_options() {
 #[test]
 fn what_a_line_says_wins_over_profile_and_server() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     both_modes(|mode| {
         let issuer = Issuer::builder().start();
@@ -96,7 +98,7 @@ fn what_a_line_says_wins_over_profile_and_server() {
 #[test]
 fn numbers_switches_and_providers_work_on_a_line() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     let issuer = Issuer::builder().start();
     let server = server_with(&issuer, "validator.max_token_age=10min").start();
@@ -139,7 +141,7 @@ fn numbers_switches_and_providers_work_on_a_line() {
 #[test]
 fn a_bad_value_refuses_the_logins_of_its_line_and_the_log_says_which_line() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     let issuer = Issuer::builder().start();
     let server = server_with(&issuer, "").start();
@@ -176,7 +178,7 @@ fn a_bad_value_refuses_the_logins_of_its_line_and_the_log_says_which_line() {
 #[test]
 fn names_that_a_line_can_not_have_let_nobody_in() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     let issuer = Issuer::builder().start();
     let server = server_with(&issuer, "").start();
@@ -202,7 +204,7 @@ fn names_that_a_line_can_not_have_let_nobody_in() {
 #[test]
 fn a_line_can_name_a_profile() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     both_modes(|mode| {
         let issuer = Issuer::builder().start();
@@ -241,7 +243,7 @@ fn a_line_can_name_a_profile() {
 #[test]
 fn lines_that_ask_elsewhere_for_keys_do_not_share_them() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     both_modes(|mode| {
         let issuer = Issuer::builder().start();
@@ -268,7 +270,7 @@ fn lines_that_ask_elsewhere_for_keys_do_not_share_them() {
 #[test]
 fn postgresql_19_repeats_our_reason_where_the_connection_ends() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     let issuer = Issuer::builder().start();
     let server = server_with(&issuer, "").start();
@@ -286,7 +288,7 @@ fn postgresql_19_repeats_our_reason_where_the_connection_ends() {
 #[test]
 fn the_doctor_goes_by_what_a_line_says() {
     if !lines_have_options() {
-        return;
+        return skip("PostgreSQL 19 is the first that has settings in lines of pg_hba.conf");
     }
     let issuer = Issuer::builder().start();
     let server = server_with(&issuer, "").start();

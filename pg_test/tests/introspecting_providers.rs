@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pg_test::{
     DeviceLogin, DeviceOutcome, DjangoOauthToolkit, Glewlwyd, Server, ServerBuilder,
-    assert_silent_log, oauth_line,
+    assert_silent_log, oauth_line, skip,
 };
 
 /// The secret of the client `postgresql`, with characters that each of the encodings writes in its own way.
@@ -64,10 +64,9 @@ fn opaque_tokens_of_django_oauth_toolkit_work_until_they_are_revoked() {
 }
 
 #[test]
-#[allow(clippy::print_stderr)]
 fn jwts_of_glewlwyd_work_until_they_are_revoked() {
     let Some(provider) = Glewlwyd::start(SECRET) else {
-        return eprintln!("SKIPPED: this machine's packages have no glewlwyd");
+        return skip("this machine's packages have no glewlwyd");
     };
     for mode in ["off", "opaque", "always"] {
         let server = server_for(provider.issuer(), mode)

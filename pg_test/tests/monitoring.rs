@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Browser, Issuer, Server, Session};
+use pg_test::{Browser, Issuer, Server, Session, skip};
 use yaml_rust2::{Yaml, YamlLoader};
 
 const QUERIES: &str = include_str!("../../contrib/monitoring/postgres_exporter.yml");
@@ -236,11 +236,10 @@ fn alerts_are_about_metrics_that_there_are() {
 }
 
 /// A program that `make test` provides where it can, by the variable that names it.
-#[allow(clippy::print_stderr)] // A test that can not run says so.
 fn program(variable: &str, what: &str) -> Option<PathBuf> {
     let path = std::env::var_os(variable).filter(|path| !path.is_empty());
     if path.is_none() {
-        eprintln!("SKIPPED: {what} is not to be had here ({variable})");
+        skip(&format!("{what} is not available here ({variable})"));
     }
     path.map(PathBuf::from)
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use pg_test::{Finished, Issuer, Server, child, environment, scratch};
+use pg_test::{Finished, Issuer, Server, child, environment, scratch, skip};
 use serde_json::Value;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -81,11 +81,18 @@ fn assert_works(libraries: &Path, share: &Path) {
     }
 }
 
+/// Whether these programs are here.
+fn has(programs: &[&str]) -> bool {
+    programs.iter().all(|program| {
+        let found = run("sh", &["-c", &format!("command -v {program}")]);
+        found.status.success()
+    })
+}
+
 #[test]
-#[allow(clippy::print_stderr)]
 fn debian_package_works_and_tells_what_to_set() {
-    if run("sh", &["-c", "command -v dpkg-deb"]).status.code() != Some(0) {
-        return eprintln!("SKIPPED: dpkg-deb, for the Debian package, is not on this machine");
+    if !has(&["dpkg-deb"]) {
+        return skip("dpkg-deb, which makes the Debian package, is not on this machine");
     }
     let deb = package(".deb");
     let arch = run("dpkg", &["--print-architecture"]);
@@ -140,14 +147,9 @@ fn debian_package_works_and_tells_what_to_set() {
 }
 
 #[test]
-#[allow(clippy::print_stderr)]
 fn debian_package_is_as_debians_policy_wants_it() {
-    if run("sh", &["-c", "command -v dpkg-deb lintian"])
-        .status
-        .code()
-        != Some(0)
-    {
-        return eprintln!("SKIPPED: lintian is not on this machine");
+    if !has(&["dpkg-deb", "lintian"]) {
+        return skip("lintian is not on this machine");
     }
     let arguments = ["--allow-root", "--fail-on", "error,warning"];
     let told = run(

@@ -5,17 +5,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pg_test::{
-    DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_have_etc_files, oauth_line,
+    DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_have_etc_files, oauth_line, skip,
 };
 
 use crate::{AT_ONCE, asked, assert_nobody_waits, assert_settled, log_in, wait_for_fetcher};
 
 /// Whether the test can not be done here, which is said.
-#[allow(clippy::print_stderr)]
 fn skipped() -> bool {
     let skipped = !can_have_etc_files();
     if skipped {
-        eprintln!("SKIPPED: a mount namespace of its own for the server needs root and unshare(1)");
+        skip("a mount namespace of its own for the server needs root and unshare(1)");
     }
     skipped
 }
