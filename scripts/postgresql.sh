@@ -66,12 +66,6 @@ provide_postgresql() {
     rm -rf "$build"
 }
 
-# Where this machine gets Debian's packages from, by its own configuration.
-debian_mirror() {
-    # shellcheck disable=SC2016 # apt-get expands these
-    apt-get indextargets --format '$(LABEL) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian //p' | sort -u | head -n 1
-}
-
 # apt checks the signature of the suites, and by it the packages; it uses lists of its own, so that the machine's stay as
 # they are.
 private_apt() {

@@ -1,0 +1,142 @@
+#!/usr/bin/env bash
+# bare-root.sh [--share-downloads] COMMAND: runs the command in a copy of this checkout on a bare Debian 12 that has git,
+# make and a Rust tool chain, and nothing else: what make needs beyond that, it has to get there. Of this machine it has
+# apt's sources, certificates, the resolver and the registries' settings; and where told so what was downloaded before,
+# but nothing that was installed or built. Exits with 77, and a line that says why, where such a root cannot be made.
+source "$(dirname "$0")/common.sh"
+
+checkout=$(cd "$(dirname "$0")/.." && pwd)
+root=$VALIDATOR_CACHE/bare-root
+downloads=$VALIDATOR_CACHE/downloads
+suite=bookworm
+
+main() {
+    if [[ ${1:-} == --inside ]]; then
+        inside "${@:2}"
+        return
+    fi
+    share=
+    [[ ${1:-} != --share-downloads ]] || { share=1 && shift; }
+    can_be_made
+    one_at_a_time
+    remove_root
+    trap remove_root EXIT
+    trap 'exit 130' INT TERM
+    mkdir -p "$root" "$downloads/apt/partial"
+    step "bare Debian 12: installing it" bootstrap
+    step "bare Debian 12: adding git and make" furnish
+    copy_checkout
+    # All mounts are made in a namespace of their own: they end with the last process in it, however that ends.
+    share=$share unshare --mount --pid --ipc --fork --kill-child --propagation private \
+        "$0" --inside "$@" 9>&- &
+    namespace=$!
+    wait "$namespace"
+}
+
+unavailable() {
+    say "no bare Debian 12 here: $*"
+    exit 77
+}
+
+can_be_made() {
+    ((EUID == 0)) || unavailable "it takes root"
+    type -P apt-get dpkg-query >/dev/null || unavailable "this system is not a Debian"
+    mirror=$(debian_mirror || true)
+    [[ -n $mirror ]] || unavailable "apt's configuration names no mirror of Debian"
+    "$(dirname "$0")/packages.sh" bare-root || unavailable "debootstrap cannot be installed"
+    unshare --mount --pid --ipc --fork true 2>/dev/null || unavailable "the kernel permits no namespaces"
+    toolchain=$(rustc --print sysroot)
+    [[ $toolchain != /usr ]] || unavailable "its Rust tool chain cannot be lent, as it lies in /usr"
+}
+
+# Nothing is ever mounted here outside of the namespace, and no other file system is entered.
+remove_root() {
+    [[ -z ${namespace:-} ]] || { kill "$namespace" 2>/dev/null && wait "$namespace" 2>/dev/null; } || true
+    rm -rf --one-file-system "$root"
+}
+
+bootstrap() {
+    debootstrap --variant=minbase --cache-dir="$downloads/apt" "$suite" "$root" "$mirror"
+}
+
+furnish() {
+    # shellcheck disable=SC2016 # apt-get expands these
+    apt-get indextargets --format '$(ORIGIN) deb $(REPO_URI) $(RELEASE) $(COMPONENT)' |
+        sed -n "s/^Debian \(deb .* $suite\)/\1/p" | sort -u >"$root/etc/apt/sources.list"
+    [[ -s $root/etc/apt/sources.list ]] || echo "deb $mirror $suite main" >"$root/etc/apt/sources.list"
+    copy_settings
+    echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io" # as images of Debian for containers have it
+    mkdir -p "$root/opt/rust" "$root/root/.cargo/registry"
+    chroot_env apt-get update &&
+        chroot_env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends git make
+}
+
+# How this machine reaches the registries, and whom it trusts.
+copy_settings() {
+    local file
+    cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
+    for file in /etc/apt/auth.conf /etc/apt/auth.conf.d /etc/npmrc /usr/etc/npmrc /etc/pip.conf \
+        "$HOME"/.{npmrc,pip,config/pip} "$HOME"/.cargo/{config,credentials}.toml; do
+        [[ -e $file ]] || continue
+        mkdir -p "$root$(dirname "${file/#"$HOME"/\/root}")"
+        cp -r --dereference "$file" "$root${file/#"$HOME"/\/root}"
+    done
+    grep -lsE '^ *Acquire::(http|https|ftp)|Proxy' /etc/apt/apt.conf /etc/apt/apt.conf.d/* |
+        xargs -r cp --target-directory="$root/etc/apt/apt.conf.d" || true
+    # Whoever asks before the package ca-certificates is there finds this machine's bundle; the package adds it to its own.
+    mkdir -p "$root"/{usr/local/share/ca-certificates,etc/ssl/certs}
+    cp --dereference /etc/ssl/certs/ca-certificates.crt "$root/usr/local/share/ca-certificates/machine.crt"
+    cp --dereference /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+}
+
+copy_checkout() {
+    git clone --quiet --no-checkout "file://$checkout" "$root/validator"
+    git -C "$checkout" ls-files -z --cached --others --exclude-standard |
+        while IFS= read -r -d '' file; do [[ ! -e $checkout/$file ]] || printf '%s\0' "$file"; done |
+        tar --create --directory "$checkout" --null --no-recursion --files-from - |
+        tar --extract --directory "$root/validator" --no-same-owner
+    git -C "$root/validator" reset --quiet
+}
+
+# The environment of a new machine, but for how registries are reached.
+chroot_env() {
+    local settings
+    mapfile -t settings < <(env | grep -E '^((https?|no|all)_proxy|(HTTPS?|NO|ALL)_PROXY|PIP_|NPM_CONFIG_|npm_config_|CARGO_(HTTP|NET|REGISTR|SOURCE)|SSL_CERT_|NODE_EXTRA_CA_CERTS|CI=|TERM=)[^=]*=' || true)
+    chroot "$root" env -i "${settings[@]}" HOME=/root LANG=C.UTF-8 \
+        PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+
+inside() {
+    local device
+    mount --bind "$root" "$root"
+    mount -t proc proc "$root/proc"
+    mount -t tmpfs -o mode=755 dev "$root/dev"
+    mkdir "$root"/dev/{pts,shm}
+    for device in null zero full random urandom tty; do
+        touch "$root/dev/$device"
+        mount --bind "/dev/$device" "$root/dev/$device"
+    done
+    mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
+    ln -s pts/ptmx "$root/dev/ptmx"
+    ln -s /proc/self/fd "$root/dev/fd"
+    mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
+    mount --bind -o ro "$(rustc --print sysroot)" "$root/opt/rust"
+    [[ -z $share ]] || share_downloads
+    chroot_env bash -euo pipefail -c "cd /validator && $1" </dev/null
+}
+
+share_downloads() {
+    local from to
+    while read -r from to; do
+        mkdir -p "$from" "$root$to"
+        mount --bind "$from" "$root$to"
+    done <<-FOLDERS
+		$downloads/apt /var/cache/apt/archives
+		${CARGO_HOME:-$HOME/.cargo}/registry/cache /root/.cargo/registry/cache
+		${CARGO_HOME:-$HOME/.cargo}/registry/index /root/.cargo/registry/index
+		$HOME/.npm/_cacache /root/.npm/_cacache
+		$HOME/.cache/pip /root/.cache/pip
+	FOLDERS
+}
+
+main "$@"
