@@ -1,19 +1,17 @@
 //! What PostgreSQL calls: the OAuth validator module interface of `libpq/oauth.h`.
 
 use std::ffi::{CStr, CString, c_char};
-use std::panic::AssertUnwindSafe;
 
 use oauth_core::{
-    Bearer, Decision, Internal, LoginAttempt, Misconfigured, Policy, Printable, Reject,
-    SystemClock, judge,
+    Bearer, Decision, LoginAttempt, Misconfigured, Policy, Printable, Reject, SystemClock, judge,
 };
-use pgrx::pg_sys::panic::CaughtError;
-use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_guard, pg_sys};
+use pgrx::{pg_guard, pg_sys};
 
 use crate::abi::{
     OAuthValidatorCallbacks, PG_OAUTH_VALIDATOR_MAGIC, ValidatorModuleResult, ValidatorModuleState,
     ValidatorStartupCB,
 };
+use crate::containment::{contain, end_backend};
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
 use crate::role_catalog::ServerCatalog;
@@ -64,9 +62,30 @@ unsafe extern "C-unwind" fn validate(
     // SAFETY: not null, NUL-terminated, and alive during this call.
     let (token, role) = unsafe { (CStr::from_ptr(token), CStr::from_ptr(role)) };
 
-    // SAFETY: a plain read of a pointer that is always valid; what catches errors may change it.
+    match contain(|| fill(result, state, token, role)) {
+        Ok(is_done) => is_done,
+        Err(failure) => {
+            // Also where the error came after the decision.
+            result.authorized = false;
+            let _ = contain(|| {
+                let decision = Decision::refused(failure.clone());
+                log_refusal(&role.to_string_lossy(), &decision, &failure, None);
+            });
+            end_backend()
+        }
+    }
+}
+
+/// Decides, and fills the result; false for a fault of ours.
+fn fill(
+    result: &mut ValidatorModuleResult,
+    state: *const ValidatorModuleState,
+    token: &CStr,
+    role: &CStr,
+) -> bool {
+    // SAFETY: a plain read of a pointer that is always valid.
     let callers_context = unsafe { pg_sys::CurrentMemoryContext };
-    let (decision, policy) = decide_and_contain(state, token, role);
+    let (decision, policy) = decide(state, token, role);
     let refusal = decision.outcome().err();
     if let Some(failure) = refusal {
         count_refusal(failure);
@@ -117,61 +136,13 @@ fn copy(text: &str, context: pg_sys::MemoryContext) -> *mut c_char {
     }
 }
 
-/// Decides, and turns every panic and every error of PostgreSQL's into a fault of ours, since their text
-/// would reach the unauthenticated client. Only errors that tell this backend to stop are passed on.
-fn decide_and_contain(
-    state: *const ValidatorModuleState,
-    token: &CStr,
-    role: &CStr,
-) -> (Decision, Option<Policy>) {
-    PgTryBuilder::new(AssertUnwindSafe(|| decide(state, token, role)))
-        .catch_others(|error| match error {
-            CaughtError::PostgresError(report) if is_order_to_stop(report.sql_error_code()) => {
-                CaughtError::PostgresError(report).rethrow()
-            }
-            CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => {
-                (fault(report.message()), None)
-            }
-            // A panic's text may quote what it worked on; its place is enough to find it.
-            CaughtError::RustPanic { ereport, .. } => {
-                let place = format!("panic at {}:{}", ereport.file(), ereport.line_number());
-                (fault(&place), None)
-            }
-        })
-        .execute()
-}
-
-/// Counts a refusal. What fails here must neither reach the client nor change the outcome.
+/// Counts a refusal, if there is memory to count in: to attach to it might be what has failed.
 fn count_refusal(failure: &oauth_core::Failure) {
-    PgTryBuilder::new(AssertUnwindSafe(|| {
-        if let Some(line) = hba::matched_line() {
-            let issuer = settings::issuer_name(&line.issuer);
-            shared_memory::statistics().count_refused(&issuer, failure);
-        }
-    }))
-    .catch_others(|error| match error {
-        CaughtError::PostgresError(report) if is_order_to_stop(report.sql_error_code()) => {
-            CaughtError::PostgresError(report).rethrow()
-        }
-        _ => {}
-    })
-    .execute();
-}
-
-fn fault(what: &str) -> Decision {
-    Decision::refused(Internal(Printable::new(what)))
-}
-
-/// Errors by which PostgreSQL ends a query or a backend.
-fn is_order_to_stop(code: PgSqlErrorCode) -> bool {
-    matches!(
-        code,
-        PgSqlErrorCode::ERRCODE_QUERY_CANCELED
-            | PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN
-            | PgSqlErrorCode::ERRCODE_CRASH_SHUTDOWN
-            | PgSqlErrorCode::ERRCODE_CANNOT_CONNECT_NOW
-            | PgSqlErrorCode::ERRCODE_DATABASE_DROPPED
-    )
+    if let (Some(line), Some(statistics)) =
+        (hba::matched_line(), shared_memory::attached_statistics())
+    {
+        statistics.count_refused(&settings::issuer_name(&line.issuer), failure);
+    }
 }
 
 /// Settings and HBA line, then the judgement.
@@ -187,6 +158,8 @@ fn decide(
             None,
         );
     };
+    // Before anything else: without it nothing is counted, and nobody gets in.
+    shared_memory::attach();
     // SAFETY: the state that PostgreSQL gave to validate_cb, in which we are.
     let options = unsafe { hba_options::read(state) };
     let settings = match options.and_then(|options| settings::read(&line, &options)) {

@@ -5,6 +5,8 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
+use crate::containment::release_all;
+
 type Abandon = Box<dyn FnOnce() + Send>;
 
 /// What gives up the request that is under way in this process.
@@ -33,6 +35,10 @@ impl Flight {
 
 impl Drop for Flight {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            // An error of PostgreSQL that unwinds may have left its locks held, and no guard of ours is alive here.
+            release_all();
+        }
         abandon();
     }
 }

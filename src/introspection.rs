@@ -250,7 +250,8 @@ impl ProviderIntrospection {
     }
 
     fn count(&self, count: impl FnOnce(&Row)) {
-        if let Some(row) = shared_memory::statistics().row(self.issuer.identifier()) {
+        let statistics = shared_memory::attached_statistics();
+        if let Some(row) = statistics.and_then(|all| all.row(self.issuer.identifier())) {
             count(row);
         }
     }

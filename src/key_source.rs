@@ -96,7 +96,7 @@ impl ProviderKeys {
 
     /// What is counted of the issuer.
     fn statistics(&self) -> Option<&'static Row> {
-        shared_memory::statistics().row(self.issuer.identifier())
+        shared_memory::attached_statistics()?.row(self.issuer.identifier())
     }
 
     fn want<'a>(&'a self, kid: Option<&'a str>, alg: Algorithm) -> Want<'a> {

@@ -8,6 +8,7 @@ mod answer_cache;
 mod cache_layout;
 mod callbacks;
 mod check_token;
+mod containment;
 mod doctor;
 mod fetch_thread;
 mod flight;

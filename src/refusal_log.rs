@@ -105,6 +105,13 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             have the provider issue tokens that are not bound."
                 .to_owned()
         }
+        Misconfigured::ServerResources { .. } => "If it is shared memory that is missing, make /dev/shm \
+            larger, or preload the module, which then has its memory from the server's start. Logins \
+            work again as soon as there is room."
+            .to_owned(),
+        Misconfigured::RecoveryConflict { .. } => "The client may try again. If it happens often, \
+            see max_standby_streaming_delay and max_standby_archive_delay."
+            .to_owned(),
         _ => "Correct the settings and reload.".to_owned(),
     }
 }

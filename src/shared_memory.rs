@@ -5,7 +5,7 @@
 //! of its own, so that the others do not pay for it.
 
 use std::ffi::{CStr, CString, c_void};
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 
 use pgrx::{pg_guard, pg_sys};
 
@@ -120,6 +120,25 @@ impl Area for Answers {
     }
 }
 
+/// Attaches to what every login needs.
+pub fn attach() {
+    area::<SharedState>();
+}
+
+/// The statistics, if this process has attached to them: counting must not be what fails.
+pub fn attached_statistics() -> Option<Statistics> {
+    let attached = !SharedState::attached().load(Ordering::Relaxed).is_null();
+    attached.then(statistics)
+}
+
+/// Whether this process has begun to attach to an area, and not come to the end of it.
+pub fn is_attaching() -> bool {
+    ATTACHING.load(Ordering::Relaxed)
+}
+
+/// Set while this process attaches to an area; what fails then is the memory, whatever the error's code.
+static ATTACHING: AtomicBool = AtomicBool::new(false);
+
 /// The cache of keys.
 pub fn cache() -> &'static SharedCache {
     let state = area::<SharedState>().cast::<SharedState>();
@@ -216,7 +235,9 @@ unsafe fn make_at_start<A: Area>() {
 fn area<A: Area>() -> *mut c_void {
     let mut memory = A::attached().load(Ordering::Relaxed);
     if memory.is_null() {
+        ATTACHING.store(true, Ordering::Relaxed);
         memory = attach_segment::<A>();
+        ATTACHING.store(false, Ordering::Relaxed);
         // SAFETY: the segment is initialized, and the tranche of its locks never changes.
         unsafe { register_tranche(A::tranche(memory)) };
         A::attached().store(memory, Ordering::Relaxed);

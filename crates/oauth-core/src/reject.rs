@@ -489,7 +489,7 @@ impl fmt::Display for Unavailable {
 
 impl std::error::Error for Unavailable {}
 
-/// A fault of the settings: no token can be judged until an administrator mends it.
+/// A fault of the settings, or of the server: no token can be judged until an administrator fixes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Misconfigured {
@@ -521,11 +521,21 @@ pub enum Misconfigured {
         /// Why.
         why: &'static str,
     },
+    /// The server has run out of something that a login needs: shared memory, memory, files.
+    ServerResources {
+        /// What it says about it.
+        what: Printable,
+    },
+    /// A standby has ended the login's look at the catalog, which was in the way of recovery.
+    RecoveryConflict {
+        /// What it says about it.
+        what: Printable,
+    },
 }
 
 impl Misconfigured {
     /// Every code.
-    pub const CODES: [&'static str; 7] = [
+    pub const CODES: [&'static str; 9] = [
         "disabled",
         "audience_unset",
         "issuer_invalid",
@@ -533,6 +543,8 @@ impl Misconfigured {
         "role_claim_unset",
         "required_claims_unset",
         "certificates_unsupported",
+        "server_resources",
+        "recovery_conflict",
     ];
 
     /// The stable code of this cause, such as `audience_unset`.
@@ -545,6 +557,8 @@ impl Misconfigured {
             Misconfigured::RoleClaimUnset => "role_claim_unset",
             Misconfigured::RequiredClaimsUnset { .. } => "required_claims_unset",
             Misconfigured::CertificatesUnsupported { .. } => "certificates_unsupported",
+            Misconfigured::ServerResources { .. } => "server_resources",
+            Misconfigured::RecoveryConflict { .. } => "recovery_conflict",
         }
     }
 }
@@ -564,6 +578,12 @@ impl fmt::Display for Misconfigured {
             }
             Misconfigured::CertificatesUnsupported { why } => {
                 write!(f, "client certificates can not be checked: {why}")
+            }
+            Misconfigured::ServerResources { what } => {
+                write!(f, "server lacks resources: {what}")
+            }
+            Misconfigured::RecoveryConflict { what } => {
+                write!(f, "login conflicts with recovery: {what}")
             }
         }
     }
@@ -672,6 +692,8 @@ mod tests {
             Misconfigured::RoleClaimUnset,
             Misconfigured::RequiredClaimsUnset { one_of: &[] },
             Misconfigured::CertificatesUnsupported { why: "" },
+            Misconfigured::ServerResources { what: text() },
+            Misconfigured::RecoveryConflict { what: text() },
         ] {
             assert!(Misconfigured::CODES.contains(&fault.code()), "{fault:?}");
         }

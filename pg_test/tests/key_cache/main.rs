@@ -8,6 +8,7 @@ mod keys;
 mod killed;
 mod location;
 mod memory;
+mod no_room;
 mod outage;
 mod resolver;
 mod server_life;

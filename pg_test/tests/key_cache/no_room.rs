@@ -1,0 +1,104 @@
+//! No room for the module's shared memory: nobody gets in, nobody hangs, and logins work again as soon as there is room.
+//! Preloaded, the module has its memory since the server's start.
+
+use std::time::Duration;
+
+use pg_test::{Issuer, Login, OnError, Server, StopMode, Verdict};
+
+use crate::{AT_ONCE, Mode, assert_nobody_waits, assert_settled, log_in};
+
+/// Less than PostgreSQL's registry of named memory begins with.
+const NO_SEGMENT: u64 = 512 * 1024;
+/// Enough for that, and for what every login needs, but not for the cached answers.
+const NO_ANSWERS: u64 = 3 * 1024 * 1024;
+
+/// Limits how large a file, or a segment of shared memory, the server's future processes can make; `None`: not at all.
+/// What is larger fails as it does where there is no room. A process of the same user may set that.
+fn limit_segments(server: &Server, bytes: Option<u64>) {
+    let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+    let postmaster = server.postmaster_pid();
+    server.sql(&format!(
+        "COPY (SELECT 1) TO PROGRAM 'prlimit --fsize={limit}: --pid {postmaster}'"
+    ));
+}
+
+/// A refusal that tells the administrator of the memory, and the client nothing; the backend waits for nobody.
+#[track_caller]
+fn assert_refused(server: &Server, token: &str) -> Verdict {
+    let verdict = server.refuses("alice", token, "server_resources");
+    assert!(verdict.log.contains("make /dev/shm larger"), "{verdict:?}");
+    assert!(!verdict.log.contains("defect"), "{verdict:?}");
+    assert_eq!(verdict.refusal.document, None, "the client was waited for");
+    assert!(verdict.refusal.elapsed < AT_ONCE, "{verdict:?}");
+    verdict
+}
+
+/// Clients that never answer are refused like others, and block none of them.
+#[track_caller]
+fn assert_blocks_nobody(server: &Server, token: &str) {
+    std::thread::scope(|scope| {
+        let mark = server.log().mark();
+        let silent = scope.spawn(|| {
+            let login = Login::new(server, "alice").token(token);
+            login.on_error(OnError::Silence).limit(AT_ONCE * 3).run()
+        });
+        server.log().wait_for(mark, "HINT:  ", AT_ONCE);
+        for _ in 0..3 {
+            assert_refused(server, token);
+        }
+        let refusal = silent.join().expect("no panic").refusal();
+        assert!(refusal.elapsed < AT_ONCE, "{refusal:?}");
+    });
+    assert_nobody_waits(server);
+}
+
+#[test]
+fn login_without_room_for_shared_memory_is_refused_and_the_next_one_with_room_is_not() {
+    let issuer = Issuer::builder().start();
+    let server = Mode::OnDemand.server_of(&issuer).start();
+    let token = issuer.token("alice").encode();
+    limit_segments(&server, Some(NO_SEGMENT));
+    assert_refused(&server, &token);
+    assert_blocks_nobody(&server, &token);
+    // A token that would be refused anyway is no exception.
+    assert_refused(&server, "not-a-token");
+    limit_segments(&server, None);
+    assert_settled(&server, &issuer);
+}
+
+#[test]
+fn server_whose_logins_find_no_room_can_be_stopped() {
+    let issuer = Issuer::builder().start();
+    let server = Mode::OnDemand.server_of(&issuer).start();
+    limit_segments(&server, Some(NO_SEGMENT));
+    assert_blocks_nobody(&server, &issuer.token("alice").encode());
+    assert!(server.stop(StopMode::Fast) < Duration::from_secs(10));
+}
+
+#[test]
+fn login_without_room_for_cached_answers_is_refused_and_holds_up_nobody() {
+    let issuer = Issuer::builder().start();
+    let server = Mode::OnDemand
+        .server_of(&issuer)
+        .set("validator.introspection", "opaque")
+        .set("validator.client_id", "pg")
+        .set("validator.client_auth_method", "none")
+        .start();
+    log_in(&server, &issuer);
+    limit_segments(&server, Some(NO_ANSWERS));
+    let opaque = issuer.opaque_token("alice");
+    assert_blocks_nobody(&server, &opaque);
+    // Who needs no answer is not concerned.
+    log_in(&server, &issuer);
+    limit_segments(&server, None);
+    server.admits("alice", &opaque);
+    assert_settled(&server, &issuer);
+}
+
+#[test]
+fn preloaded_module_needs_no_room() {
+    let issuer = Issuer::builder().start();
+    let server = Mode::Preloaded.server_of(&issuer).start();
+    limit_segments(&server, Some(NO_SEGMENT));
+    assert_settled(&server, &issuer);
+}
