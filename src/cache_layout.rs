@@ -1,9 +1,11 @@
 //! What the shared cache consists of: plain data of fixed size. Nothing here locks.
 
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use oauth_core::{
-    Freshness, JwkSet, KeyHead, PackedUnavailable, Reject, Timestamp, Unavailable, select_key,
+    CacheLimits, FetchId, Freshness, JwkSet, KeyHead, PackedUnavailable, Reject, Timestamp,
+    Unavailable, select_key,
 };
 
 use crate::shared_cache::Want;
@@ -117,6 +119,13 @@ impl State {
             .position(|name| name.used_at.load(Ordering::Relaxed) != 0 && name.issuer == *issuer)
     }
 
+    /// The issuer, if this fetch of its keys is still under way.
+    pub fn under_way(&mut self, issuer: &IssuerKey, fetch: FetchId) -> Option<&mut Issuer> {
+        let place = self.find(issuer)?;
+        let issuer = &mut self.issuers[place];
+        issuer.freshness.is_current(fetch).then_some(issuer)
+    }
+
     /// The issuer's place, new if it has none. Also says whether to log that an issuer was dropped for it,
     /// which is logged once.
     pub fn find_or_make_room(&mut self, want: &Want<'_>, now: Timestamp) -> (usize, bool) {
@@ -136,7 +145,7 @@ impl State {
         self.names[place].issuer = want.issuer;
         self.names[place].used_at = AtomicI64::new(now.unix_micros());
         let issuer = &mut self.issuers[place];
-        issuer.freshness = Freshness::COLD;
+        issuer.freshness.forget();
         issuer.fetches = 0;
         issuer.file_version = FileVersion::default();
         issuer.key_count = 0;
@@ -178,7 +187,21 @@ impl Issuer {
         self.failed_at = now.unix_micros();
     }
 
-    pub fn replace_keys(&mut self, packed: &PackedKeys) {
+    /// A good answer: these keys are fresh for that long.
+    pub fn store(
+        &mut self,
+        keys: &PackedKeys,
+        lifetime: Duration,
+        limits: &CacheLimits,
+        now: Timestamp,
+    ) {
+        self.fetches = self.fetches.wrapping_add(1);
+        self.freshness.succeed(lifetime, limits, now);
+        self.replace_keys(keys);
+        self.failure.code = 0;
+    }
+
+    fn replace_keys(&mut self, packed: &PackedKeys) {
         let places = self.heads.iter_mut().zip(&mut self.materials);
         let places = places.zip(&mut self.kids);
         for (((head, space), kid), (new_head, material, new_kid)) in places.zip(&packed.keys) {

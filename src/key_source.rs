@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Algorithm, CacheLimits, Clock, Endpoint, Failure, Issuer, JwkSet, KeySource, Misconfigured,
-    Plan, Printable, PublicKey, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause,
-    fetch_jwk_set, freshness_lifetime,
+    Algorithm, CacheLimits, Clock, Endpoint, Failure, FetchId, Issuer, JwkSet, KeySource,
+    Misconfigured, Plan, Printable, PublicKey, Reject, SystemClock, Timestamp, Unavailable,
+    UnavailableCause, fetch_jwk_set, freshness_lifetime,
 };
 use pgrx::pg_sys;
 
@@ -65,10 +65,12 @@ impl ProviderKeys {
         // Only freshness is looked at, so it does not matter which key is wanted.
         let want = self.want(None, Algorithm::RS256);
         let now = SystemClock.now();
-        if cache.claim_refresh(&want, now, self.flight_end(now)) {
-            self.fetch(cache, &want)?;
+        let deadline = Instant::now() + self.timeout;
+        match cache.claim_refresh(&want, now, self.flight_end(now)) {
+            // What overtakes it has its own outcome.
+            Some(fetch) => self.fetch(cache, &want, fetch, deadline).result,
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Fetches the keys now, however fresh those at hand are. Serves interrupts.
@@ -83,8 +85,11 @@ impl ProviderKeys {
         let deadline = Instant::now() + self.timeout;
         loop {
             let now = SystemClock.now();
-            if cache.claim_now(&want, now, self.flight_end(now)) {
-                return self.fetch(cache, &want);
+            if let Some(fetch) = cache.claim_now(&want, now, self.flight_end(now)) {
+                let fetched = self.fetch(cache, &want, fetch, deadline);
+                if fetched.counts {
+                    return fetched.result;
+                }
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -138,12 +143,15 @@ impl ProviderKeys {
         let deadline = Instant::now() + self.timeout;
         // The number of fetches that had ended when this login began to wait for one.
         let mut waited_since = None;
+        // A login asks once, and again if what it asked was overtaken, such as by a flush.
+        let mut has_asked = false;
         loop {
             let now = SystemClock.now();
             let found = cache.look_up(want, now);
             let settled = found.as_ref().is_some_and(Lookup::settles);
             if let (Some(found), Some(fetches)) = (&found, waited_since)
                 && found.fetches != fetches
+                && found.freshness.was_attempted()
             {
                 return answer_after_fetch(found, now);
             }
@@ -164,25 +172,24 @@ impl ProviderKeys {
                     }
                     self.wait(cache, want, deadline)?;
                 }
-                (Plan::Fetch | Plan::UseAndRefresh, found) => {
+                (Plan::Fetch | Plan::UseAndRefresh, _) => {
+                    if has_asked && Instant::now() >= deadline {
+                        return Err(timed_out(&self.issuer).into());
+                    }
                     // Another process may have been faster: then look again.
-                    match cache.claim(want, now, self.flight_end(now)) {
-                        Plan::Fetch => return self.fetch_and_find(cache, want),
-                        Plan::UseAndRefresh => {
-                            return match (self.fetch_and_find(cache, want), found) {
-                                // The keys at hand are still good.
-                                (Ok(key), _) => Ok(key),
-                                // A good answer, in which the key is no more.
-                                (Err(Failure::Reject(reject)), _) => Err(reject.into()),
-                                // Whoever is at fault: the keys at hand are still good.
-                                (Err(failure), Some(found)) => {
-                                    log_failed_refresh(&self.url, &failure);
-                                    found.selected.map_err(Failure::from)
-                                }
-                                (Err(failure), None) => Err(failure),
-                            };
+                    if let Some(claim) = cache.claim(want, now, self.flight_end(now)) {
+                        has_asked = true;
+                        let fetched = self.fetch(cache, want, claim.fetch, deadline);
+                        match fetched.result {
+                            // The keys at hand are still good, whoever is at fault.
+                            Err(failure) if fetched.counts && claim.is_refresh => {
+                                log_failed_refresh(&self.url, &failure);
+                            }
+                            Err(failure) if fetched.counts => return Err(failure),
+                            // Every login is judged by what the cache has: of a very large set, that is a part; and
+                            // after a flush nothing that was fetched before.
+                            _ => {}
                         }
-                        _ => {}
                     }
                 }
                 // Plans for what is not cached are to fetch.
@@ -191,21 +198,18 @@ impl ProviderKeys {
         }
     }
 
-    fn fetch_and_find(&self, cache: &SharedCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
-        self.fetch(cache, want)?;
-        // Of a very large set the cache holds a part: every login is judged by what the cache has.
-        let found = cache.look_up(want, SystemClock.now());
-        found
-            .map_or(Err(Reject::UnknownKid), |found| found.selected)
-            .map_err(Failure::from)
-    }
-
     /// Fetches, and stores the answer or the failure.
-    fn fetch(&self, cache: &SharedCache, want: &Want<'_>) -> Result<(), Failure> {
+    fn fetch(
+        &self,
+        cache: &SharedCache,
+        want: &Want<'_>,
+        fetch: FetchId,
+        deadline: Instant,
+    ) -> Outcome {
         let issuer = want.issuer;
-        let flight = Flight::begin(move || shared_memory::cache().abandon_fetch(&issuer));
+        let flight = Flight::begin(move || shared_memory::cache().abandon_fetch(&issuer, fetch));
         let start = Instant::now();
-        let fetched = self.ask_provider();
+        let fetched = self.ask_provider(deadline);
         let now = SystemClock.now();
         if let Some(row) = self.statistics() {
             row.fetches.count(start.elapsed(), fetched.is_err());
@@ -227,14 +231,13 @@ impl ProviderKeys {
                 (Fetched::OurFault(packed, random()), Err(failure))
             }
         };
-        cache.end_fetch(want, &outcome, now);
+        let counts = cache.end_fetch(want, fetch, &outcome, now);
         flight.end();
-        result
+        Outcome { result, counts }
     }
 
     /// One or two requests on the helper thread; the answer, and how long it is fresh.
-    fn ask_provider(&self) -> Result<(JwkSet, Duration), Failure> {
-        let deadline = Instant::now() + self.timeout;
+    fn ask_provider(&self, deadline: Instant) -> Result<(JwkSet, Duration), Failure> {
         let (issuer, http, limits) = (self.issuer.clone(), self.http.clone(), self.limits);
         let jwks_uri = match &self.location {
             KeyLocation::JwksUri(url) => Some(url.clone()),
@@ -264,6 +267,13 @@ impl ProviderKeys {
         });
         Ok(())
     }
+}
+
+/// How a fetch of this process ended.
+struct Outcome {
+    result: Result<(), Failure>,
+    /// It is what the cache now has; otherwise something has overtaken it, and it changed nothing.
+    counts: bool,
 }
 
 /// What a login makes of the end of a fetch that it waited for: it does not fetch again.
@@ -315,8 +325,7 @@ fn read_file_into(
     let metadata = fs::metadata(path).map_err(|error| file_invalid(&error.to_string()))?;
     let set = read_key_file(path, &metadata)?;
     let packed = PackedKeys::new(&set, file_version(&metadata));
-    let fetched = Fetched::Keys(packed, Duration::MAX);
-    cache.end_fetch(want, &fetched, SystemClock.now());
+    cache.store_file(want, &packed, SystemClock.now());
     Ok(set)
 }
 

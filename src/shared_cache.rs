@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oauth_core::{
-    Algorithm, CacheLimits, Freshness, PackedUnavailable, Plan, PublicKey, Reject, Timestamp,
-    Unavailable,
+    Algorithm, CacheLimits, FetchId, Freshness, PackedUnavailable, Plan, PublicKey, Reject,
+    Timestamp, Unavailable,
 };
 
 use crate::cache_layout::{
@@ -50,6 +50,13 @@ pub struct CachedIssuer {
     pub url: String,
     /// The last fetch failed.
     pub is_failing: bool,
+}
+
+/// A fetch that this process has begun.
+pub struct Claim {
+    pub fetch: FetchId,
+    /// The cached keys are good enough to go on with, if the fetch fails.
+    pub is_refresh: bool,
 }
 
 /// How a fetch ended.
@@ -124,17 +131,19 @@ impl SharedCache {
 
     /// Plans again under the exclusive lock, and begins the fetch if that is the plan: of all processes that
     /// want to fetch, one does. `until` is when the fetch is given up.
-    pub fn claim(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> Plan {
-        let (plan, log_eviction) = {
+    pub fn claim(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> Option<Claim> {
+        let (claim, log_eviction) = {
             let mut state = self.0.exclusive();
             let (place, log_eviction) = state.find_or_make_room(want, now);
             let cached = &mut state.issuers[place];
             let found = settles(cached.select(want).err().as_ref());
             let plan = cached.freshness.plan(found, &want.limits, now);
-            if matches!(plan, Plan::Fetch | Plan::UseAndRefresh) {
-                cached.freshness.begin(until);
-            }
-            (plan, log_eviction)
+            let is_refresh = plan == Plan::UseAndRefresh;
+            let claim = (is_refresh || plan == Plan::Fetch).then(|| Claim {
+                fetch: cached.freshness.begin(until),
+                is_refresh,
+            });
+            (claim, log_eviction)
         };
         if log_eviction {
             let message = format!(
@@ -142,34 +151,30 @@ impl SharedCache {
             );
             server_log::log(message, None, None);
         }
-        plan
+        claim
     }
 
     /// Begins a refresh of an issuer that is due, unless another process has. `until` is when it is given up.
-    pub fn claim_refresh(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> bool {
+    pub fn claim_refresh(
+        &self,
+        want: &Want<'_>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Option<FetchId> {
         let mut state = self.0.exclusive();
-        let Some(place) = state.find(&want.issuer) else {
-            return false;
-        };
+        let place = state.find(&want.issuer)?;
         let freshness = &mut state.issuers[place].freshness;
         // Ahead of the end by more than any login: the caller has found it to be due.
         let is_due = freshness.is_due(Duration::MAX, now);
-        if is_due {
-            freshness.begin(until);
-        }
-        is_due
+        is_due.then(|| freshness.begin(until))
     }
 
     /// Begins a fetch, fresh keys or not, unless one is under way. `until` is when it is given up.
-    pub fn claim_now(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> bool {
+    pub fn claim_now(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> Option<FetchId> {
         let mut state = self.0.exclusive();
         let (place, _) = state.find_or_make_room(want, now);
         let freshness = &mut state.issuers[place].freshness;
-        let is_free = !freshness.is_fetching(now);
-        if is_free {
-            freshness.begin(until);
-        }
-        is_free
+        (!freshness.is_fetching(now)).then(|| freshness.begin(until))
     }
 
     /// Whether a fetch is under way.
@@ -222,19 +227,22 @@ impl SharedCache {
             .collect()
     }
 
-    /// Notes how a fetch ended, and wakes those who wait for it.
-    pub fn end_fetch(&self, want: &Want<'_>, fetched: &Fetched, now: Timestamp) {
+    /// Notes how this fetch ended, and wakes those who wait for it; whether it counts. One that was given up in the
+    /// meantime, or forgotten by a flush, leaves nothing behind: its answer may be older than the reason for that.
+    pub fn end_fetch(
+        &self,
+        want: &Want<'_>,
+        fetch: FetchId,
+        fetched: &Fetched,
+        now: Timestamp,
+    ) -> bool {
         {
             let mut state = self.0.exclusive();
-            let (place, _) = state.find_or_make_room(want, now);
-            let cached = &mut state.issuers[place];
+            let Some(cached) = state.under_way(&want.issuer, fetch) else {
+                return false;
+            };
             match fetched {
-                Fetched::Keys(keys, lifetime) => {
-                    cached.fetches = cached.fetches.wrapping_add(1);
-                    cached.freshness.succeed(*lifetime, &want.limits, now);
-                    cached.replace_keys(keys);
-                    cached.failure.code = 0;
-                }
+                Fetched::Keys(keys, lifetime) => cached.store(keys, *lifetime, &want.limits, now),
                 Fetched::Failure(failure, jitter) => {
                     cached.fetches = cached.fetches.wrapping_add(1);
                     cached.freshness.fail(*jitter, now);
@@ -248,21 +256,30 @@ impl SharedCache {
             }
         }
         self.0.wake();
+        true
+    }
+
+    /// Stores the keys of a file, of which the caller has just read this version. No fetch is under way for a file, and
+    /// every login looks at its version.
+    pub fn store_file(&self, want: &Want<'_>, keys: &PackedKeys, now: Timestamp) {
+        let mut state = self.0.exclusive();
+        let (place, _) = state.find_or_make_room(want, now);
+        state.issuers[place].store(keys, Duration::MAX, &want.limits, now);
     }
 
     /// Gives up a fetch, as a process does that ends while it fetches.
-    pub fn abandon_fetch(&self, issuer: &IssuerKey) {
+    pub fn abandon_fetch(&self, issuer: &IssuerKey, fetch: FetchId) {
         {
             let mut state = self.0.exclusive();
-            let Some(place) = state.find(issuer) else {
+            let Some(cached) = state.under_way(issuer, fetch) else {
                 return;
             };
-            state.issuers[place].freshness.abandon();
+            cached.freshness.abandon();
         }
         self.0.wake();
     }
 
-    /// Forgets all keys and failures; the next logins fetch.
+    /// Forgets all keys and failures, and what is being fetched; the next logins fetch.
     pub fn flush(&self) {
         {
             let mut state = self.0.exclusive();

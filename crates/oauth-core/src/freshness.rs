@@ -86,8 +86,17 @@ pub struct Freshness {
     retry_at: Timestamp,
     /// A fetch is under way, and is given up at this time; never, if there is none.
     flight_until: Timestamp,
+    /// The number of the last fetch that was begun; forgetting does not set it back.
+    flight: u64,
     /// Failures since the last good answer.
     failures: u32,
+}
+
+/// Names one fetch: what ends it can tell whether it is still the one under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FetchId {
+    number: u64,
+    until: Timestamp,
 }
 
 /// What a login does about keys.
@@ -116,6 +125,7 @@ impl Freshness {
         attempted_at: Timestamp::NEVER,
         retry_at: Timestamp::NEVER,
         flight_until: Timestamp::NEVER,
+        flight: 0,
         failures: 0,
     };
 
@@ -143,13 +153,24 @@ impl Freshness {
     }
 
     /// A fetch starts, and is given up at `until`.
-    pub fn begin(&mut self, until: Timestamp) {
+    pub fn begin(&mut self, until: Timestamp) -> FetchId {
+        self.flight = self.flight.wrapping_add(1);
         self.flight_until = until;
+        FetchId {
+            number: self.flight,
+            until,
+        }
     }
 
-    /// Whether the fetch that was begun to be given up at `until` is still the one under way.
+    /// Whether a fetch is under way that was begun to be given up at `until`.
     pub fn is_under_way(&self, until: Timestamp) -> bool {
         until != Timestamp::NEVER && self.flight_until == until
+    }
+
+    /// Whether this fetch is still the one under way. If not, what it brings may be older than what ended it, such as a
+    /// flush, and must change nothing.
+    pub fn is_current(&self, fetch: FetchId) -> bool {
+        self.is_under_way(fetch.until) && self.flight == fetch.number
     }
 
     /// A fetch has brought keys that are fresh for `lifetime`.
@@ -160,7 +181,7 @@ impl Freshness {
             fresh_until,
             usable_until: fresh_until.max(now.plus(limits.stale_ttl)),
             attempted_at: now,
-            ..Freshness::COLD
+            ..self.cold()
         };
     }
 
@@ -181,12 +202,22 @@ impl Freshness {
         self.flight_until = Timestamp::NEVER;
     }
 
-    /// Everything that was fetched is forgotten, and the next login may fetch at once.
+    /// Everything that was fetched is forgotten, and what is being fetched will be: the next login may fetch at once.
     pub fn forget(&mut self) {
-        *self = Freshness {
-            flight_until: self.flight_until,
+        *self = self.cold();
+    }
+
+    /// Nothing is known, but which fetches there were.
+    fn cold(&self) -> Freshness {
+        Freshness {
+            flight: self.flight,
             ..Freshness::COLD
-        };
+        }
+    }
+
+    /// Whether a fetch has ended, well or badly, since the beginning or since all was forgotten.
+    pub fn was_attempted(&self) -> bool {
+        self.attempted_at != Timestamp::NEVER
     }
 
     /// Whether a background worker should refresh, `ahead` of the end of freshness.
@@ -286,13 +317,42 @@ mod tests {
     #[test]
     fn fetch_is_under_way_until_it_ends_or_another_takes_its_place() {
         let mut state = Freshness::COLD;
-        assert!(!state.is_under_way(Timestamp::NEVER));
-        state.begin(at(5));
-        assert!(state.is_under_way(at(5)) && !state.is_under_way(at(6)));
-        state.begin(at(9));
-        assert!(!state.is_under_way(at(5)) && state.is_under_way(at(9)));
+        let first = state.begin(at(5));
+        assert!(state.is_current(first) && state.is_under_way(at(5)));
+        assert!(!state.is_under_way(at(6)));
+        // Even one that would be given up at the same moment.
+        let second = state.begin(at(5));
+        assert!(!state.is_current(first) && state.is_current(second));
         state.abandon();
-        assert!(!state.is_under_way(at(9)) && !state.is_under_way(Timestamp::NEVER));
+        assert!(!state.is_current(second) && !state.is_under_way(Timestamp::NEVER));
+    }
+
+    #[test]
+    fn fetch_that_was_under_way_when_all_was_forgotten_is_no_longer() {
+        let end = |how: fn(&mut Freshness)| {
+            let mut state = fetched(HOUR);
+            let old = state.begin(at(5));
+            how(&mut state);
+            assert!(!state.is_current(old));
+            let new = state.begin(at(5));
+            assert!(!state.is_current(old) && state.is_current(new));
+        };
+        end(Freshness::forget);
+        end(Freshness::abandon);
+        end(|state| state.succeed(HOUR, &LIMITS, at(1)));
+        end(|state| state.fail(0, at(1)));
+    }
+
+    #[test]
+    fn an_attempt_is_known_until_all_is_forgotten() {
+        let mut state = Freshness::COLD;
+        state.begin(at(5));
+        assert!(!state.was_attempted());
+        state.fail(0, at(1));
+        assert!(state.was_attempted());
+        state.forget();
+        assert!(!state.was_attempted());
+        assert!(fetched(HOUR).was_attempted());
     }
 
     fn plans(state: &Freshness, now: Timestamp) -> (Plan, Plan) {
@@ -438,12 +498,15 @@ mod tests {
     }
 
     #[test]
-    fn forgetting_allows_a_fetch_at_once_but_not_two() {
+    fn forgetting_allows_a_fetch_at_once_even_beside_one_under_way() {
         let mut state = fetched(HOUR);
         state.forget();
         assert_eq!(state.plan(true, &LIMITS, at(1)), Plan::Fetch);
         state.begin(at(5));
         state.forget();
+        // What is under way may bring what was to be forgotten.
+        assert_eq!(state.plan(true, &LIMITS, at(1)), Plan::Fetch);
+        state.begin(at(6));
         assert_eq!(state.plan(true, &LIMITS, at(1)), Plan::Wait);
     }
 
@@ -535,8 +598,8 @@ mod tests {
     enum Event {
         Pass(u64),
         Login(bool),
-        Succeed(u64),
-        Fail(u32),
+        Succeed(usize, u64),
+        Fail(usize, u32),
         Die,
         Forget,
     }
@@ -546,8 +609,8 @@ mod tests {
             (0u64..100_000).prop_map(Event::Pass),
             (0u64..10).prop_map(Event::Pass),
             any::<bool>().prop_map(Event::Login),
-            (0u64..100_000).prop_map(Event::Succeed),
-            any::<u32>().prop_map(Event::Fail),
+            (0usize..4, 0u64..100_000).prop_map(|(which, seconds)| Event::Succeed(which, seconds)),
+            (0usize..4, any::<u32>()).prop_map(|(which, jitter)| Event::Fail(which, jitter)),
             Just(Event::Die),
             Just(Event::Forget),
         ];
@@ -555,49 +618,58 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: never two fetches at once; never a use past the last usable moment; a cold
-        /// start is never stuck for longer than a flight and a pause.
+        /// Whatever happens: never two fetches that count at once; never a use past the last usable moment, nor of what was
+        /// asked for before all was forgotten; a cold start is never stuck for longer than a flight and a pause.
         #[test]
         fn invariants_hold_over_all_histories(events in events()) {
             let (mut state, mut now) = (Freshness::COLD, at(0));
-            let mut flight: Option<Timestamp> = None;
+            // All that were begun and have not ended, with what there was of flushes then.
+            let mut flights: Vec<(FetchId, usize)> = Vec::new();
+            let mut flushes = 0;
             let mut last_good: Option<(Timestamp, Duration)> = None;
             for event in events {
-                if flight.is_some_and(|until| now >= until) {
-                    flight = None;
-                }
+                let under_way = |state: &Freshness| flights.iter().filter(|(f, _)| state.is_current(*f)).count();
+                prop_assert!(under_way(&state) <= 1);
                 match event {
                     Event::Pass(seconds) => now = now.plus(Duration::from_secs(seconds)),
                     Event::Login(found) => match state.plan(found, &LIMITS, now) {
                         plan @ (Plan::Fetch | Plan::UseAndRefresh) => {
-                            prop_assert!(flight.is_none_or(|until| now >= until));
                             prop_assert!(plan == Plan::Fetch || found);
-                            state.begin(now.plus(SECOND * 5));
-                            flight = Some(now.plus(SECOND * 5));
+                            // One that counts has had its time.
+                            let is_free = |(f, _): &(FetchId, usize)| !state.is_current(*f) || now >= f.until;
+                            prop_assert!(flights.iter().all(is_free));
+                            flights.push((state.begin(now.plus(SECOND * 5)), flushes));
                         }
                         Plan::Use => {
                             let (good, lifetime) = last_good.expect("something was fetched");
                             prop_assert!(found && now < good.plus(lifetime.max(LIMITS.stale_ttl)));
                         }
-                        Plan::Wait => prop_assert!(flight.is_some()),
+                        Plan::Wait => prop_assert_eq!(under_way(&state), 1),
                         Plan::UnknownKey => prop_assert!(!found && state.is_usable(now)),
                         Plan::Unavailable => prop_assert!(state.failures() > 0),
                     },
-                    Event::Succeed(seconds) if flight.is_some() => {
-                        let lifetime = Duration::from_secs(seconds);
-                        state.succeed(lifetime, &LIMITS, now);
-                        last_good = Some((now, lifetime));
-                        flight = None;
+                    Event::Succeed(which, seconds) if !flights.is_empty() => {
+                        let (flight, begun) = flights.swap_remove(which % flights.len());
+                        if state.is_current(flight) {
+                            prop_assert_eq!(begun, flushes);
+                            let lifetime = Duration::from_secs(seconds);
+                            state.succeed(lifetime, &LIMITS, now);
+                            last_good = Some((now, lifetime));
+                        }
                     }
-                    Event::Fail(jitter) if flight.is_some() => {
-                        state.fail(jitter, now);
-                        flight = None;
+                    Event::Fail(which, jitter) if !flights.is_empty() => {
+                        let (flight, begun) = flights.swap_remove(which % flights.len());
+                        if state.is_current(flight) {
+                            prop_assert_eq!(begun, flushes);
+                            state.fail(jitter, now);
+                        }
                     }
                     Event::Forget => {
                         state.forget();
+                        flushes += 1;
                         last_good = None;
                     }
-                    Event::Succeed(_) | Event::Fail(_) | Event::Die => {}
+                    Event::Succeed(..) | Event::Fail(..) | Event::Die => {}
                 }
                 let later = now.plus(SECOND * 80);
                 prop_assert_ne!(state.plan(false, &LIMITS, later), Plan::Wait);

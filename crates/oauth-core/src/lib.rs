@@ -95,7 +95,7 @@ pub use confirmation::{NoCertificate, Peer};
 pub use fetch::{
     FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint, fetch_jwk_set,
 };
-pub use freshness::{CacheLimits, Freshness, Plan, freshness_lifetime};
+pub use freshness::{CacheLimits, FetchId, Freshness, Plan, freshness_lifetime};
 pub use introspection::{
     IntrospectionMode, IntrospectionResponse, IntrospectionRules, Introspector, NoIntrospection,
     NotActive,

@@ -2,6 +2,7 @@
 
 mod cold_and_warm;
 mod file;
+mod flush;
 mod freshness;
 mod issuers;
 mod keys;
