@@ -177,6 +177,11 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         R::NotAJwt => "The provider issues opaque tokens, or the client sent something else. Have \
             the provider issue JWT access tokens for this audience, or see validator.introspection."
             .to_owned(),
+        R::MalformedJwt => {
+            "The client changed the token on its way, or somebody wants it to pass for an \
+            opaque one."
+                .to_owned()
+        }
         R::Encrypted => "Have the provider sign, and not encrypt, its access tokens.".to_owned(),
         R::AlgNotAllowed { alg } => format!(
             "The token names {}; validator.algorithms accepts {}.",

@@ -165,7 +165,8 @@ fn run_checks(
     known: &mut Known,
 ) -> Result<Grant, Failure> {
     let mode = policy.introspection().mode;
-    if mode != IntrospectionMode::Off && is_opaque(&attempt.token) {
+    let is_opaque = || validate_size(&attempt.token, policy).is_ok() && is_opaque(&attempt.token);
+    if mode != IntrospectionMode::Off && is_opaque() {
         return judge_opaque(attempt, policy, clock, known);
     }
     let grant = judge_jwt(attempt, policy, keys, clock, known)?;

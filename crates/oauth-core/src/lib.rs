@@ -82,6 +82,7 @@ mod reject;
 mod roles;
 mod scope;
 mod setting;
+mod shape;
 mod steps;
 mod thumbprint;
 mod token;

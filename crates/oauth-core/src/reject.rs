@@ -123,7 +123,9 @@ rejects! {
     } = "token_too_large", "token is too large";
     /// RFC 7515 §7.1: a signed JWT has three parts, separated by dots.
     NotAJwt = "not_a_jwt", "token is not a signed JWT";
-    /// RFC 7516 §7.1: five parts are an encrypted JWT, which can not be verified here.
+    /// RFC 7515 §7.1, RFC 7516 §7.1: the token has a JOSE header, but not the parts that belong to one.
+    MalformedJwt = "malformed_jwt", "token is a malformed JWT";
+    /// RFC 7516 §7.1: a header with `enc` and five parts are an encrypted JWT, which cannot be verified here.
     Encrypted = "encrypted_jwt", "token is an encrypted JWT";
     /// RFC 7515 §2: each part is base64url without padding.
     BadEncoding = "bad_encoding", "token is not base64url-encoded";

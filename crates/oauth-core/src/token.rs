@@ -9,9 +9,10 @@ use crate::json::{self, Object};
 use crate::policy::Policy;
 use crate::printable::Printable;
 use crate::reject::Reject;
+use crate::shape::Shape;
 
 /// Bytes of the largest decoded JOSE header.
-const MAX_HEADER_BYTES: usize = 4096;
+pub(crate) const MAX_HEADER_BYTES: usize = 4096;
 
 /// A bearer token as it came from the client: a secret, so it can be neither printed nor copied.
 pub struct Bearer<'a>(&'a str);
@@ -28,10 +29,10 @@ impl<'a> Bearer<'a> {
     }
 }
 
-/// Whether a token can not be judged here at all, so that only the provider can: RFC 7515 §7.1, a signed JWT has three
-/// parts.
+/// Whether a token cannot be judged here at all, so that only the provider can. One that only looks malformed to us is
+/// not opaque.
 pub(crate) fn is_opaque(token: &Bearer<'_>) -> bool {
-    split(token.expose()).is_err()
+    matches!(Shape::of(token), Shape::Opaque | Shape::Encrypted)
 }
 
 /// A token whose structure and header are acceptable, and of which nothing is proven yet.
@@ -57,7 +58,12 @@ impl<'a> UnverifiedToken<'a> {
     pub(crate) fn parse(token: &Bearer<'a>, policy: &Policy) -> Result<Self, Reject> {
         let text = token.expose();
         validate_size(token, policy)?;
-        let (signing_input, header, payload, signature) = split(text)?;
+        let (signing_input, header, payload, signature) =
+            split(text).ok_or_else(|| match Shape::of(token) {
+                Shape::Opaque => Reject::NotAJwt,
+                Shape::Encrypted => Reject::Encrypted,
+                Shape::Signed | Shape::Malformed => Reject::MalformedJwt,
+            })?;
         let header = decode(header)?;
         let payload = decode(payload)?;
         decode(signature)?;
@@ -79,18 +85,11 @@ pub(crate) fn validate_size(token: &Bearer<'_>, policy: &Policy) -> Result<(), R
     Ok(())
 }
 
-/// RFC 7515 §7.1: three parts are a signed JWT; RFC 7516 §7.1: five are an encrypted one.
-fn split(text: &str) -> Result<(&str, &str, &str, &str), Reject> {
-    let dots = text.bytes().filter(|byte| *byte == b'.').count();
-    if dots == 4 {
-        return Err(Reject::Encrypted);
-    }
-    if dots != 2 {
-        return Err(Reject::NotAJwt);
-    }
-    let (signing_input, signature) = text.rsplit_once('.').ok_or(Reject::NotAJwt)?;
-    let (header, payload) = signing_input.split_once('.').ok_or(Reject::NotAJwt)?;
-    Ok((signing_input, header, payload, signature))
+/// RFC 7515 §7.1: three parts.
+fn split(text: &str) -> Option<(&str, &str, &str, &str)> {
+    let (signing_input, signature) = text.rsplit_once('.')?;
+    let (header, payload) = signing_input.split_once('.')?;
+    (!payload.contains('.')).then_some((signing_input, header, payload, signature))
 }
 
 /// RFC 7515 §2: base64url without padding, white space or stray bits.

@@ -5,6 +5,7 @@ mod cache;
 mod clients;
 mod interrupts;
 mod secret_files;
+mod shape;
 
 use pg_test::{Endpoint, Issuer, Server, ServerBuilder};
 

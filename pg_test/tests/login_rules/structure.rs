@@ -49,21 +49,31 @@ fn text_that_is_no_signed_jwt_is_refused_before_anyone_asks_the_provider() {
             "ya29.a0AfH6SMBexample-of-an-opaque-token".to_owned(),
             "not_a_jwt",
         ),
-        (format!("{header}.{claims}"), "not_a_jwt"),
-        (format!("{header}.{claims}.{signature}."), "not_a_jwt"),
-        (format!("{header}.{claims}.{signature}.a.b.c"), "not_a_jwt"),
+        ("....".to_owned(), "not_a_jwt"),
+        (format!("{header}.{claims}"), "malformed_jwt"),
+        (format!("{header}.{claims}.{signature}."), "malformed_jwt"),
+        (
+            format!("{header}.{claims}.{signature}.a.b.c"),
+            "malformed_jwt",
+        ),
         (
             format!("{header}.{claims}.{signature}.{signature}.{signature}"),
-            "encrypted_jwt",
+            "malformed_jwt",
         ),
         (
             format!(
                 "{}.{header}.a.{claims}.{signature}",
                 header_of("RSA-OAEP-256")
             ),
+            "malformed_jwt",
+        ),
+        (
+            format!(
+                "{}.AAAA.AAAA.{signature}.AAAA",
+                base64url(json!({"alg": "RSA-OAEP-256", "enc": "A256GCM"}).to_string())
+            ),
             "encrypted_jwt",
         ),
-        ("....".to_owned(), "encrypted_jwt"),
         // Characters that PostgreSQL lets pass (RFC 6750 §2.1), but that are not base64url.
         (format!("{header}.{claims}.{signature}=="), "bad_encoding"),
         (format!("{header}.{claims}+.{signature}"), "bad_encoding"),

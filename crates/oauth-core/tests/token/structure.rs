@@ -75,29 +75,16 @@ fn refuses_a_huge_token_at_once() {
 }
 
 #[test]
-fn a_signed_jwt_has_three_parts_and_an_encrypted_one_five() {
-    let expected = [
-        "not_a_jwt",
-        "not_a_jwt",
-        "bad_encoding",
-        "not_a_jwt",
-        "encrypted_jwt",
-        "not_a_jwt",
-        "not_a_jwt",
-    ];
-    for (dots, expected) in expected.into_iter().enumerate() {
+fn a_signed_jwt_has_three_parts() {
+    for dots in (0..7).filter(|dots| *dots != 2) {
         let text = vec!["a"; dots + 1].join(".");
-        assert_eq!(verdict_on_text(&text), expected, "{text}");
+        assert_eq!(verdict_on_text(&text), "not_a_jwt", "{text}");
     }
+    assert_eq!(verdict_on_text("a.a.a"), "bad_encoding");
     let text = good_token().encode();
-    for (more, expected) in [
-        (".", "not_a_jwt"),
-        ("..", "encrypted_jwt"),
-        ("...", "not_a_jwt"),
-        (".e30", "not_a_jwt"),
-    ] {
-        assert_eq!(verdict_on_text(&format!("{text}{more}")), expected);
-        assert_eq!(verdict_on_text(&format!("{more}{text}")), expected);
+    for more in [".", "..", "...", ".e30.", "e30."] {
+        assert_eq!(verdict_on_text(&format!("{text}{more}")), "malformed_jwt");
+        assert_eq!(verdict_on_text(&format!("{more}{text}")), "malformed_jwt");
     }
 }
 
@@ -110,9 +97,9 @@ fn refuses_what_is_no_compact_serialization() {
         ("", "not_a_jwt"),
         ("opaque-token", "not_a_jwt"),
         ("ya29.opaque", "not_a_jwt"),
-        (&flattened.to_string(), "not_a_jwt"),
+        (&flattened.to_string(), "malformed_jwt"),
         (&format!("Bearer {text}"), "bad_encoding"),
-        (&format!("{text},{text}"), "encrypted_jwt"),
+        (&format!("{text},{text}"), "malformed_jwt"),
         (&format!("\"{text}\""), "bad_encoding"),
         ("..", "header_malformed"),
     ] {
