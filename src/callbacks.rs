@@ -17,6 +17,9 @@ use crate::refusal_log::log_refusal;
 use crate::role_catalog::ServerCatalog;
 use crate::{hba, hba_options, session_claims, session_start, settings, shared_memory};
 
+/// How often a login is judged again that was overtaken by a flush of the caches.
+const MAX_REPEATS: usize = 3;
+
 /// There is nothing to shut down.
 static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
     magic: PG_OAUTH_VALIDATOR_MAGIC,
@@ -160,6 +163,9 @@ fn decide(
     };
     // Before anything else: without it nothing is counted, and nobody gets in.
     shared_memory::attach();
+    let revocations = shared_memory::revocations();
+    // Before anything is read that the token is judged by.
+    let mut begun = revocations.now();
     // SAFETY: the state that PostgreSQL gave to validate_cb, in which we are.
     let options = unsafe { hba_options::read(state) };
     let settings = match options.and_then(|options| settings::read(&line, &options)) {
@@ -188,10 +194,21 @@ fn decide(
         catalog: &ServerCatalog,
         introspector: settings.introspector(),
     };
-    let decision = judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
+    let judge = || judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
+    let mut decision = judge();
+    // As a client would that is sent away and comes again; session_start sends away whoever is overtaken still.
+    for _ in 0..MAX_REPEATS {
+        match revocations
+            .after_flush(begun)
+            .filter(|_| decision.is_authorized())
+        {
+            Some(later) => (begun, decision) = (later, judge()),
+            None => break,
+        }
+    }
     if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {
         // Here, where what fails refuses the login.
-        if let Err(fault) = session_start::prepare(grant, &settings, identity) {
+        if let Err(fault) = session_start::prepare(grant, &settings, identity, begun) {
             return (Decision::refused(fault), Some(settings.policy));
         }
     }

@@ -22,6 +22,7 @@ mod key_source;
 mod peer;
 mod refresh_worker;
 mod refusal_log;
+mod revocations;
 mod role_catalog;
 mod secret_file;
 mod server_log;

@@ -75,12 +75,15 @@ pub struct LiveSession {
     pub expires_at: Timestamp,
 }
 
-/// Which sessions are meant: those of which all that is given here is true.
+/// Which sessions are meant: those of which all that is given here is true. A digest whose bytes are all zero, which no
+/// text has, stands for what is not given.
+#[repr(C)]
+#[derive(Clone, Copy)]
 pub struct Wanted {
     issuer: [u8; 32],
-    identity: Option<[u8; 32]>,
-    jti: Option<[u8; 32]>,
-    sid: Option<[u8; 32]>,
+    identity: [u8; 32],
+    jti: [u8; 32],
+    sid: [u8; 32],
 }
 
 impl Wanted {
@@ -92,14 +95,19 @@ impl Wanted {
     ) -> Wanted {
         Wanted {
             issuer: digest(issuer),
-            identity: identity.map(digest),
-            jti: jti.map(digest),
-            sid: sid.map(digest),
+            identity: identity.map(digest).unwrap_or_default(),
+            jti: jti.map(digest).unwrap_or_default(),
+            sid: sid.map(digest).unwrap_or_default(),
         }
     }
 
+    /// Whether this session is meant.
+    pub fn means(&self, session: &NewSession) -> bool {
+        self.is(&Entry::of(session))
+    }
+
     fn is(&self, entry: &Entry) -> bool {
-        let is = |wanted: &Option<[u8; 32]>, found: &[u8; 32]| wanted.is_none_or(|w| w == *found);
+        let is = |wanted: &[u8; 32], found: &[u8; 32]| *wanted == [0; 32] || wanted == found;
         self.issuer == entry.issuer.digest
             && is(&self.identity, &entry.identity.digest)
             && is(&self.jti, &entry.jti.digest)

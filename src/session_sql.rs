@@ -59,7 +59,10 @@ fn end_sessions(
             "one of identity, jti and sid must be given"
         );
     }
-    let ended = shared_memory::sessions().end(&Wanted::new(issuer, identity, jti, sid));
+    let wanted = Wanted::new(issuer, identity, jti, sid);
+    // First: a login that is under way is either told by this, or found among the sessions.
+    shared_memory::revocations().note_end(&wanted);
+    let ended = shared_memory::sessions().end(&wanted);
     log_end(
         ended,
         &[

@@ -4,9 +4,10 @@ use std::ffi::{CStr, c_int};
 
 use oauth_core::{Grant, Internal, Policy, Printable, Timestamp};
 use parking_lot::Mutex;
-use pgrx::pg_guard;
+use pgrx::{PgSqlErrorCode, ereport, pg_guard};
 
 use crate::abi;
+use crate::revocations::Begun;
 use crate::session_registry::NewSession;
 use crate::settings::LoginSettings;
 use crate::{server_log, session_expiry, shared_memory, sql_time};
@@ -16,6 +17,7 @@ static EXPECTED: Mutex<Option<Expected>> = Mutex::new(None);
 
 struct Expected {
     session: NewSession,
+    begun: Begun,
     log_accepted: bool,
 }
 
@@ -28,7 +30,12 @@ const STATUS_OK: c_int = 0;
 /// Prepares for the session of a token that was accepted; PostgreSQL still looks at pg_ident.conf.
 ///
 /// Errors: the session must not begin.
-pub fn prepare(grant: &Grant, settings: &LoginSettings, identity: &str) -> Result<(), Internal> {
+pub fn prepare(
+    grant: &Grant,
+    settings: &LoginSettings,
+    identity: &str,
+    begun: Begun,
+) -> Result<(), Internal> {
     let policy = &settings.policy;
     if settings.session_expiry && grant.expires_at() != Timestamp::FOREVER {
         schedule_end(grant, policy, identity)?;
@@ -42,6 +49,7 @@ pub fn prepare(grant: &Grant, settings: &LoginSettings, identity: &str) -> Resul
             sid: grant.sid().map(str::to_owned),
             expires_at: grant.expires_at(),
         },
+        begun,
         log_accepted: settings.log_accepted,
     });
     Ok(())
@@ -85,10 +93,15 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
     let expected = EXPECTED.lock().take();
     if let Some(Expected {
         session,
+        begun,
         log_accepted,
     }) = expected.filter(|_| status == STATUS_OK)
     {
         shared_memory::sessions().enter(&session);
+        // After that: whoever revokes from now on finds the session.
+        if shared_memory::revocations().overtook(begun, &session) {
+            end_revoked(&session);
+        }
         shared_memory::statistics().count_accepted(&session.issuer);
         if log_accepted {
             // SAFETY: PostgreSQL gives this backend's Port, whose role is known by now.
@@ -96,6 +109,26 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
             log_session(&session, &role.to_string_lossy());
         }
     }
+}
+
+/// Ends a login that a revocation has overtaken. The client is told what one is told whose session is ended.
+fn end_revoked(session: &NewSession) {
+    let message = format!(
+        "OAuth session of \"{}\" ended: it was revoked while its login was under way",
+        Printable::new(&session.identity)
+    );
+    let detail = server_log::facts(&[
+        ("reason", Some("session_revoked")),
+        ("issuer", Some(&session.issuer)),
+        ("client_id", session.client_id.as_deref()),
+        ("jti", session.jti.as_deref()),
+    ]);
+    server_log::log(message, Some(detail), None);
+    ereport!(
+        FATAL,
+        PgSqlErrorCode::ERRCODE_ADMIN_SHUTDOWN,
+        "terminating connection due to administrator command"
+    );
 }
 
 /// One line, with the facts as a refusal has them.

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::answer_cache::AnswerCache;
+use crate::revocations::{Counts, Revocations, Wanteds};
 use crate::session_registry::SessionRegistry;
 use crate::settings;
 use crate::shared_cache::SharedCache;
@@ -44,8 +45,10 @@ trait Area {
 pub struct SharedState {
     // Before the cache, whose beginning is what each login touches.
     accepted: Accepted,
+    revocations: Counts,
     cache: SharedCache,
     counters: Counters,
+    wanteds: Wanteds,
 }
 
 impl Area for SharedState {
@@ -56,7 +59,7 @@ impl Area for SharedState {
 
     fn name() -> CString {
         // The size stands for what it depends on, such as how many reasons are counted.
-        CString::new(format!("validator 2 {}", Self::bytes())).unwrap_or_default()
+        CString::new(format!("validator 3 {}", Self::bytes())).unwrap_or_default()
     }
 
     fn bytes() -> usize {
@@ -70,7 +73,9 @@ impl Area for SharedState {
             (&raw mut (*state).accepted).write_bytes(0, 1);
             (&raw mut (*state).counters).write_bytes(0, 1);
             (*state).counters.begin();
+            (&raw mut (*state).revocations).write_bytes(0, 1);
             SharedCache::initialize(&raw mut (*state).cache, tranche);
+            Wanteds::initialize(&raw mut (*state).wanteds, tranche);
             SessionRegistry::initialize(state.add(1).cast(), tranche);
         }
     }
@@ -144,6 +149,18 @@ pub fn cache() -> &'static SharedCache {
     let state = area::<SharedState>().cast::<SharedState>();
     // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
     unsafe { &(*state).cache }
+}
+
+/// The revocations.
+pub fn revocations() -> Revocations {
+    let state = area::<SharedState>().cast::<SharedState>();
+    // SAFETY: as above.
+    unsafe {
+        Revocations {
+            counts: &(*state).revocations,
+            wanteds: &(*state).wanteds,
+        }
+    }
 }
 
 /// The statistics.

@@ -10,9 +10,10 @@ fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// Forgets what is cached of all providers.
+/// Forgets what is cached of all providers. Logins that are under way are judged again, by nothing of before.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
 fn flush_cache() {
     shared_memory::cache().flush();
     shared_memory::answers().flush();
+    shared_memory::revocations().note_flush();
 }

@@ -3,6 +3,7 @@
 mod end_sessions;
 mod expiry;
 mod registry;
+mod under_way;
 
 use std::time::Duration;
 

@@ -1,0 +1,100 @@
+//! Revocations, for the logins that are under way meanwhile: what such a login was judged by may be from before.
+//!
+//! A login notes how many there were before it reads a key or an answer, and compares once its session is in the
+//! registry. Whoever revokes counts before it looks into the registry. So either the login sees the revocation, or the
+//! revocation sees the session.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::guarded::Guarded;
+use crate::session_registry::{NewSession, Wanted};
+
+/// Calls of `end_sessions` that are remembered with whom they meant. A login that more have overtaken may have been
+/// meant by each of the forgotten ones.
+const REMEMBERED: usize = 256;
+
+/// What each login reads. All bytes zero is valid: there was no revocation.
+#[repr(C)]
+pub struct Counts {
+    /// Calls of `flush_cache`.
+    flushes: AtomicU64,
+    /// Calls of `end_sessions`. Read without the lock of `Wanteds`, and written with it.
+    ends: AtomicU64,
+}
+
+/// Whom the last calls of `end_sessions` meant; only a login reads it that one has overtaken.
+#[repr(C)]
+pub struct Wanteds(Guarded<[Wanted; REMEMBERED]>);
+
+/// The revocations of this server.
+#[derive(Clone, Copy)]
+pub struct Revocations {
+    pub counts: &'static Counts,
+    pub wanteds: &'static Wanteds,
+}
+
+/// When a login began, as revocations count time.
+#[derive(Clone, Copy)]
+pub struct Begun {
+    flushes: u64,
+    ends: u64,
+}
+
+impl Wanteds {
+    /// # Safety
+    /// `memory` is aligned, and nobody else uses it yet.
+    pub unsafe fn initialize(memory: *mut Self, tranche: i32) {
+        // SAFETY: by this function's contract; all bytes zero is a valid Wanted.
+        unsafe { Guarded::initialize(&raw mut (*memory).0, size_of::<Self>(), tranche) };
+    }
+}
+
+impl Revocations {
+    /// Now. A login calls this before it reads anything that a revocation changes.
+    pub fn now(self) -> Begun {
+        Begun {
+            flushes: self.counts.flushes.load(Ordering::SeqCst),
+            ends: self.counts.ends.load(Ordering::SeqCst),
+        }
+    }
+
+    /// The caches have been flushed: called after that, so that who begins from now on finds nothing of before.
+    pub fn note_flush(self) {
+        self.counts.flushes.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// These sessions will be ended: called before they are looked for.
+    pub fn note_end(self, wanted: &Wanted) {
+        let mut wanteds = self.wanteds.0.exclusive();
+        let ends = self.counts.ends.load(Ordering::SeqCst).wrapping_add(1);
+        wanteds[place_of(ends)] = *wanted;
+        self.counts.ends.store(ends, Ordering::SeqCst);
+    }
+
+    /// The same login, to be judged again, if a flush has overtaken it.
+    pub fn after_flush(self, begun: Begun) -> Option<Begun> {
+        let flushes = self.counts.flushes.load(Ordering::SeqCst);
+        (flushes != begun.flushes).then_some(Begun { flushes, ..begun })
+    }
+
+    /// Whether a revocation since then means this session, or may mean it. Asked once the session is in the registry.
+    pub fn overtook(self, begun: Begun, session: &NewSession) -> bool {
+        self.after_flush(begun).is_some() || self.ended(begun, session)
+    }
+
+    fn ended(self, begun: Begun, session: &NewSession) -> bool {
+        // All that most logins look at.
+        if self.counts.ends.load(Ordering::SeqCst) == begun.ends {
+            return false;
+        }
+        let wanteds = self.wanteds.0.shared();
+        let ends = self.counts.ends.load(Ordering::SeqCst);
+        let missed = ends.wrapping_sub(begun.ends);
+        missed > REMEMBERED as u64
+            || (0..missed).any(|n| wanteds[place_of(ends.wrapping_sub(n))].means(session))
+    }
+}
+
+fn place_of(ends: u64) -> usize {
+    (ends % REMEMBERED as u64) as usize
+}
