@@ -236,6 +236,10 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         R::ClientMissing => "validator.client_ids needs tokens that name their client, by \
             \"client_id\", \"azp\" or what the provider uses."
             .to_owned(),
+        R::AccessTokenUnproven { claim } if *claim == "token_type" => "The provider's answer names neither \
+            the type nor an audience of the token, so it may be about a refresh token. Have the provider name \
+            one, or have the line of pg_hba.conf demand a scope that only access tokens for this server have."
+            .to_owned(),
         R::AccessTokenUnproven { claim } => format!(
             "An access token of this provider (validator.provider) has a fitting claim \"{claim}\": \
              have the client send the access token, and not the ID token."

@@ -272,7 +272,8 @@ fn judge_opaque(
         .take("expiry", expires_at, |exp| until(*exp, now))?;
     let valid = validate_times(claims, policy, now);
     known.steps.take("times", valid, |()| times(claims))?;
-    let valid = introspection::validate_is_access_token(claims);
+    let valid = introspection::validate_is_access_token(claims)
+        .and_then(|()| introspection::validate_shows_access_token(claims, policy));
     known
         .steps
         .take("access_token", valid, |()| String::new())?;

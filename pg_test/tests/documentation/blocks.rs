@@ -260,8 +260,8 @@ fn log_entries_have_reasons_that_there_are() {
     for block in blocks {
         for reason in reasons(&block.text) {
             // The log of a session that ends is another entry.
-            let is_known =
-                oauth_core::Reject::CODES.contains(&reason) || reason == "session_expired";
+            let is_known = oauth_core::Reject::CODES.contains(&reason)
+                || ["session_expired", "session_revoked"].contains(&reason);
             assert!(is_known, "{}: {reason}", block.place);
         }
     }

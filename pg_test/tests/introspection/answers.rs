@@ -109,6 +109,9 @@ fn providers_word_must_pass_the_rules_of_a_jwt() {
             "certificate_missing",
         ),
         ("token_type", json!("refresh_token"), "not_an_access_token"),
+        ("token_use", json!("refresh_token"), "not_an_access_token"),
+        ("typ", json!("Refresh"), "not_an_access_token"),
+        ("kind", json!("RefreshToken"), "not_an_access_token"),
     ] {
         let mut word = issuer.word_on("alice");
         word[name] = value;
@@ -131,6 +134,41 @@ fn providers_word_must_pass_the_rules_of_a_jwt() {
         ("validator.identity_claim", "username"),
     ]);
     server.admits("bob", &token);
+}
+
+#[test]
+fn refresh_token_of_a_provider_that_names_no_type_opens_no_session() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.introspection_audience_required", "off")
+        .set("validator.introspection_exp_required", "off")
+        .set("validator.introspection_cache_ttl", "0")
+        .start();
+    let token = issuer.opaque_token("alice");
+    let mut word = issuer.word_on("alice");
+    word["aud"] = Value::Null;
+    word["token_type"] = Value::Null;
+    // With the scope of the line, and an end.
+    issuer.say(&token, word.clone());
+    server.admits("alice", &token);
+    for (name, value) in [("exp", Value::Null), ("scope", Value::Null)] {
+        let mut word = word.clone();
+        word[name] = value;
+        issuer.say(&token, word.clone());
+        let verdict = server.refuses("alice", &token, "access_token_unproven");
+        let hint =
+            "HINT:  The provider's answer names neither the type nor an audience of the token";
+        assert!(verdict.log.contains(hint), "{}", verdict.log);
+        if name == "exp" {
+            word["token_type"] = json!("Bearer");
+            issuer.say(&token, word);
+            server.admits("alice", &token);
+        }
+    }
+    issuer.say(&token, word);
+    server.set_hba(&[&oauth_line(issuer.url(), "").replace("openid postgres", "openid")]);
+    server.reload();
+    server.refuses("alice", &token, "access_token_unproven");
 }
 
 #[test]

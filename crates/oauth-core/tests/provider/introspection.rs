@@ -176,6 +176,9 @@ fn what_is_required_of_an_answer() {
         (json!({"sub": ""}), "identity_malformed"),
         (json!({"sub": "a\u{0}b"}), "identity_unprintable"),
         (json!({"token_type": null}), GRANTED),
+        (json!({"token_type": "n_a"}), "not_an_access_token"),
+        (json!({"token_type": ""}), "not_an_access_token"),
+        (json!({"token_type": "DPoP"}), "cnf_unsupported"),
         (json!({"token_type": "bearer"}), GRANTED),
         (
             json!({"token_type": "refresh_token"}),
@@ -204,6 +207,155 @@ fn null_members_count_as_absent() {
     assert_eq!(verdict_on(says.clone()), "exp_missing");
     says["aud"] = Value::Null;
     assert_eq!(verdict_on(says), "aud_missing");
+}
+
+#[test]
+fn other_kinds_of_token_are_refused_however_they_are_named() {
+    for (name, kinds) in [
+        (
+            "token_type",
+            &["refresh_token", "Refresh", "id_token", "N_A", "urn:x"][..],
+        ),
+        ("token_use", &["refresh", "refresh_token", "id", "x"]),
+        (
+            "typ",
+            &[
+                "Refresh",
+                "Offline",
+                "ID",
+                "Logout",
+                "refresh_token",
+                "rt+jwt",
+            ],
+        ),
+        ("tokenName", &["refresh_token"]),
+        ("token_name", &["id_token"]),
+        ("token_kind", &["RefreshToken"]),
+        ("kind", &["RefreshToken", "refresh"]),
+        ("purpose", &["refresh_token", "id_token"]),
+    ] {
+        for kind in kinds {
+            let says = answer(json!({ name: kind }));
+            assert_eq!(verdict_on(says.clone()), "not_an_access_token", "{says}");
+            // Whatever else shows the contrary.
+            let mut says = answer(json!({"token_use": "access_token", "typ": "Bearer"}));
+            says[name] = json!(kind);
+            assert_eq!(verdict_on(says.clone()), "not_an_access_token", "{says}");
+            let verdict = verdict_on_jwt(says.clone());
+            assert_eq!(verdict, "not_an_access_token", "{says}");
+        }
+    }
+    let events =
+        answer(json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}));
+    assert_eq!(verdict_on(events), "not_an_access_token");
+    for says in [
+        json!({"typ": "Bearer"}),
+        json!({"typ": "at+jwt"}),
+        json!({"kind": "AccessToken", "purpose": "access_token", "tokenName": "access_token"}),
+        json!({"kind": 1, "purpose": ["refresh_token"]}),
+    ] {
+        assert_eq!(verdict_on(answer(says.clone())), GRANTED, "{says}");
+    }
+}
+
+#[test]
+fn answer_must_show_that_the_token_is_an_access_token() {
+    let under = |says: Value, scope: &'static str| {
+        verdict_under(says, |policy| {
+            policy
+                .required_scopes(scope)
+                .introspection(IntrospectionRules {
+                    mode: IntrospectionMode::Opaque,
+                    audience_required: false,
+                    exp_required: false,
+                })
+        })
+    };
+    let bare = |changes: Value| {
+        let mut says = answer(json!({"aud": null, "token_type": null}));
+        for (name, value) in changes.as_object().unwrap() {
+            says[name] = value.clone();
+        }
+        says
+    };
+    const UNPROVEN: &str = "access_token_unproven";
+    for (changes, with_scope, without_scope) in [
+        (json!({}), GRANTED, UNPROVEN),
+        (json!({"token_type": "Bearer"}), GRANTED, GRANTED),
+        (json!({"token_use": "access_token"}), GRANTED, GRANTED),
+        (json!({"typ": "Bearer"}), GRANTED, GRANTED),
+        (json!({"typ": "something"}), GRANTED, UNPROVEN),
+        (json!({"aud": AUDIENCE}), GRANTED, GRANTED),
+        (json!({"aud": null}), GRANTED, UNPROVEN),
+        (
+            json!({"aud": "https://idp.example"}),
+            "aud_mismatch",
+            "aud_mismatch",
+        ),
+        // As many refresh tokens are.
+        (json!({"exp": null}), UNPROVEN, UNPROVEN),
+        (
+            json!({"exp": null, "token_type": "Bearer"}),
+            GRANTED,
+            GRANTED,
+        ),
+        (json!({"scope": null}), UNPROVEN, UNPROVEN),
+        (json!({"scope": ""}), UNPROVEN, UNPROVEN),
+        (json!({"scope": []}), UNPROVEN, UNPROVEN),
+        (json!({"scope": "openid"}), "insufficient_scope", UNPROVEN),
+    ] {
+        let says = bare(changes.clone());
+        assert_eq!(
+            under(says.clone(), "openid postgres"),
+            with_scope,
+            "{changes}"
+        );
+        // Scopes that need not be there show nothing, nor does the client.
+        for scope in ["", "openid", "openid offline_access"] {
+            assert_eq!(under(says.clone(), scope), without_scope, "{changes}");
+        }
+    }
+}
+
+#[test]
+fn answers_of_real_providers_pass() {
+    let opaque = |says: Value| {
+        verdict_under(says, |policy| {
+            policy
+                .identity_claim("/username".parse().unwrap())
+                .introspection(IntrospectionRules {
+                    mode: IntrospectionMode::Opaque,
+                    audience_required: false,
+                    exp_required: true,
+                })
+        })
+    };
+    // django-oauth-toolkit, Ory Hydra (access and refresh token), Spring Authorization Server (refresh token).
+    for (says, verdict) in [
+        (
+            json!({"active": true, "scope": "openid postgres", "exp": NOW + 300, "client_id": "psql",
+                   "username": "alice"}),
+            GRANTED,
+        ),
+        (
+            json!({"active": true, "scope": "postgres", "client_id": "opq", "sub": "opq", "username": "alice",
+                   "exp": NOW + 3600, "iat": NOW, "nbf": NOW, "aud": [AUDIENCE], "iss": ISSUER,
+                   "token_type": "Bearer", "token_use": "access_token"}),
+            GRANTED,
+        ),
+        (
+            json!({"active": true, "scope": "postgres offline_access", "client_id": "opq", "username": "alice",
+                   "exp": NOW + 3600, "iat": NOW, "nbf": NOW, "aud": [AUDIENCE], "iss": ISSUER,
+                   "token_type": "Bearer", "token_use": "refresh_token"}),
+            "not_an_access_token",
+        ),
+        (
+            json!({"active": true, "client_id": "psql", "iat": NOW, "exp": NOW + 3600, "username": "alice"}),
+            "access_token_unproven",
+        ),
+    ] {
+        assert_eq!(opaque(says.clone()), verdict, "{says}");
+    }
 }
 
 #[test]
