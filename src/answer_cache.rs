@@ -23,7 +23,7 @@ const ANSWER_BYTES: usize = 3072;
 pub type AnswerKey = [u8; 32];
 
 /// An answer is used as long as it is fresh, and not a moment longer.
-const LIMITS: CacheLimits = CacheLimits {
+pub const LIMITS: CacheLimits = CacheLimits {
     min_ttl: Duration::ZERO,
     max_ttl: Duration::MAX,
     stale_ttl: Duration::ZERO,

@@ -15,6 +15,7 @@ use oauth_core::{
 use pgrx::pg_sys;
 
 use crate::answer_cache::{AnswerKey, Ended, Said};
+use crate::circuit_breaker::Entry;
 use crate::fetch_thread;
 use crate::flight::Flight;
 use crate::http_client::{BearerFile, ClientIdentity, HttpSettings, UreqClient};
@@ -52,7 +53,7 @@ impl Introspector for ProviderIntrospection {
         let deadline = Instant::now() + self.timeout;
         if self.ttl.is_zero() {
             let endpoint = self.find_endpoint(deadline)?;
-            return into_response(self.ask(&endpoint, token, deadline)?);
+            return into_response(self.ask_uncached(&endpoint, token, deadline)?);
         }
         let key = self.key_of("token", token.expose());
         // Found before another login can wait for this one.
@@ -63,17 +64,25 @@ impl Introspector for ProviderIntrospection {
                 said
             }
             None => {
+                self.ensure_not_down()?;
                 let endpoint = self.find_endpoint(deadline)?;
                 let mut fresh = None;
-                let said = self.once(&key, deadline, &endpoint, || {
-                    let answer = self.ask(&endpoint, token, deadline)?;
+                let said = self.once(&key, deadline, &endpoint, |until| {
+                    let answer = match self.ask_unless_down(&endpoint, token, deadline, until) {
+                        // That is known of the endpoint, and not of this token.
+                        Err(Failure::Unavailable(failure)) if is_outage(&failure) => {
+                            fresh = Some(Err(failure));
+                            return Ok(Ended::Nothing);
+                        }
+                        answer => answer?,
+                    };
                     let ended = self.remember(&answer, token);
-                    fresh = Some(answer);
+                    fresh = Some(Ok(answer));
                     Ok(ended)
                 })?;
                 match (said, fresh) {
                     // Also where it was too large to be stored.
-                    (_, Some(answer)) => return into_response(answer),
+                    (_, Some(answer)) => return into_response(answer?),
                     (Some(said), None) => said,
                     (None, None) => return Err(lost()),
                 }
@@ -153,7 +162,7 @@ impl ProviderIntrospection {
         key: &AnswerKey,
         deadline: Instant,
         url: &Endpoint,
-        ask: impl FnOnce() -> Result<Ended, Failure>,
+        ask: impl FnOnce(Timestamp) -> Result<Ended, Failure>,
     ) -> Result<Option<Said>, Failure> {
         let cache = shared_memory::answers();
         let mut has_waited = false;
@@ -182,9 +191,9 @@ impl ProviderIntrospection {
                     });
                 }
                 _ => {
-                    let until = now.plus(self.timeout).plus(fetch_thread::GRACE);
+                    let until = self.flight_end(now);
                     if cache.claim(key, now, until) {
-                        return ask_for_all(key, until, ask);
+                        return ask_for_all(key, &self.breaker_key(), until, ask);
                     }
                 }
             }
@@ -198,7 +207,7 @@ impl ProviderIntrospection {
         }
         let key = self.key_of("endpoint", "");
         let mut fetched = None;
-        let said = self.once(&key, deadline, self.issuer.discovery(), || {
+        let said = self.once(&key, deadline, self.issuer.discovery(), |_| {
             let (endpoint, lifetime) = self.fetch_endpoint(deadline)?;
             let said = Said::Text(endpoint.as_str().to_owned());
             fetched = Some(endpoint);
@@ -234,6 +243,69 @@ impl ProviderIntrospection {
         };
         let answer = self.ask(&endpoint, &Bearer::new("never-issued"), deadline)?;
         Ok(matches!(answer, Answer::Active(_)))
+    }
+
+    /// One request for this login alone.
+    fn ask_uncached(
+        &self,
+        endpoint: &Endpoint,
+        token: &Bearer<'_>,
+        deadline: Instant,
+    ) -> Result<Answer, Failure> {
+        let until = self.flight_end(SystemClock.now());
+        let breaker = self.breaker_key();
+        let flight =
+            Flight::begin(move || shared_memory::circuit_breakers().abandon(&breaker, until));
+        let answer = self.ask_unless_down(endpoint, token, deadline, until);
+        flight.end();
+        answer
+    }
+
+    /// One request, unless the endpoint is known to be down.
+    fn ask_unless_down(
+        &self,
+        endpoint: &Endpoint,
+        token: &Bearer<'_>,
+        deadline: Instant,
+        until: Timestamp,
+    ) -> Result<Answer, Failure> {
+        let (breakers, key) = (shared_memory::circuit_breakers(), self.breaker_key());
+        let trial = match breakers.enter(&key, SystemClock.now(), until) {
+            Entry::Free => None,
+            Entry::Trial => Some(until),
+            Entry::Refused(failure) => {
+                return Err(failure.unwrap_or_else(|| timed_out(endpoint)).into());
+            }
+        };
+        let answer = self.ask(endpoint, token, deadline);
+        match (&answer, trial) {
+            (Err(Failure::Unavailable(failure)), _) if failure.cause.is_outage() => {
+                let now = SystemClock.now();
+                breakers.fail(&key, trial, &failure.pack(), random(), now);
+            }
+            (Ok(_) | Err(Failure::Unavailable(_)), _) => breakers.open(&key),
+            (Err(_), Some(until)) => breakers.abandon(&key, until),
+            (Err(_), None) => {}
+        }
+        answer
+    }
+
+    /// Refuses at once, and before anything is fetched or claimed, while the endpoint is down.
+    fn ensure_not_down(&self) -> Result<(), Failure> {
+        let found = shared_memory::circuit_breakers().look(&self.breaker_key(), SystemClock.now());
+        match found {
+            Some(Entry::Refused(Some(failure))) => Err(failure.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is down is an endpoint, as it is asked.
+    fn breaker_key(&self) -> AnswerKey {
+        self.key_of("down", "")
+    }
+
+    fn flight_end(&self, now: Timestamp) -> Timestamp {
+        now.plus(self.timeout).plus(fetch_thread::GRACE)
     }
 
     /// One request, on the helper thread.
@@ -349,12 +421,16 @@ impl ProviderIntrospection {
 /// Sends a request for all logins that wait for its answer, and notes how it ended.
 fn ask_for_all(
     key: &AnswerKey,
+    breaker: &AnswerKey,
     until: Timestamp,
-    ask: impl FnOnce() -> Result<Ended, Failure>,
+    ask: impl FnOnce(Timestamp) -> Result<Ended, Failure>,
 ) -> Result<Option<Said>, Failure> {
-    let owned = *key;
-    let flight = Flight::begin(move || shared_memory::answers().abandon(&owned, until));
-    let (ended, result) = match ask() {
+    let (owned, breaker) = (*key, *breaker);
+    let flight = Flight::begin(move || {
+        shared_memory::answers().abandon(&owned, until);
+        shared_memory::circuit_breakers().abandon(&breaker, until);
+    });
+    let (ended, result) = match ask(until) {
         Ok(Ended::Said(said, lifetime)) => (Ended::Said(said.clone(), lifetime), Ok(Some(said))),
         Ok(ended) => (ended, Ok(None)),
         Err(Failure::Unavailable(failure)) => (
@@ -367,6 +443,11 @@ fn ask_for_all(
     shared_memory::answers().end(key, until, &ended, SystemClock.now());
     flight.end();
     result
+}
+
+/// Whether a request failed, or was not sent, because the endpoint is down.
+fn is_outage(failure: &Unavailable) -> bool {
+    matches!(failure.cause, UnavailableCause::Reported { .. }) || failure.cause.is_outage()
 }
 
 fn timed_out(url: &Endpoint) -> Unavailable {

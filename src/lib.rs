@@ -9,6 +9,7 @@ mod cache_layout;
 mod callbacks;
 mod check_token;
 mod containment;
+mod circuit_breaker;
 mod doctor;
 mod fetch_thread;
 mod flight;

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::answer_cache::AnswerCache;
+use crate::circuit_breaker::CircuitBreakers;
 use crate::revocations::{Counts, Revocations, Wanteds};
 use crate::session_registry::SessionRegistry;
 use crate::settings;
@@ -49,6 +50,7 @@ pub struct SharedState {
     cache: SharedCache,
     counters: Counters,
     wanteds: Wanteds,
+    circuit_breakers: CircuitBreakers,
 }
 
 impl Area for SharedState {
@@ -76,6 +78,7 @@ impl Area for SharedState {
             (&raw mut (*state).revocations).write_bytes(0, 1);
             SharedCache::initialize(&raw mut (*state).cache, tranche);
             Wanteds::initialize(&raw mut (*state).wanteds, tranche);
+            CircuitBreakers::initialize(&raw mut (*state).circuit_breakers, tranche);
             SessionRegistry::initialize(state.add(1).cast(), tranche);
         }
     }
@@ -173,6 +176,13 @@ pub fn statistics() -> Statistics {
             counters: &(*state).counters,
         }
     }
+}
+
+/// Which introspection endpoints are down.
+pub fn circuit_breakers() -> &'static CircuitBreakers {
+    let state = area::<SharedState>().cast::<SharedState>();
+    // SAFETY: as above.
+    unsafe { &(*state).circuit_breakers }
 }
 
 /// The registry of sessions.

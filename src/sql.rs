@@ -15,5 +15,6 @@ fn version() -> &'static str {
 fn flush_cache() {
     shared_memory::cache().flush();
     shared_memory::answers().flush();
+    shared_memory::circuit_breakers().flush();
     shared_memory::revocations().note_flush();
 }

@@ -362,6 +362,20 @@ pub enum UnavailableCause {
 }
 
 impl UnavailableCause {
+    /// Whether the endpoint does not answer at all, whatever it is asked about. Other failures may be about what was
+    /// asked: an endpoint that answers 500 to one token answers the next one.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            UnavailableCause::Timeout
+                | UnavailableCause::NameResolution
+                | UnavailableCause::Connection(_)
+                | UnavailableCause::Tls(_)
+                // RFC 9110 §15.6, RFC 6585 §4: what is before the provider's server, or asks for a pause.
+                | UnavailableCause::Status(429 | 502 | 503 | 504)
+        )
+    }
+
     /// The stable code of this cause, such as `timeout`.
     pub fn code(&self) -> &'static str {
         match self {

@@ -4,6 +4,7 @@ mod answers;
 mod cache;
 mod clients;
 mod interrupts;
+mod outage;
 mod secret_files;
 mod shape;
 
