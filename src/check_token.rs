@@ -41,6 +41,8 @@ fn check_token(
         issuer: issuer.to_owned(),
         scope: scope.to_owned(),
         delegated: delegate_ident_mapping,
+        // A line with a map that gives the role of the same name may allow more.
+        mapped: false,
     };
     let steps = match settings::read(&line, LineOptions::NONE) {
         Ok(settings) => {

@@ -14,6 +14,8 @@ pub struct HbaLine {
     pub scope: String,
     /// `delegate_ident_mapping`: the validator alone decides who may be which role.
     pub delegated: bool,
+    /// `map`: pg_ident.conf says which identities may be which role. Otherwise the identity must equal the role.
+    pub mapped: bool,
 }
 
 /// The connection of this backend, as the server's headers lay it out.
@@ -32,6 +34,9 @@ pub fn matched_line() -> Option<HbaLine> {
         issuer: copy(line.oauth_issuer)?,
         scope: copy(line.oauth_scope)?,
         delegated: line.oauth_skip_usermap,
+        // As PostgreSQL sees it, an empty name is none; one that is not UTF-8 is a name.
+        // SAFETY: null, or a NUL-terminated string of pg_hba.conf's parsed lines.
+        mapped: !line.usermap.is_null() && unsafe { *line.usermap } != 0,
     })
 }
 

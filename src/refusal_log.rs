@@ -302,9 +302,12 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
                 role_claim(policy),
             ),
         },
+        R::RoleUnknown => {
+            "Create the role, or correct the name that the client asks for.".to_owned()
+        }
         R::RoleTooPowerful { power } => format!(
-            "The role is {power}. Set validator.allow_superuser = on if a claim of the provider \
-             alone may give that."
+            "The role {power}. Say in pg_ident.conf who may be this role (map=), or set \
+             validator.allow_superuser = on if the provider alone may decide about such roles."
         ),
         R::TokenInactive => "The token has expired or was revoked, or is of another provider: the \
             client must get a new one."

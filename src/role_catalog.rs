@@ -1,9 +1,10 @@
 //! What the server knows of roles: pg_ident.conf and the catalog. Read while a backend authenticates, which is
 //! inside a transaction, with the shared catalogs at hand.
 
-use std::ffi::CString;
+use std::collections::HashSet;
+use std::ffi::{CStr, CString};
 
-use oauth_core::{Failure, Internal, Printable, RoleCatalog};
+use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::abi;
@@ -11,16 +12,14 @@ use crate::abi;
 /// This server.
 pub struct ServerCatalog;
 
-/// Predefined roles whose members reach beyond what a database grants them.
-const POWERFUL_ROLES: [(u32, &str); 5] = [
-    (
-        pg_sys::ROLE_PG_EXECUTE_SERVER_PROGRAM,
-        "pg_execute_server_program",
-    ),
-    (pg_sys::ROLE_PG_WRITE_SERVER_FILES, "pg_write_server_files"),
-    (pg_sys::ROLE_PG_READ_SERVER_FILES, "pg_read_server_files"),
-    (pg_sys::ROLE_PG_WRITE_ALL_DATA, "pg_write_all_data"),
-    (pg_sys::ROLE_PG_READ_ALL_DATA, "pg_read_all_data"),
+/// Of PostgreSQL's own roles, those that let their members neither see nor touch what others own: they show statistics
+/// and settings. All others count as power over the server, and so do those that later versions bring.
+const HARMLESS_ROLES: [u32; 5] = [
+    pg_sys::ROLE_PG_DATABASE_OWNER,
+    pg_sys::ROLE_PG_MONITOR,
+    pg_sys::ROLE_PG_READ_ALL_SETTINGS,
+    pg_sys::ROLE_PG_READ_ALL_STATS,
+    pg_sys::ROLE_PG_STAT_SCAN_TABLES,
 ];
 
 impl RoleCatalog for ServerCatalog {
@@ -40,71 +39,107 @@ impl RoleCatalog for ServerCatalog {
     fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
         let name = c_string(role)?;
         // SAFETY: a NUL-terminated string; a role that does not exist gives InvalidOid.
-        let role = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
-        if role == pg_sys::InvalidOid {
-            // PostgreSQL refuses it later; until then nothing is known of it.
-            return Ok(Some(Printable::new("unknown: there is no such role")));
+        let own = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
+        if own == pg_sys::InvalidOid {
+            return Err(Reject::RoleUnknown.into());
         }
-        // SAFETY: the role exists.
-        if unsafe { pg_sys::superuser_arg(role) } {
-            return Ok(Some(Printable::new("superuser")));
-        }
-        // SAFETY: as above.
-        if unsafe { pg_sys::has_rolreplication(role) } {
-            return Ok(Some(Printable::new("replication")));
-        }
-        for (powerful, name) in POWERFUL_ROLES {
-            if is_member(role, pg_sys::Oid::from(powerful)) {
-                return Ok(Some(Printable::new(&format!("member of {name}"))));
+        // Whatever options a membership has: what is not inherited can be had by SET ROLE, and what ADMIN gives, one
+        // can give oneself.
+        let mut reachable = vec![own];
+        let mut seen = HashSet::from([own]);
+        let mut next = 0;
+        while let Some(&role) = reachable.get(next) {
+            next += 1;
+            if let Some(power) = own_power(role) {
+                return Ok(Some(power.described(role == own)));
             }
-        }
-        if superusers()
-            .into_iter()
-            .any(|superuser| is_member(role, superuser))
-        {
-            return Ok(Some(Printable::new("member of a superuser role")));
+            reachable.extend(
+                groups_of(role)
+                    .into_iter()
+                    .filter(|group| seen.insert(*group)),
+            );
         }
         Ok(None)
     }
 }
 
-fn is_member(member: pg_sys::Oid, role: pg_sys::Oid) -> bool {
-    // SAFETY: reads the catalog of memberships.
-    unsafe { pg_sys::is_member_of_role_nosuper(member, role) }
+/// What makes a role powerful, and what the role is called.
+struct Power {
+    /// What it does, for a sentence.
+    does: &'static str,
+    name: String,
 }
 
-/// All roles that are superusers.
-fn superusers() -> Vec<pg_sys::Oid> {
-    let mut superusers = Vec::new();
-    // SAFETY: pg_authid is a nailed shared catalog, readable before a database is chosen; scan and table are
-    // closed below, or by PostgreSQL when an error ends the transaction. Rows of pg_authid have its layout.
-    unsafe {
-        let table = pg_sys::table_open(
-            pg_sys::AuthIdRelationId,
-            pg_sys::AccessShareLock as pg_sys::LOCKMODE,
-        );
-        let scan = pg_sys::systable_beginscan(
-            table,
-            pg_sys::InvalidOid,
-            false,
-            std::ptr::null_mut(),
-            0,
-            std::ptr::null_mut(),
-        );
-        loop {
-            let tuple = pg_sys::systable_getnext(scan);
-            if tuple.is_null() {
-                break;
-            }
-            let row = &*pg_sys::GETSTRUCT(tuple).cast::<pg_sys::FormData_pg_authid>();
-            if row.rolsuper {
-                superusers.push(row.oid);
-            }
-        }
-        pg_sys::systable_endscan(scan);
-        pg_sys::table_close(table, pg_sys::AccessShareLock as pg_sys::LOCKMODE);
+impl Power {
+    fn described(&self, is_own: bool) -> Printable {
+        let (name, does) = (&self.name, self.does);
+        Printable::new(&match (is_own, does) {
+            (true, does) => does.to_owned(),
+            (false, "") => format!("is a member of {name}"),
+            (false, does) => format!("is a member of {name}, which {does}"),
+        })
     }
-    superusers
+}
+
+/// The power of a role by itself. One that was dropped a moment ago has none.
+fn own_power(role: pg_sys::Oid) -> Option<Power> {
+    // SAFETY: AUTHOID is one of the caches that can be searched before a database is chosen, whether or not the file
+    // of critical relations (global/pg_internal.init) is there; its entries are rows of pg_authid and stay valid until
+    // they are released. Nothing in between raises an error.
+    unsafe {
+        let tuple = pg_sys::SearchSysCache1(
+            pg_sys::SysCacheIdentifier::AUTHOID as _,
+            pg_sys::Datum::from(role),
+        );
+        let row = tuple.as_mut()?;
+        let row = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_authid>();
+        let power = what_it_does(row).map(|does| Power {
+            does,
+            name: CStr::from_ptr(row.rolname.data.as_ptr())
+                .to_string_lossy()
+                .into_owned(),
+        });
+        pg_sys::ReleaseSysCache(tuple);
+        power
+    }
+}
+
+/// A role that creates databases has power over those alone.
+fn what_it_does(role: &pg_sys::FormData_pg_authid) -> Option<&'static str> {
+    let oid = role.oid.to_u32();
+    let is_predefined = oid < pg_sys::FirstNormalObjectId;
+    [
+        (role.rolsuper, "is a superuser"),
+        (role.rolreplication, "may replicate"),
+        (role.rolbypassrls, "bypasses row-level security"),
+        (role.rolcreaterole, "may create roles"),
+        (is_predefined && !HARMLESS_ROLES.contains(&oid), ""),
+    ]
+    .into_iter()
+    .find_map(|(holds, does)| holds.then_some(does))
+}
+
+/// The roles that a role is a direct member of, with any option, some of them perhaps twice.
+fn groups_of(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
+    // SAFETY: AUTHMEMMEMROLE is as AUTHOID above; the entries of the list are rows of pg_auth_members, and it stays
+    // valid until it is released. Nothing in between raises an error.
+    unsafe {
+        let list = pg_sys::SearchSysCacheList(
+            pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE as _,
+            1,
+            pg_sys::Datum::from(member),
+            pg_sys::Datum::null(),
+            pg_sys::Datum::null(),
+        );
+        let length = usize::try_from((*list).n_members).unwrap_or(0);
+        let groups = (*list).members.as_slice(length).iter().map(|entry| {
+            let row = pg_sys::GETSTRUCT(&raw mut (**entry).tuple);
+            (*row.cast::<pg_sys::FormData_pg_auth_members>()).roleid
+        });
+        let groups = groups.collect();
+        pg_sys::ReleaseCatCacheList(list);
+        groups
+    }
 }
 
 /// check_usermap logs a line for each value that does not match. While this lives, such lines are held back: a

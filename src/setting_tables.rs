@@ -193,8 +193,8 @@ switches! {
         c"Accepts tokens at all.",
         c"Off, every token is refused: a kill switch.";
     AllowSuperuser = "allow_superuser": Both, false,
-        c"Allows role_claim alone to give roles with power over the whole server.",
-        c"Matters under delegate_ident_mapping: superusers, replication, and members of pg_execute_server_program and its like.";
+        c"Allows a token alone to give roles with power over the whole server.",
+        c"Matters under delegate_ident_mapping, and on lines without map: superusers, replication, members of pg_execute_server_program and others.";
     AllowHttp = "allow_http": Both, false,
         c"Allows plain http to a provider on a loopback address.",
         c"For demonstrations and tests only.";

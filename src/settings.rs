@@ -75,6 +75,7 @@ pub fn policy_of(
         .preset(settings.text(Text::Provider)?)
         .required_scopes(&line.scope)
         .delegated(line.delegated)
+        .mapped(line.mapped)
         .audience(settings.text(Text::Audience)?)
         .identity_prefix(settings.text(Text::IdentityPrefix)?)
         .required_claims(settings.text(Text::RequiredClaims)?)

@@ -306,12 +306,13 @@ fn confirm(
     claims::validate_issuer(claims, policy)?;
     claims::validate_audience(claims, policy)?;
     let now = clock.now();
+    let identity = parse_identity(claims, policy)?;
     let confirmed_until = claims::validate_expiry(claims, policy, now)?;
     // The token may have ended while the provider was asked.
     let expires_at = claims::validate_expiry(&grant.claims, policy, now)?;
     validate_times(claims, policy, now)?;
     validate_authority(claims, policy, attempt, &mut Steps::default())?;
-    authorize_role(claims, policy, attempt.role, attempt.catalog)?;
+    authorize_role(claims, &identity, policy, attempt.role, attempt.catalog)?;
     Ok(Grant {
         expires_at: expires_at.min(confirmed_until),
         ..grant
@@ -332,8 +333,8 @@ fn authorize(
     steps: &mut Steps,
 ) -> Result<(), Failure> {
     validate_authority(claims, policy, attempt, steps)?;
-    steps.take("identity", identity, |identity| printed(identity))?;
-    let allowed = authorize_role(claims, policy, attempt.role, attempt.catalog);
+    let identity = steps.take("identity", identity, |identity| printed(identity))?;
+    let allowed = authorize_role(claims, &identity, policy, attempt.role, attempt.catalog);
     steps.take("role", allowed, |()| role(claims, policy))
 }
 

@@ -41,6 +41,7 @@ pub struct Policy {
     max_token_age: Option<Duration>,
     max_token_size: usize,
     delegated: bool,
+    mapped: bool,
     role_claim: Option<ClaimPath>,
     role_map: Option<String>,
     allow_superuser: bool,
@@ -67,6 +68,7 @@ impl Policy {
             max_token_age: None,
             max_token_size: 16 * 1024,
             delegated: false,
+            mapped: false,
             role_claim: None,
             role_map: None,
             allow_superuser: false,
@@ -118,6 +120,10 @@ impl Policy {
 
     pub(crate) fn is_delegated(&self) -> bool {
         self.delegated
+    }
+
+    pub(crate) fn is_mapped(&self) -> bool {
+        self.mapped
     }
 
     pub(crate) fn allows_superuser(&self) -> bool {
@@ -271,6 +277,13 @@ impl PolicyBuilder {
         self
     }
 
+    /// Whether the server has a map from identities to roles (`map=`), in which its administrator says who may be which.
+    /// Otherwise the identity must equal the role.
+    pub fn mapped(mut self, mapped: bool) -> Self {
+        self.0.mapped = mapped;
+        self
+    }
+
     /// The claim that lists roles; where it is set, it must allow the requested role. Without one, the preset's is
     /// used where claims are asked for roles: under delegation, and where there is a map for roles.
     pub fn role_claim(mut self, claim: Option<ClaimPath>) -> Self {
@@ -284,7 +297,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Whether, under delegation, a claim may give a role that has power over the whole server.
+    /// Whether a token alone may give a role that has power over the whole server: under delegation, and where there
+    /// is no map of identities.
     pub fn allow_superuser(mut self, allow: bool) -> Self {
         self.0.allow_superuser = allow;
         self

@@ -285,9 +285,11 @@ rejects! {
         /// The values.
         values: Printable,
     } = "role_not_granted", "token does not grant the requested role";
-    /// The role has power over the whole server, which a claim alone must not give.
+    /// There is no such role.
+    RoleUnknown = "role_unknown", "requested role does not exist";
+    /// The role has power over the whole server, which a token alone must not give.
     RoleTooPowerful {
-        /// The power.
+        /// The power, as the end of a sentence that begins with "The role".
         power: Printable,
     } = "role_too_powerful", "requested role has power over the whole server";
 

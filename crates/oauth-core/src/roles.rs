@@ -17,7 +17,10 @@ pub trait RoleCatalog {
     /// Whether the server's map of that name lets `value` be `role`.
     fn map_allows(&self, map: &str, value: &str, role: &str) -> Result<bool, Failure>;
 
-    /// A power of the role over the whole server, such as `superuser`, that a claim alone must not give.
+    /// A power over the whole server that the role has, or can reach by its memberships, as the end of a sentence
+    /// that begins with "The role"; a token alone must not give it.
+    ///
+    /// Errors: [`Reject::RoleUnknown`], or the server cannot tell.
     fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure>;
 }
 
@@ -35,32 +38,38 @@ impl RoleCatalog for NoCatalog {
     }
 }
 
-/// Where a policy has a claim for roles, the requested role must be one that the claim allows: as a value,
-/// byte for byte, or by the server's map. Without one, the server alone maps the identity to roles.
+/// Where a policy has a claim for roles, the requested role must be one that the claim allows: as a value, byte for
+/// byte, or by the server's map. Then, what the token alone decides must not give power over the whole server.
 pub(crate) fn authorize_role(
     claims: &Object,
+    identity: &str,
     policy: &Policy,
     role: &str,
     catalog: &dyn RoleCatalog,
 ) -> Result<(), Failure> {
-    let Some(claim) = policy.role_claim() else {
-        return Ok(());
-    };
-    let values = parse_values(claims, claim)?;
-    if !is_allowed(&values, policy, role, catalog)? {
-        return Err(Reject::RoleNotGranted {
-            values: Printable::list(values),
+    if let Some(claim) = policy.role_claim() {
+        let values = parse_values(claims, claim)?;
+        if !is_allowed(&values, policy, role, catalog)? {
+            return Err(Reject::RoleNotGranted {
+                values: Printable::list(values),
+            }
+            .into());
         }
-        .into());
     }
-    // With a map of identities the administrator has named who may be what; under delegation nobody has.
-    if policy.is_delegated()
+    if provider_alone_decides(policy, identity, role)
         && !policy.allows_superuser()
         && let Some(power) = catalog.server_wide_power(role)?
     {
         return Err(Reject::RoleTooPowerful { power }.into());
     }
     Ok(())
+}
+
+/// Whether nothing that the administrator has written stands between the token and the role: under delegation, and
+/// where the identity, which people may choose at some providers, is the role's name. Another identity without a map
+/// is no role of this server's, which the server itself finds out.
+fn provider_alone_decides(policy: &Policy, identity: &str, role: &str) -> bool {
+    policy.is_delegated() || (!policy.is_mapped() && identity == role)
 }
 
 fn is_allowed(

@@ -94,58 +94,200 @@ fn another_issuers_groups_give_nothing_here() {
     server.refuses("carol", &lie.encode(), "iss_mismatch");
 }
 
+/// What a role may have of its own, and how the log calls it.
+const ATTRIBUTES: [(&str, &str); 4] = [
+    ("SUPERUSER", "is a superuser"),
+    ("REPLICATION", "may replicate"),
+    ("BYPASSRLS", "bypasses row-level security"),
+    ("CREATEROLE", "may create roles"),
+];
+
+/// A membership is power in each of these forms: what is not inherited can be had by SET ROLE, or after one has granted
+/// it to oneself.
+const MEMBERSHIPS: [&str; 3] = [
+    "",
+    "WITH INHERIT FALSE, SET TRUE",
+    "WITH INHERIT FALSE, SET FALSE, ADMIN TRUE",
+];
+
+/// Predefined roles that give no such power.
+const HARMLESS: [&str; 4] = [
+    "pg_monitor",
+    "pg_read_all_settings",
+    "pg_read_all_stats",
+    "pg_stat_scan_tables",
+];
+
+/// PostgreSQL keeps the rows of what it must read at every login in this file, and removes it now and then: without it,
+/// most of the catalog cannot be read during a login.
+fn forget_critical_relations(server: &Server) {
+    let file = server.data_folder().join("global/pg_internal.init");
+    let removed = std::fs::remove_file(&file);
+    assert!(removed.is_ok() || !file.exists(), "{removed:?}");
+}
+
 #[test]
-fn every_predefined_role_with_power_over_the_server_counts_however_it_is_granted() {
+fn every_attribute_with_power_over_the_server_counts_own_or_of_a_group() {
     let (issuer, server) = start();
-    server.sql("CREATE ROLE boss LOGIN SUPERUSER");
-    let powers = [
-        "pg_execute_server_program",
-        "pg_write_server_files",
-        "pg_read_server_files",
-        "pg_write_all_data",
-        "pg_read_all_data",
-        "boss",
-    ];
-    for power in powers {
-        for (number, options) in [
-            "",
-            // Not in force before a SET ROLE, or before one grants it to oneself.
-            "WITH INHERIT FALSE, SET TRUE",
-            "WITH INHERIT FALSE, SET FALSE, ADMIN TRUE",
-        ]
-        .iter()
-        .enumerate()
-        {
-            let role = format!("{power}_{number}").replace("pg_", "has_");
+    for (attribute, does) in ATTRIBUTES {
+        let power = attribute.to_lowercase();
+        server.sql(&format!("CREATE ROLE {power} LOGIN {attribute}"));
+        forget_critical_relations(&server);
+        let wanted = token(&issuer, "zoe", json!([power]));
+        let verdict = server.refuses(&power, &wanted, "role_too_powerful");
+        let hint = format!("HINT:  The role {does}. ");
+        assert!(verdict.log.contains(&hint), "{}", verdict.log);
+        for (number, options) in MEMBERSHIPS.iter().enumerate() {
+            let role = format!("{power}_{number}");
             server.sql(&format!(
                 "CREATE ROLE {role} LOGIN; GRANT {power} TO {role} {options}"
             ));
+            forget_critical_relations(&server);
             let wanted = token(&issuer, "zoe", json!([role]));
             let verdict = server.refuses(&role, &wanted, "role_too_powerful");
-            assert!(verdict.log.contains("member of"), "{}", verdict.log);
+            let hint = format!("HINT:  The role is a member of {power}, which {does}. ");
+            assert!(verdict.log.contains(&hint), "{}", verdict.log);
         }
     }
-    // Over two groups in between.
+    // A role that makes databases has power over those alone; what it cannot do is no power either.
+    server.sql("ALTER ROLE alice CREATEDB NOINHERIT CONNECTION LIMIT 5");
+    forget_critical_relations(&server);
+    server.admits("alice", &token(&issuer, "zoe", json!(["alice"])));
+}
+
+#[test]
+fn every_predefined_role_but_the_monitors_counts_however_it_is_granted() {
+    let (issuer, server) = start();
+    // Whichever this version has.
+    let predefined = server.sql(
+        "SELECT rolname FROM pg_roles WHERE oid < 16384 AND rolname LIKE 'pg\\_%' \
+         AND rolname <> 'pg_database_owner' ORDER BY 1",
+    );
+    let predefined: Vec<String> = predefined.into_iter().flatten().flatten().collect();
+    assert!(predefined.len() >= 15, "{predefined:?}");
+    for group in &predefined {
+        for (number, options) in MEMBERSHIPS.iter().enumerate() {
+            let role = format!("{group}_{number}").replace("pg_", "has_");
+            server.sql(&format!(
+                "CREATE ROLE {role} LOGIN; GRANT {group} TO {role} {options}"
+            ));
+            let wanted = token(&issuer, "zoe", json!([role]));
+            if number == 0 {
+                forget_critical_relations(&server);
+            }
+            if HARMLESS.contains(&group.as_str()) {
+                server.admits(&role, &wanted);
+                continue;
+            }
+            let verdict = server.refuses(&role, &wanted, "role_too_powerful");
+            let hint = format!("HINT:  The role is a member of {group}. ");
+            assert!(verdict.log.contains(&hint), "{}", verdict.log);
+        }
+    }
+}
+
+#[test]
+fn power_counts_over_any_number_of_groups_and_as_soon_as_it_is_granted() {
+    let (issuer, server) = start();
     server.sql(
         "CREATE ROLE outer_group; CREATE ROLE inner_group; CREATE ROLE far LOGIN; \
          GRANT pg_read_server_files TO inner_group; GRANT inner_group TO outer_group; \
          GRANT outer_group TO far",
     );
+    forget_critical_relations(&server);
     server.refuses(
         "far",
         &token(&issuer, "zoe", json!(["far"])),
         "role_too_powerful",
     );
-    // What has no such power is no obstacle.
-    server.sql("GRANT pg_monitor TO alice");
-    server.admits("alice", &token(&issuer, "zoe", json!(["alice"])));
-    // What is granted later counts at the next login.
-    server.sql("GRANT pg_write_all_data TO alice");
-    server.refuses(
-        "alice",
-        &token(&issuer, "zoe", json!(["alice"])),
-        "role_too_powerful",
-    );
+    // A hundred groups in a row, each of which is also a member of one that all share.
+    server.sql("CREATE ROLE shared; CREATE ROLE g0; GRANT g0 TO alice");
+    for n in 1..100 {
+        let before = n - 1;
+        server.sql(&format!(
+            "CREATE ROLE g{n}; GRANT g{n}, shared TO g{before}"
+        ));
+    }
+    let alice = token(&issuer, "zoe", json!(["alice"]));
+    server.admits("alice", &alice);
+    server.sql("GRANT pg_maintain TO g99");
+    forget_critical_relations(&server);
+    server.refuses("alice", &alice, "role_too_powerful");
+    server.sql("REVOKE pg_maintain FROM g99; ALTER ROLE shared REPLICATION");
+    server.refuses("alice", &alice, "role_too_powerful");
+    server.sql("ALTER ROLE shared NOREPLICATION");
+    server.admits("alice", &alice);
+}
+
+#[test]
+fn what_a_role_reaches_by_replication_cannot_be_reached_by_a_claim() {
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer)
+        .log_everything()
+        .set("validator.role_claim", "groups")
+        .set("wal_level", "logical")
+        .start();
+    server.set_hba(&[&oauth_line(issuer.url(), DELEGATED)]);
+    server.reload();
+    server
+        .sql("CREATE ROLE copiers REPLICATION; GRANT copiers TO bob; CREATE TABLE secret (x text)");
+    let bob = token(&issuer, "zoe", json!(["bob"]));
+    server.refuses("bob", &bob, "role_too_powerful");
+    // What it would have been good for.
+    server.reload_with(&[("validator.allow_superuser", "on")]);
+    let mut session = server.admits("bob", &bob);
+    session
+        .query("SELECT * FROM secret")
+        .expect_err("not granted");
+    session.query("SET ROLE copiers").expect("a member");
+    session
+        .query("SELECT pg_create_logical_replication_slot('s', 'test_decoding')")
+        .expect("it may replicate");
+    server.sql("SET synchronous_commit = on; INSERT INTO secret VALUES ('hidden')");
+    let changes = session
+        .value("SELECT string_agg(data, ' ') FROM pg_logical_slot_get_changes('s', NULL, NULL)");
+    assert!(changes.contains("hidden"), "{changes}");
+    session
+        .query("SELECT pg_drop_replication_slot('s')")
+        .expect("it may");
+}
+
+#[test]
+fn without_a_map_no_identity_becomes_a_powerful_role_by_its_name() {
+    for preload in [false, true] {
+        let issuer = Issuer::builder().start();
+        let builder = Server::trusting(&issuer).log_everything();
+        let server = match preload {
+            true => builder.preload(),
+            false => builder,
+        }
+        .start();
+        server.sql("GRANT pg_read_all_data TO bob");
+        let postgres = issuer.token("postgres").encode();
+        let bob = issuer.token("bob").encode();
+        for options in ["", "map=\"\""] {
+            server.set_hba(&[&oauth_line(issuer.url(), options)]);
+            server.reload();
+            forget_critical_relations(&server);
+            let verdict = server.refuses("postgres", &postgres, "role_too_powerful");
+            assert!(verdict.log.contains("pg_ident.conf"), "{}", verdict.log);
+            forget_critical_relations(&server);
+            server.refuses("bob", &bob, "role_too_powerful");
+            forget_critical_relations(&server);
+            server.admits("alice", &issuer.token("alice").encode());
+        }
+        let nobody = issuer.token("nobody_at_all").encode();
+        server.refuses("nobody_at_all", &nobody, "role_unknown");
+        // The administrator has said so: for all lines, or for one identity in a map.
+        server.reload_with(&[("validator.allow_superuser", "on")]);
+        server.admits("postgres", &postgres);
+        server.reload_with(&[("validator.allow_superuser", "off")]);
+        server.set_ident(&["people postgres postgres", "people /^b.*$ bob"]);
+        server.set_hba(&[&oauth_line(issuer.url(), "map=people")]);
+        server.reload();
+        server.admits("postgres", &postgres);
+        server.admits("bob", &bob);
+    }
 }
 
 #[test]

@@ -159,7 +159,8 @@ fn missing_arguments_are_errors_and_end_nobody() {
 #[test]
 fn only_whom_it_is_granted_to_may_end_sessions_and_then_those_of_all() {
     let issuer = Issuer::builder().start();
-    let server = with_extension(server_of(&issuer, false));
+    let builder = server_of(&issuer, false).set("validator.allow_superuser", "on");
+    let server = with_extension(builder);
     server.sql("ALTER ROLE bob SUPERUSER; GRANT USAGE ON SCHEMA validator TO alice");
     let mut hook = server.admits("alice", &issuer.token("alice").encode());
     let mut superuser = server.admits("bob", &issuer.token("bob").encode());

@@ -151,6 +151,7 @@ fn replication_ends_too() {
         .set("validator.session_expiry", "on")
         .set("validator.clock_skew", "0")
         .set("wal_level", "logical")
+        .set("validator.allow_superuser", "on")
         .hba(&oauth_line(issuer.url(), "").replace("host all", "host replication"))
         .start();
     server.sql("ALTER ROLE alice REPLICATION");

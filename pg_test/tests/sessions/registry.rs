@@ -213,7 +213,8 @@ fn registry_is_for_monitors_and_superusers() {
 fn replication_connections_are_sessions_too() {
     let issuer = Issuer::builder().start();
     let line = oauth_line(issuer.url(), "").replacen("host all", "host replication", 1);
-    let server = with_extension(server_of(&issuer, true).hba(&line));
+    let builder = server_of(&issuer, true).set("validator.allow_superuser", "on");
+    let server = with_extension(builder.hba(&line));
     server.sql("ALTER ROLE alice REPLICATION");
     let token = issuer.token("alice").encode();
     let login = Login::new(&server, "alice").token(&token);

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex};
 
 use court::*;
-use oauth_core::{Failure, Internal, Printable, RoleCatalog};
+use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
 use serde_json::{Value, json};
 
-/// A server with one map, `groups`: `dba-NAME` may be `NAME`; and one superuser, `root`.
+/// A server with one map, `groups`: `dba-NAME` may be `NAME`; one superuser, `root`; and no role `nobody`.
 #[derive(Clone, Default)]
 struct Catalog {
     asked: Arc<Mutex<Vec<String>>>,
@@ -23,6 +23,13 @@ impl RoleCatalog for Catalog {
     }
 
     fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
+        if self.broken {
+            return Err(Internal(Printable::new("the catalog is broken")).into());
+        }
+        if role == "nobody" {
+            return Err(Reject::RoleUnknown.into());
+        }
+        self.asked.lock().unwrap().push(format!("power of {role}"));
         Ok((role == "root").then(|| Printable::new("superuser")))
     }
 }
@@ -168,7 +175,10 @@ fn with_a_map_the_server_decides_about_each_value() {
         mapped(catalog.clone()).verdict(&with_groups(groups)),
         GRANTED
     );
-    assert_eq!(*catalog.asked.lock().unwrap(), ["staff", "dba-alice"]);
+    assert_eq!(
+        *catalog.asked.lock().unwrap(),
+        ["staff", "dba-alice", "power of alice"]
+    );
     for groups in [json!(["dba-bob"]), json!(["staff"]), json!([])] {
         let verdict = mapped(Catalog::default()).verdict(&with_groups(groups.clone()));
         assert_eq!(verdict, "role_not_granted", "{groups}");
@@ -209,13 +219,74 @@ fn under_delegation_a_claim_gives_no_power_over_the_whole_server() {
     let token = with_groups(json!(["root"]));
     assert_eq!(court(true, false).verdict(&token), "role_too_powerful");
     assert_eq!(court(true, true).verdict(&token), GRANTED);
-    // Without delegation the administrator's map of identities decides, after this.
+    // Without delegation the server compares the identity, which is another one here, after this.
     assert_eq!(court(false, false).verdict(&token), GRANTED);
     // What is not granted anyway is told as such.
     assert_eq!(
         court(true, false).verdict(&with_groups(json!(["dba"]))),
         "role_not_granted"
     );
+}
+
+#[test]
+fn without_a_map_an_identity_that_is_a_roles_name_gives_no_power_over_the_whole_server() {
+    let court = |role: &'static str, mapped: bool, allow: bool| {
+        Court::new()
+            .policy(|policy| policy.mapped(mapped).allow_superuser(allow))
+            .catalog(Catalog::default())
+            .role(role)
+    };
+    let root = good_token().claim("sub", "root");
+    assert_eq!(
+        court("root", false, false).verdict(&root),
+        "role_too_powerful"
+    );
+    assert_eq!(court("root", false, true).verdict(&root), GRANTED);
+    // With a map the administrator has spoken.
+    assert_eq!(court("root", true, false).verdict(&root), GRANTED);
+    let verdict = court("alice", false, false).verdict(&good_token());
+    assert_eq!(verdict, GRANTED);
+    let nobody = good_token().claim("sub", "nobody");
+    let verdict = court("nobody", false, false).verdict(&nobody);
+    assert_eq!(verdict, "role_unknown");
+    // The prefix is part of the identity.
+    let prefixed = Court::new()
+        .policy(|policy| policy.identity_prefix("ro".parse().unwrap()))
+        .catalog(Catalog::default())
+        .role("root");
+    let verdict = prefixed.verdict(&good_token().claim("sub", "ot"));
+    assert_eq!(verdict, "role_too_powerful");
+    // A claim that lists roles changes nothing about it.
+    let claimed = Court::new()
+        .policy(|policy| policy.role_claim(Some("groups".parse().unwrap())))
+        .catalog(Catalog::default())
+        .role("root");
+    let token = root.claim("groups", json!(["root"]));
+    assert_eq!(claimed.verdict(&token), "role_too_powerful");
+}
+
+#[test]
+fn the_server_is_asked_about_a_role_only_where_the_provider_alone_decides() {
+    for (mapped, allow, subject, asked) in [
+        (false, false, "alice", true),
+        (false, true, "alice", false),
+        (true, false, "alice", false),
+        (false, false, "bob", false),
+    ] {
+        let catalog = Catalog::default();
+        let court = Court::new()
+            .policy(|policy| policy.mapped(mapped).allow_superuser(allow))
+            .catalog(catalog.clone());
+        assert_eq!(court.verdict(&good_token().claim("sub", subject)), GRANTED);
+        assert_eq!(!catalog.asked.lock().unwrap().is_empty(), asked);
+    }
+    // Who cannot answer lets nobody in.
+    let broken = Catalog {
+        broken: true,
+        ..Catalog::default()
+    };
+    let verdict = Court::new().catalog(broken).verdict(&good_token());
+    assert_eq!(verdict, "internal_error");
 }
 
 #[test]
