@@ -36,33 +36,31 @@ pub fn explain(failure: &Failure, policy: Option<&Policy>) -> (String, Option<St
     (facts, hint(failure, policy))
 }
 
-/// The facts in the form `name=value`, the stable reason code first.
+/// The facts in the form `name=value`, the stable reason code first. `identity` is whom the token names, whether or not
+/// it proves that.
 pub fn reason(decision: &Decision, failure: &Failure, policy: Option<&Policy>) -> String {
-    let mut facts = format!("reason={}", failure.code());
-    let mut add = |name: &str, value: &dyn std::fmt::Display| {
-        // Writing to a String does not fail.
-        let _ = write!(facts, " {name}={value}");
+    let (cause, url) = match failure {
+        Failure::Unavailable(Unavailable { url, cause }) => (Some(cause.code()), Some(url)),
+        _ => (None, None),
     };
-    if let Failure::Unavailable(Unavailable { url, cause }) = failure {
-        add("cause", &cause.code());
-        add("url", url);
-    }
-    if let Some(policy) = policy {
-        add("issuer", &Printable::new(policy.issuer().identifier()));
-    }
+    let issuer = policy.map(|policy| Printable::new(policy.issuer().identifier()));
     let evidence = decision.evidence();
-    let known = [
-        ("kid", &evidence.kid),
-        ("client_id", &evidence.client_id),
-        ("jti", &evidence.jti),
-    ];
-    for (name, value) in known {
-        if let Some(value) = value {
-            add(name, value);
-        }
+    let mut facts = format!("reason={}", failure.code());
+    if let Some(cause) = cause {
+        // Writing to a String does not fail.
+        let _ = write!(facts, " cause={cause}");
     }
-    if let Some(identity) = decision.authn_id() {
-        add("identity", &Printable::new(identity));
+    for (name, value) in [
+        ("url", url),
+        ("issuer", issuer.as_ref()),
+        ("kid", evidence.kid.as_ref()),
+        ("client_id", evidence.client_id.as_ref()),
+        ("jti", evidence.jti.as_ref()),
+        ("identity", evidence.identity.as_ref()),
+    ] {
+        if let Some(value) = value {
+            let _ = write!(facts, " {name}={}", value.to_fact());
+        }
     }
     facts
 }

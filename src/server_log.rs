@@ -17,10 +17,11 @@ pub fn log(message: String, detail: Option<String>, hint: Option<String>) {
     report.report(PgLogLevel::LOG_SERVER_ONLY);
 }
 
-/// Facts as lines of the log have them: `name=value`, without those that are not known.
+/// Facts as lines of the log have them: `name=value`, without those that are not known. A value that is not plain
+/// stands in double quotes, so that none can pass for another fact.
 pub fn facts(facts: &[(&str, Option<&str>)]) -> String {
-    let known = facts
-        .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}", Printable::new((*value)?))));
+    let known = facts.iter().filter_map(|(name, value)| {
+        Some(format!("{name}={}", Printable::new((*value)?).to_fact()))
+    });
     known.collect::<Vec<_>>().join(" ")
 }

@@ -50,5 +50,7 @@ pub use server_log::{Log, LogMark};
 pub use session::{Rows, Session};
 pub use tls::{Authority, ClientCertificates, Identity};
 pub use token_minter::{Alg, Key, KeyKind, SignatureFault, Token, base64url, from_base64url, now};
-pub use verdict::{Verdict, assert_silent_log, assert_silent_refusal, explanations, reasons};
+pub use verdict::{
+    Verdict, assert_silent_log, assert_silent_refusal, explanations, facts, reasons,
+};
 pub use wire::{Ending, ServerMessage};

@@ -85,6 +85,40 @@ pub fn explanations(log: &str) -> impl Iterator<Item = &str> {
         .filter_map(|(_, detail)| Some(detail.split_once("DETAIL:  reason=")?.1))
 }
 
+/// The facts `name=value` of a text, as docs/troubleshooting.md says that they are to be read.
+#[track_caller]
+pub fn facts(mut text: &str) -> Vec<(String, String)> {
+    let mut facts = Vec::new();
+    while !text.is_empty() {
+        let (name, rest) = text.split_once('=').expect("a fact has a value");
+        let (value, rest) = match rest.strip_prefix('"') {
+            Some(quoted) => unquoted(quoted),
+            None => {
+                let end = rest.find(' ').unwrap_or(rest.len());
+                (rest[..end].to_owned(), &rest[end..])
+            }
+        };
+        facts.push((name.to_owned(), value));
+        assert!(rest.is_empty() || rest.starts_with(' '), "{rest}");
+        text = rest.trim_start();
+    }
+    facts
+}
+
+/// What is quoted at the beginning of a text, and what follows the quotation.
+fn unquoted(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut chars = text.char_indices();
+    while let Some((at, c)) = chars.next() {
+        match c {
+            '"' => return (value, &text[at + 1..]),
+            '\\' => value.extend(chars.next().map(|(_, c)| c)),
+            c => value.push(c),
+        }
+    }
+    panic!("no end: {text}");
+}
+
 /// Fails if a log has a token, or one of its parts that is long enough to tell something.
 #[track_caller]
 pub fn assert_silent_log(log: &str, token: &str) {

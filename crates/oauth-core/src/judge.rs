@@ -64,6 +64,9 @@ pub struct Evidence {
     pub client_id: Option<Printable>,
     /// The token's identifier (RFC 7519 §4.1.7); from a verified token only.
     pub jti: Option<Printable>,
+    /// Whom the token names: from a verified token of the issuer for this audience, which may be expired, of another
+    /// kind, or stolen. See [`Decision::authn_id`] for who was authenticated.
+    pub identity: Option<Printable>,
 }
 
 impl Decision {
@@ -72,7 +75,7 @@ impl Decision {
         self.outcome.is_ok()
     }
 
-    /// Who the bearer is. Known of a refused token too, once its signature, issuer and audience hold.
+    /// Who the bearer is: once everything holds but the role, which may yet be refused.
     pub fn authn_id(&self) -> Option<&str> {
         self.known.authn_id.as_deref()
     }
@@ -169,23 +172,32 @@ fn run_checks(
     if mode != IntrospectionMode::Off && is_opaque() {
         return judge_opaque(attempt, policy, clock, known);
     }
-    let grant = judge_jwt(attempt, policy, keys, clock, known)?;
     if mode == IntrospectionMode::Always {
+        let (grant, identity) = judge_jwt(attempt, policy, keys, clock, known, Proof::Pending)?;
         let answer = introspect(attempt, &mut known.steps)?;
-        let confirmed = confirm(grant, &answer, attempt, policy, clock);
+        let confirmed = confirm(grant, identity, &answer, attempt, policy, clock, known);
         return known.steps.take("confirmed", confirmed, |_| String::new());
     }
+    let (grant, _) = judge_jwt(attempt, policy, keys, clock, known, Proof::Complete)?;
     Ok(grant)
 }
 
-/// The checks of a signed JWT in their order.
+/// Whether a token that passes its checks has proven who its bearer is, or the provider has yet to confirm it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Proof {
+    Pending,
+    Complete,
+}
+
+/// The checks of a signed JWT in their order. Gives what it grants, and to whom.
 fn judge_jwt(
     attempt: &LoginAttempt<'_>,
     policy: &Policy,
     keys: &dyn KeySource,
     clock: &dyn Clock,
     known: &mut Known,
-) -> Result<Grant, Failure> {
+    proof: Proof,
+) -> Result<(Grant, String), Failure> {
     let parsed = UnverifiedToken::parse(&attempt.token, policy);
     let token = known
         .steps
@@ -208,7 +220,7 @@ fn judge_jwt(
         .steps
         .take("audience", valid, |()| shown(claims, "aud"))?;
     let identity = parse_identity(claims, policy);
-    known.authn_id = identity.as_ref().ok().cloned();
+    known.note_named(&identity);
 
     // Asked only now: a fetch of keys may have taken a while.
     let now = clock.now();
@@ -222,11 +234,12 @@ fn judge_jwt(
     known
         .steps
         .take("access_token", valid, |()| String::new())?;
-    authorize(claims, identity, attempt, policy, &mut known.steps)?;
-    Ok(Grant {
+    let identity = authorize(claims, identity, attempt, policy, known, proof)?;
+    let grant = Grant {
         expires_at,
         claims: verified.into_claims(),
-    })
+    };
+    Ok((grant, identity))
 }
 
 /// RFC 7662 §2.2, §4: a token that only the provider can read. Its word passes what the claims of a JWT pass.
@@ -259,7 +272,7 @@ fn judge_opaque(
             .take("audience", valid, |()| shown(claims, "aud"))?;
     }
     let identity = parse_identity(claims, policy);
-    known.authn_id = identity.as_ref().ok().cloned();
+    known.note_named(&identity);
 
     let now = clock.now();
     let expires_at = if rules.exp_required || claims.contains_key("exp") {
@@ -277,7 +290,7 @@ fn judge_opaque(
     known
         .steps
         .take("access_token", valid, |()| String::new())?;
-    authorize(claims, identity, attempt, policy, &mut known.steps)?;
+    authorize(claims, identity, attempt, policy, known, Proof::Complete)?;
     Ok(Grant {
         expires_at,
         claims: answer.into_claims(&attempt.token),
@@ -296,23 +309,25 @@ fn introspect(
 /// passes the same checks as the JWT's own claims.
 fn confirm(
     grant: Grant,
+    identity: String,
     answer: &IntrospectionResponse,
     attempt: &LoginAttempt<'_>,
     policy: &Policy,
     clock: &dyn Clock,
+    known: &mut Known,
 ) -> Result<Grant, Failure> {
     introspection::validate_is_access_token(answer.claims())?;
     let claims = &introspection::overlay(&grant.claims, answer, policy)?;
     claims::validate_issuer(claims, policy)?;
     claims::validate_audience(claims, policy)?;
     let now = clock.now();
-    let identity = parse_identity(claims, policy)?;
     let confirmed_until = claims::validate_expiry(claims, policy, now)?;
     // The token may have ended while the provider was asked.
     let expires_at = claims::validate_expiry(&grant.claims, policy, now)?;
     validate_times(claims, policy, now)?;
     validate_authority(claims, policy, attempt, &mut Steps::default())?;
-    authorize_role(claims, &identity, policy, attempt.role, attempt.catalog)?;
+    let identity = known.authn_id.insert(identity);
+    authorize_role(claims, identity, policy, attempt.role, attempt.catalog)?;
     Ok(Grant {
         expires_at: expires_at.min(confirmed_until),
         ..grant
@@ -324,18 +339,28 @@ fn validate_times(claims: &Object, policy: &Policy, now: Timestamp) -> Result<()
     claims::validate_issued_at(claims, policy, now)
 }
 
-/// What the bearer is allowed: the token's authority, who she is, and the role that she asks for.
+/// What the bearer is allowed: the token's authority, who the bearer is, and the role that is asked for. Gives the
+/// identity, which becomes known as authenticated once nothing but the role is open.
 fn authorize(
     claims: &Object,
     identity: Result<String, Reject>,
     attempt: &LoginAttempt<'_>,
     policy: &Policy,
-    steps: &mut Steps,
-) -> Result<(), Failure> {
-    validate_authority(claims, policy, attempt, steps)?;
-    let identity = steps.take("identity", identity, |identity| printed(identity))?;
+    known: &mut Known,
+    proof: Proof,
+) -> Result<String, Failure> {
+    validate_authority(claims, policy, attempt, &mut known.steps)?;
+    let identity = known
+        .steps
+        .take("identity", identity, |identity| printed(identity))?;
+    if proof == Proof::Complete {
+        known.authn_id = Some(identity.clone());
+    }
     let allowed = authorize_role(claims, &identity, policy, attempt.role, attempt.catalog);
-    steps.take("role", allowed, |()| role(claims, policy))
+    known
+        .steps
+        .take("role", allowed, |()| role(claims, policy))?;
+    Ok(identity)
 }
 
 /// To whom, for what, and to whose hands the token was given.
@@ -363,5 +388,10 @@ impl Known {
             .get("jti")
             .and_then(|jti| jti.as_str())
             .map(Printable::new);
+    }
+
+    /// `identity`: of a token by this issuer, for this audience.
+    fn note_named(&mut self, identity: &Result<String, Reject>) {
+        self.evidence.identity = identity.as_deref().ok().map(Printable::new);
     }
 }

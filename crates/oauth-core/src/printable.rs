@@ -1,5 +1,6 @@
 //! Text from outside, made safe for a log line.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Characters of untrusted text that are kept.
@@ -57,12 +58,32 @@ impl Printable {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The text as a value in a list of facts `name=value`, which it can neither end nor add to: as it is, if it is
+    /// plain, or in double quotes, within which a backslash stands before each double quote and each backslash.
+    ///
+    /// ```
+    /// use oauth_core::Printable;
+    /// assert_eq!(Printable::new("https://idp.example/a").to_fact(), "https://idp.example/a");
+    /// assert_eq!(Printable::new("x sub=\"root").to_fact(), r#""x sub=\"root""#);
+    /// ```
+    pub fn to_fact(&self) -> Cow<'_, str> {
+        match !self.0.is_empty() && self.0.chars().all(is_plain) {
+            true => Cow::Borrowed(&self.0),
+            false => Cow::Owned(format!("\"{}\"", self.0)),
+        }
+    }
 }
 
 impl fmt::Display for Printable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// Visible ASCII without what separates facts, or begins and ends a quotation.
+fn is_plain(c: char) -> bool {
+    c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '`' | '\\' | '=' | ',' | ';')
 }
 
 /// Everything but ASCII, letters and digits: among the rest are the characters that reorder or hide text.
@@ -93,6 +114,37 @@ mod tests {
             r"\u{202e}x\u{2028}"
         );
         assert_eq!(Printable::new(r#"say "x" \n"#).as_str(), r#"say \"x\" \\n"#);
+    }
+
+    #[test]
+    fn a_fact_ends_where_it_ends() {
+        for plain in [
+            "Zx3",
+            "https://idp.example:8443/realms/corp?x#y",
+            "a@b.c",
+            "-_.~!*()[]{}|^%$+<>&",
+        ] {
+            assert_eq!(Printable::new(plain).to_fact(), plain);
+        }
+        for (text, fact) in [
+            ("", r#""""#),
+            ("a b", r#""a b""#),
+            ("a=b", r#""a=b""#),
+            ("a,b", r#""a,b""#),
+            ("a;b", r#""a;b""#),
+            ("it's", r#""it's""#),
+            ("`a`", r#""`a`""#),
+            ("x\" y=\"z", r#""x\" y=\"z""#),
+            (r"end\", r#""end\\""#),
+            ("a\nb", r#""a\u{a}b""#),
+            ("a\u{a0}b", r#""a\u{a0}b""#),
+            ("Zoë", r#""Zoë""#),
+        ] {
+            assert_eq!(Printable::new(text).to_fact(), fact, "{text:?}");
+        }
+        // What was cut is not taken for what it begins like.
+        let cut = Printable::new(&"x".repeat(MAX_CHARS + 1));
+        assert!(cut.to_fact().ends_with("…\""), "{cut}");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl JoseHeader {
     pub(crate) fn describe(&self) -> String {
         let alg = self.alg.name();
         match &self.kid {
-            Some(kid) => format!("alg={alg} kid={}", Printable::new(kid)),
+            Some(kid) => format!("alg={alg} kid={}", Printable::new(kid).to_fact()),
             None => format!("alg={alg}, no kid"),
         }
     }
@@ -65,8 +65,8 @@ pub(crate) fn printed(text: &str) -> String {
 pub(crate) fn shown(claims: &Object, name: &str) -> String {
     match claims.get(name) {
         None => format!("no {name}"),
-        Some(serde_json::Value::String(text)) => format!("{name}={}", Printable::new(text)),
-        Some(value) => format!("{name}={}", Printable::new(&value.to_string())),
+        Some(serde_json::Value::String(text)) => fact(name, text),
+        Some(value) => fact(name, &value.to_string()),
     }
 }
 
@@ -107,6 +107,10 @@ pub(crate) fn role(claims: &Object, policy: &Policy) -> String {
         return "pg_ident.conf decides".to_owned();
     };
     let value = claim.find(claims).map(ToString::to_string);
-    let value = Printable::new(value.as_deref().unwrap_or_default());
-    format!("{}={value}", Printable::new(claim.as_str()))
+    fact(claim.as_str(), value.as_deref().unwrap_or_default())
+}
+
+fn fact(name: &str, value: &str) -> String {
+    let (name, value) = (Printable::new(name), Printable::new(value));
+    format!("{}={}", name.to_fact(), value.to_fact())
 }

@@ -1,7 +1,8 @@
 //! Who the bearer is, and whether PostgreSQL lets that identity be the role it asks for.
 
 use pg_test::{
-    Issuer, Login, Server, Token, assert_silent_log, assert_silent_refusal, oauth_line, reasons,
+    Issuer, Login, Server, Token, assert_silent_log, assert_silent_refusal, explanations, facts,
+    oauth_line, reasons,
 };
 use serde_json::{Value, json};
 
@@ -259,27 +260,102 @@ fn map_with_regular_expressions_gives_roles_to_identities() {
 }
 
 #[test]
-fn refused_token_is_named_in_the_log_once_it_is_known_to_be_the_providers() {
-    let (issuer, server) = start(&[]);
-    let known = "connection authenticated: identity=\"bob\" method=oauth";
-    let verdict = server.refuses(
-        "alice",
-        &issuer.token("bob").claim("exp", 1).encode(),
-        "expired",
-    );
-    assert!(
-        verdict.log.contains(known) && verdict.log.contains("identity=bob"),
-        "{}",
-        verdict.log
-    );
+fn a_refused_token_names_somebody_in_our_line_and_nobody_in_postgresqls() {
+    let (issuer, server) = start(&[("validator.client_ids", "psql")]);
+    let bob = || issuer.token("bob");
     for (token, reason) in [
-        (issuer.token("bob").claim("aud", "x"), "aud_mismatch"),
-        (issuer.token("bob").claim("iss", "x"), "iss_mismatch"),
-        (issuer.token("bob").header("kid", "x"), "unknown_kid"),
+        (bob().claim("exp", 1), "expired"),
+        (bob().claim("nbf", 4_000_000_000_i64), "not_yet_valid"),
+        (bob().claim("token_use", "id"), "not_an_access_token"),
+        (bob().claim("client_id", "x"), "client_not_allowed"),
+        (bob().claim("scope", "x"), "insufficient_scope"),
+        (
+            bob().claim("cnf", serde_json::json!({"x5t#S256": "A".repeat(43)})),
+            "certificate_missing",
+        ),
+    ] {
+        let verdict = server.refuses("alice", &token.encode(), reason);
+        let log = &verdict.log;
+        assert!(log.contains(" identity=bob\n"), "{log}");
+        assert!(!log.contains("connection authenticated"), "{log}");
+    }
+    for (token, reason) in [
+        (bob().claim("aud", "x"), "aud_mismatch"),
+        (bob().claim("iss", "x"), "iss_mismatch"),
+        (bob().header("kid", "x"), "unknown_kid"),
     ] {
         let verdict = server.refuses("alice", &token.encode(), reason);
         assert!(!verdict.log.contains("bob"), "{}", verdict.log);
     }
+}
+
+/// Texts that try to end a fact and begin others.
+const FORGED: [&str; 5] = [
+    "x client_id=psql identity=alice",
+    "x\" client_id=psql identity=\"alice",
+    "x\\\" identity=alice \\",
+    "x identity='alice' reason=expired",
+    "",
+];
+
+fn values(facts: &[(String, String)], name: &str) -> Vec<String> {
+    let found = facts.iter().filter(|(n, _)| n == name);
+    found.map(|(_, value)| value.clone()).collect()
+}
+
+#[test]
+fn no_text_of_a_token_passes_for_another_fact_of_the_log() {
+    let (issuer, server) = start(&[("validator.log_accepted", "on")]);
+    for forged in FORGED {
+        // What anybody may put into a header.
+        let token = issuer.token("bob").header("kid", forged).encode();
+        let verdict = server.refuses("alice", &token, "unknown_kid");
+        let detail = explanations(&verdict.log).next().expect("a refusal");
+        let found = facts(&format!("reason={detail}"));
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["reason", "issuer", "kid"], "{detail}");
+        // It is read as what it was, but for backslashes that escape nothing.
+        assert_eq!(values(&found, "kid"), [forged], "{detail}");
+
+        // What users and clients may choose at a provider.
+        let token = || {
+            let token = issuer.token(&format!("bob{forged}"));
+            token.claim("client_id", forged).claim("jti", forged)
+        };
+        let expired = token().claim("exp", 1).encode();
+        let verdict = server.refuses("alice", &expired, "expired");
+        let detail = explanations(&verdict.log).next().expect("a refusal");
+        let refused = facts(&format!("reason={detail}"));
+        let mark = server.log().mark();
+        server.admits("alice", &token().encode());
+        let log = server.log().since(mark);
+        let (_, line) = log
+            .split_once("OAuth token accepted for user \"alice\": ")
+            .expect("a line");
+        let accepted = facts(line.lines().next().expect("a line"));
+        for found in [refused, accepted] {
+            for (name, value) in [
+                ("client_id", forged),
+                ("jti", forged),
+                ("identity", &format!("bob{forged}")),
+            ] {
+                assert_eq!(values(&found, name), [value], "{found:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn whoever_only_lacks_the_role_is_authenticated() {
+    let (issuer, server) = start(&[("validator.role_claim", "groups")]);
+    let known = "connection authenticated: identity=\"bob\" method=oauth";
+    let token = issuer.token("bob").claim("groups", "carol");
+    let verdict = server.refuses("bob", &token.encode(), "role_not_granted");
+    assert!(verdict.log.contains(known), "{}", verdict.log);
+    // No second refusal line of another check, and the certificate would have been asked for first.
+    let expired = token.claim("exp", 1);
+    let verdict = server.refuses("bob", &expired.encode(), "expired");
+    assert!(!verdict.log.contains(known), "{}", verdict.log);
 }
 
 #[test]

@@ -184,6 +184,14 @@ fn only_whom_it_is_granted_to_may_end_sessions_and_then_those_of_all() {
         log.contains(&format!("DETAIL:  issuer={} identity=bob", issuer.url())),
         "{log}"
     );
+    let forged = format!(
+        "SELECT validator.end_sessions('{}', identity => 'x identity=bob')",
+        issuer.url()
+    );
+    let mark = server.log().mark();
+    assert_eq!(hook.value(&forged), "0");
+    let log = server.log().since(mark);
+    assert!(log.contains(" identity=\"x identity=bob\"\n"), "{log}");
 }
 
 #[test]

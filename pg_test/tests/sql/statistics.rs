@@ -258,7 +258,7 @@ fn accepted_logins_are_logged_where_that_is_set() {
         .filter(|line| line.contains("OAuth token accepted"))
         .collect();
     let expected = format!(
-        "LOG:  OAuth token accepted for user \"alice\": issuer={} client_id=app\\u{{a}}LOG:  forged jti=t\\u{{202e}}1 identity=alice",
+        "LOG:  OAuth token accepted for user \"alice\": issuer={} client_id=\"app\\u{{a}}LOG:  forged\" jti=\"t\\u{{202e}}1\" identity=alice",
         issuer.url()
     );
     assert!(

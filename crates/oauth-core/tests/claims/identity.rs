@@ -196,16 +196,30 @@ fn refuses_control_characters_anywhere_in_an_identity() {
 }
 
 #[test]
-fn a_refused_token_names_its_bearer_once_signature_issuer_and_audience_hold() {
+fn a_refused_token_names_somebody_but_authenticates_nobody_until_only_the_role_is_open() {
     let court = Court::new().policy(|policy| {
         policy
             .max_token_age(Some(seconds(60)))
             .client_ids("psql".parse().unwrap())
             .required_claims("acr=phr".parse().unwrap())
+            .role_claim(Some("groups".parse().unwrap()))
     });
-    let token = || good_token().claim("acr", "phr");
+    let token = || {
+        good_token()
+            .claim("acr", "phr")
+            .claim("groups", json!([SUBJECT]))
+    };
     for (token, expected) in [
         (token(), GRANTED),
+        (token().claim("groups", json!(["bob"])), "role_not_granted"),
+        (token().without_claim("groups"), "role_claim_missing"),
+    ] {
+        let decision = court.judge(&token.encode());
+        assert_eq!(verdict_of(&decision), expected);
+        assert_eq!(decision.authn_id(), Some(SUBJECT), "{expected}");
+        assert_eq!(text(decision.evidence().identity.as_ref()), Some(SUBJECT));
+    }
+    for (token, expected) in [
         (token().claim("exp", NOW - 60), "expired"),
         (token().without_claim("exp"), "exp_missing"),
         (token().claim("exp", "x"), "exp_malformed"),
@@ -221,8 +235,24 @@ fn a_refused_token_names_its_bearer_once_signature_issuer_and_audience_hold() {
     ] {
         let decision = court.judge(&token.encode());
         assert_eq!(verdict_of(&decision), expected);
-        assert_eq!(decision.authn_id(), Some(SUBJECT), "{expected}");
+        assert_eq!(decision.authn_id(), None, "{expected}");
+        assert_eq!(text(decision.evidence().identity.as_ref()), Some(SUBJECT));
     }
+}
+
+#[test]
+fn a_stolen_token_without_its_certificate_authenticates_nobody() {
+    let bound = || good_token().claim("cnf", json!({"x5t#S256": "A".repeat(43)}));
+    let decision = Court::new()
+        .peer(Certificate(vec![1]))
+        .judge(&bound().encode());
+    assert_eq!(verdict_of(&decision), "certificate_mismatch");
+    assert_eq!(decision.authn_id(), None);
+    assert_eq!(text(decision.evidence().identity.as_ref()), Some(SUBJECT));
+    let unbound = Court::new().policy(|policy| policy.require_bound_token(true));
+    let decision = unbound.judge(&good_token().encode());
+    assert_eq!(verdict_of(&decision), "token_not_bound");
+    assert_eq!(decision.authn_id(), None);
 }
 
 #[test]
@@ -257,6 +287,7 @@ fn a_token_names_nobody_before_signature_issuer_and_audience_hold() {
         let decision = Court::new().judge(&token.encode());
         assert_eq!(verdict_of(&decision), expected);
         assert_eq!(decision.authn_id(), None, "{expected}");
+        assert_eq!(decision.evidence().identity, None, "{expected}");
     }
 }
 
@@ -267,6 +298,7 @@ fn an_identity_that_is_not_accepted_is_never_told() {
         let decision = Court::new().judge(&good_token().claim("sub", sub).claim("exp", 1).encode());
         assert_eq!(verdict_of(&decision), "expired");
         assert_eq!(decision.authn_id(), None);
+        assert_eq!(decision.evidence().identity, None);
     }
 }
 

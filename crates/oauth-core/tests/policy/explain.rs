@@ -65,7 +65,7 @@ fn good_token_passes_every_step_in_its_order() {
     assert_eq!(fact(&steps, "expiry"), "300 s left");
     assert_eq!(fact(&steps, "times"), format!("no nbf, iat={NOW}"));
     assert_eq!(fact(&steps, "client"), CLIENT);
-    assert_eq!(fact(&steps, "scope"), format!("scope={SCOPES}"));
+    assert_eq!(fact(&steps, "scope"), format!("scope=\"{SCOPES}\""));
     assert_eq!(fact(&steps, "identity"), SUBJECT);
     assert_eq!(fact(&steps, "role"), "pg_ident.conf decides");
 }

@@ -441,6 +441,50 @@ fn answer_meets_the_rest_of_the_policy() {
 }
 
 #[test]
+fn nobody_is_authenticated_before_the_provider_has_confirmed_the_token() {
+    let judged = |token: &Token, says: Value| {
+        let decision = Court::new()
+            .policy(|policy| {
+                policy
+                    .introspection(rules(IntrospectionMode::Always))
+                    .role_claim(Some("groups".parse().unwrap()))
+            })
+            .introspector(Says(says))
+            .judge(&token.encode());
+        (
+            verdict_of(&decision),
+            decision.authn_id().map(str::to_owned),
+        )
+    };
+    let alice = Some(SUBJECT.to_owned());
+    let token = good_token().claim("groups", json!(["alice"]));
+    let active = |groups: Value| json!({"active": true, "groups": groups});
+    assert_eq!(
+        judged(&token, active(json!(["alice"]))),
+        (GRANTED, alice.clone())
+    );
+    // Confirmed, and only the role is refused.
+    assert_eq!(
+        judged(&token, active(json!(["bob"]))),
+        ("role_not_granted", alice)
+    );
+    // Not confirmed, and not asked about.
+    assert_eq!(
+        judged(&token, json!({"active": false})),
+        ("token_inactive", None)
+    );
+    assert_eq!(
+        judged(&token, json!({"active": true, "scope": "other"})),
+        ("insufficient_scope", None)
+    );
+    let other = good_token().claim("groups", json!(["bob"]));
+    assert_eq!(
+        judged(&other, active(json!(["alice"]))),
+        ("role_not_granted", None)
+    );
+}
+
+#[test]
 fn jwt_must_be_confirmed_as_far_as_the_answer_goes() {
     assert_eq!(verdict_on_jwt(json!({"active": true})), GRANTED);
     for (changes, code) in [
