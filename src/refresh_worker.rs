@@ -4,6 +4,8 @@
 //! It has no database connection. Whatever a provider does, it obeys a reload and a shutdown at once, since it
 //! asks through the same helper thread as logins do.
 
+use std::ffi::{CStr, c_void};
+use std::mem::MaybeUninit;
 use std::time::{Duration, Instant};
 
 use oauth_core::{Clock, SystemClock};
@@ -22,16 +24,76 @@ const FORGET: Duration = Duration::from_secs(86_400);
 /// After how long the postmaster starts it again if it died.
 const RESTART: Duration = Duration::from_secs(5);
 
+/// What the worker is, and what `ps` calls it.
+const NAME: &str = "validator refresh";
+/// How long [`is_running`] waits for a worker that is being started, and how long one must live to count.
+const START: Duration = Duration::from_secs(1);
+const ALIVE: Duration = Duration::from_millis(100);
+
 /// Registers the worker. Called by `_PG_init` while libraries are preloaded.
 pub fn register() {
-    BackgroundWorkerBuilder::new("validator refresh")
-        .set_type("validator refresh")
-        .set_library("validator")
+    BackgroundWorkerBuilder::new(NAME)
+        .set_type(NAME)
+        .set_library(&own_path().unwrap_or_else(|| "validator".to_owned()))
         .set_function("validator_refresh_main")
         .enable_shmem_access(None)
         .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(Some(RESTART))
         .load();
+}
+
+/// The file that this module was loaded from. By its name alone the worker could load another copy, of another folder,
+/// which defines all settings a second time and dies of it. `None`: nobody knows, or it is not a path that a worker's
+/// library can have.
+fn own_path() -> Option<String> {
+    let mut found = MaybeUninit::<libc::Dl_info>::uninit();
+    let own: extern "C-unwind" fn(pg_sys::Datum) = validator_refresh_main;
+    // SAFETY: the address is of a function of this module, and `found` can be written.
+    let is_known = unsafe { libc::dladdr(own as *const c_void, found.as_mut_ptr()) } != 0;
+    if !is_known {
+        return None;
+    }
+    // SAFETY: written by the call above; the name is null, or NUL-terminated and lives as long as the module is loaded.
+    let path = unsafe {
+        let name = found.assume_init().dli_fname;
+        (!name.is_null()).then(|| CStr::from_ptr(name))?
+    };
+    let path = path.to_str().ok()?;
+    (path.contains('/') && path.len() < pg_sys::MAXPGPATH as usize).then(|| path.to_owned())
+}
+
+/// Whether the worker runs. One that is being started is waited for, and one that ends at once does not count.
+pub fn is_running() -> bool {
+    let start = Instant::now();
+    while start.elapsed() < START {
+        let seen = pid();
+        sleep(ALIVE);
+        if seen.is_some() && pid() == seen {
+            return true;
+        }
+    }
+    false
+}
+
+/// The process id of the worker. It has no database connection, so that no view shows it.
+fn pid() -> Option<i32> {
+    // SAFETY: the server's processes lie in an array of fixed size in shared memory, mapped as long as this process
+    // lives; a process id is read in one piece, and one that is gone meanwhile is that of no worker.
+    let mut pids = unsafe {
+        let all = &*pg_sys::ProcGlobal;
+        (0..all.allProcCount as usize)
+            .map(|n| (&raw const (*all.allProcs.add(n)).pid).read_volatile())
+    };
+    pids.find(|pid| {
+        if *pid == 0 {
+            return false;
+        }
+        // SAFETY: null, or a NUL-terminated text that stays until the next call.
+        unsafe {
+            let kind = pg_sys::GetBackgroundWorkerTypeByPid(*pid);
+            !kind.is_null() && CStr::from_ptr(kind).to_bytes() == NAME.as_bytes()
+        }
+    })
 }
 
 /// The worker's main function, which the postmaster calls in the new process.
@@ -48,7 +110,7 @@ pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
         match next_due(&mut looked_at) {
             Some(issuer) => refresh(&issuer),
             // The wait for the network may have used up the latch.
-            None if !fetch_thread::is_worker_called() => sleep(),
+            None if !fetch_thread::is_worker_called() => sleep(INTERVAL),
             None => {}
         }
     }
@@ -125,12 +187,12 @@ fn reload_if_asked() -> bool {
     }
 }
 
-/// Until the next look, a signal, or the end of the postmaster.
-fn sleep() {
+/// Until the time is over, a signal comes, or the postmaster ends.
+fn sleep(limit: Duration) {
     let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
     // SAFETY: MyLatch is this process's own latch.
     unsafe {
-        let millis = INTERVAL.as_millis() as std::ffi::c_long;
+        let millis = limit.as_millis() as std::ffi::c_long;
         pg_sys::WaitLatch(
             pg_sys::MyLatch,
             events as i32,

@@ -143,6 +143,8 @@ kinds! {
         "Correct the line and reload: until then PostgreSQL goes on with the lines that it read before.";
     NOT_PRELOADED = "not_preloaded", Notice,
         "Set shared_preload_libraries = 'validator' and restart, so that logins cost less and no login waits for the provider.";
+    WORKER_MISSING = "worker_missing", Warning,
+        "Look into the server's log: raise max_worker_processes, or correct what the worker dies of, and restart.";
     SETTING_UNKNOWN = "setting_unknown", Error,
         "Correct the name, or remove it: it has no effect.";
     SETTING_REFUSED = "setting_invalid", Error,

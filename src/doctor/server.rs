@@ -5,7 +5,7 @@ use oauth_core::Issuer;
 use crate::doctor::configuration::{Configuration, FileSetting, is_this_module};
 use crate::doctor::finding::{self, Finding};
 use crate::gucs::{self, Settings, Switch};
-use crate::settings;
+use crate::{refresh_worker, settings};
 
 /// `lines`: how many name this module; `issuers`: theirs, where they are valid.
 pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) -> Vec<Finding> {
@@ -40,6 +40,9 @@ fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
     }
     if !lists_module(&configuration.preload_libraries) {
         findings.push(finding::NOT_PRELOADED.with("The module is loaded at each login."));
+    } else if !refresh_worker::is_running() {
+        let detail = "The module is preloaded, and its background worker does not run: logins refresh the keys.";
+        findings.push(finding::WORKER_MISSING.with(detail));
     }
     findings
 }

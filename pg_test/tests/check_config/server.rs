@@ -15,6 +15,18 @@ fn module_is_not_preloaded() {
 }
 
 #[test]
+fn preloaded_module_has_no_worker() {
+    let (_issuer, builder) = healthy();
+    // PostgreSQL's own worker for logical replication takes the only place.
+    let server = started(builder.set("max_worker_processes", "1"));
+    let found = assert_findings(&server, &["warning worker_missing", "ok ok"]);
+    assert!(found[0].advice.contains("max_worker_processes"));
+    server.set("max_worker_processes", "2");
+    server.restart();
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
 fn no_line_uses_the_module() {
     let server = started(clinic());
     only_detail(&server, "warning no_hba_line");

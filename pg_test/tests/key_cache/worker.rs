@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Server, StopMode, child};
+use pg_test::{
+    Endpoint, Fault, Issuer, Server, ServerBuilder, StopMode, child, environment, oauth_line,
+};
 
 use crate::{
     AT_ONCE, Mode, asked, assert_settled, eventually, failed_refreshes, log_in, log_in_by,
@@ -14,9 +16,16 @@ const SOON: Duration = Duration::from_secs(15);
 
 /// A server whose keys are due for a refresh as soon as they are there.
 fn with_keys_that_are_due(issuer: &Issuer) -> Server {
+    with_keys_that_are_due_on(issuer, ServerBuilder::preload)
+}
+
+/// The same, on a server that is preloaded in this way.
+fn with_keys_that_are_due_on(
+    issuer: &Issuer,
+    preload: impl FnOnce(ServerBuilder) -> ServerBuilder,
+) -> Server {
     issuer.add_header(Endpoint::Jwks, "Cache-Control", "no-store");
-    Server::trusting(issuer)
-        .preload()
+    preload(Server::trusting(issuer))
         .log_everything()
         .set("validator.jwks_min_ttl", "1s")
         .set("validator.http_timeout", "60s")
@@ -45,6 +54,40 @@ fn worker_runs_only_where_the_module_is_preloaded() {
         server.sql("CREATE DATABASE d");
         server.sql("DROP DATABASE d");
     }
+}
+
+#[test]
+fn worker_uses_the_file_that_was_preloaded_and_no_other_copy_of_its_name() {
+    let issuer = Issuer::builder().start();
+    let preloaded = environment::stage().join("lib/validator");
+    let preloaded = preloaded.display().to_string();
+    let line = oauth_line(issuer.url(), "")
+        .replace("validator=validator", &format!("validator=\"{preloaded}\""));
+    // The first file of that name in dynamic_library_path is another copy.
+    let server = with_keys_that_are_due_on(&issuer, |builder| {
+        builder
+            .own_module()
+            .set("shared_preload_libraries", &preloaded)
+            .set(
+                "oauth_validator_libraries",
+                &format!("validator, {preloaded}"),
+            )
+    });
+    server.set_hba(&[&line]);
+    server.reload();
+    let worker = wait_for_worker(&server);
+    log_in(&server, &issuer);
+    let before = asked(&issuer);
+    eventually(SOON, "the worker refreshes", || asked(&issuer).1 > before.1);
+    assert_eq!(worker_of(&server), Some(worker));
+    let log = server.log().text();
+    assert!(!log.contains("attempt to redefine parameter"), "{log}");
+    // It starts again in the same way.
+    child::signal(worker, libc::SIGTERM);
+    eventually(AT_ONCE, "the worker ends", || {
+        worker_of(&server) != Some(worker)
+    });
+    wait_for_worker(&server);
 }
 
 #[test]
