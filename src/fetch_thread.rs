@@ -3,7 +3,7 @@
 //! The work runs on a helper thread with all signals blocked, which calls no PostgreSQL function, while
 //! the backend waits on its latch. So authentication_timeout, pg_terminate_backend and a shutdown end the
 //! login at once, whatever the provider or the resolver does: the thread is then left behind, and holds
-//! nothing of PostgreSQL's. Threads that the work starts (ureq's resolver) inherit the blocked signals.
+//! nothing of PostgreSQL's.
 
 use std::ffi::CStr;
 use std::io::{self, Read};
@@ -24,7 +24,7 @@ pub const GRACE: Duration = Duration::from_millis(50);
 
 /// Runs `work` on a helper thread and waits for its result, at most until `deadline`.
 ///
-/// Errors: what `work` returns; `Unavailable` (timeout, asking for `url`) if it does not return in time.
+/// Errors: what `work` returns; `Unavailable`, asking for `url`, if no thread can be had, or it does not return in time.
 /// Raises PostgreSQL's own error if the backend is told to stop.
 pub fn run_until<T: Send + 'static>(
     deadline: Instant,
@@ -40,18 +40,16 @@ pub fn run_until<T: Send + 'static>(
         let outcome = work();
         *slot.lock() = Some(outcome);
     })
-    .map_err(internal)?;
+    .map_err(|error| {
+        let why = Printable::new(&error.to_string());
+        unavailable(url, UnavailableCause::NoThread(why))
+    })?;
 
     done.set_nonblocking(true).map_err(internal)?;
     while !is_closed(&mut done)? {
         let left = (deadline + GRACE).saturating_duration_since(Instant::now());
         if left.is_zero() {
-            let cause = UnavailableCause::Timeout;
-            return Err(Unavailable {
-                url: Printable::new(url.as_str()),
-                cause,
-            }
-            .into());
+            return Err(unavailable(url, UnavailableCause::Timeout));
         }
         if is_worker_called() {
             return Err(Internal(Printable::new("interrupted")).into());
@@ -148,6 +146,11 @@ fn wait_event() -> u32 {
 pub fn named_wait_event(event: &OnceCell<u32>, name: &CStr) -> u32 {
     // SAFETY: called in the main thread; the same name gives the same number in every process.
     *event.get_or_init(|| unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) })
+}
+
+fn unavailable(url: &Endpoint, cause: UnavailableCause) -> Failure {
+    let url = Printable::new(url.as_str());
+    Unavailable { url, cause }.into()
 }
 
 fn internal(error: io::Error) -> Failure {

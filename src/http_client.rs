@@ -17,6 +17,7 @@ use ureq::http::{HeaderValue, Response};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
+use crate::http_transport;
 use crate::secret_file::Secret;
 
 /// Bytes of the largest response header.
@@ -159,7 +160,7 @@ impl UreqClient {
             .accept("application/json")
             .build();
         Ok(UreqClient {
-            agent: config.new_agent(),
+            agent: http_transport::new_agent(config),
             bearer: None,
             deadline,
         })

@@ -18,6 +18,7 @@ mod gucs;
 mod hba;
 mod hba_options;
 mod http_client;
+mod http_transport;
 mod introspection;
 mod key_source;
 mod peer;

@@ -122,6 +122,10 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
             "The database server itself must reach this URL: check the name, routes and firewalls \
              from there, and validator.http_timeout."
         }
+        UnavailableCause::NoThread(_) => {
+            "A limit on processes and threads is reached: that of the server's user (ulimit -u), of its service (TasksMax \
+             of systemd) or of its container (pids.max)."
+        }
         UnavailableCause::Tls(_) => {
             "If the provider's certificate is of a private authority, name that authority's \
              certificate in validator.ca_file."

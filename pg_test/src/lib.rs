@@ -26,6 +26,7 @@ mod server_command;
 mod server_files;
 pub mod server_log;
 mod session;
+pub mod shim;
 pub mod tls;
 pub mod verdict;
 mod wire;

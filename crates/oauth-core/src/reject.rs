@@ -332,6 +332,8 @@ pub enum UnavailableCause {
     NameResolution,
     /// No connection, or it broke.
     Connection(Printable),
+    /// This server could start no thread to ask.
+    NoThread(Printable),
     /// The TLS handshake failed, or the certificate is not trusted.
     Tls(Printable),
     /// RFC 9110 §15.4: a redirect, which is not followed.
@@ -384,6 +386,7 @@ impl UnavailableCause {
             UnavailableCause::Timeout => "timeout",
             UnavailableCause::NameResolution => "name_resolution",
             UnavailableCause::Connection(_) => "connection",
+            UnavailableCause::NoThread(_) => "no_thread",
             UnavailableCause::Tls(_) => "tls",
             UnavailableCause::Redirect(_) => "redirect",
             UnavailableCause::Status(_) => "http_status",
@@ -413,7 +416,7 @@ pub struct PackedUnavailable {
 
 impl Unavailable {
     /// Every code of a cause.
-    pub const CAUSES: [&'static str; 14] = [
+    pub const CAUSES: [&'static str; 15] = [
         "timeout",
         "name_resolution",
         "connection",
@@ -428,6 +431,7 @@ impl Unavailable {
         "introspection_unauthorized",
         "introspection_forbidden",
         "active_malformed",
+        "no_thread",
     ];
 
     /// The failure as plain data.
@@ -461,6 +465,9 @@ impl fmt::Display for UnavailableCause {
             UnavailableCause::Timeout => f.write_str("no answer in time"),
             UnavailableCause::NameResolution => f.write_str("host name does not resolve"),
             UnavailableCause::Connection(text) => write!(f, "connection failed: {text}"),
+            UnavailableCause::NoThread(text) => {
+                write!(f, "this server can start no thread to ask it: {text}")
+            }
             UnavailableCause::Tls(text) => write!(f, "TLS failed: {text}"),
             UnavailableCause::Redirect(status) => {
                 write!(

@@ -1,11 +1,14 @@
 //! Name resolution that hangs, and addresses of which the first is dead.
 
+use std::fs;
 use std::net::{Ipv4Addr, UdpSocket};
+use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pg_test::{
-    DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_have_etc_files, oauth_line, skip,
+    DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_have_etc_files, oauth_line, shim,
+    skip,
 };
 
 use crate::{AT_ONCE, asked, assert_nobody_waits, assert_settled, log_in, wait_for_fetcher};
@@ -94,6 +97,25 @@ fn resolver_that_never_answers_is_given_up_in_time() {
 }
 
 #[test]
+fn resolver_is_asked_without_a_second_thread() {
+    if skipped() {
+        return;
+    }
+    let (issuer, resolver) = (Issuer::builder().start(), SilentResolver::start());
+    let server = server_asking(&resolver, "60s");
+    let login = Login::new(&server, "alice").token(&issuer.token("alice").encode());
+    let client = thread::spawn(move || login.run());
+    let fetcher = wait_for_fetcher(&server);
+    crate::eventually(AT_ONCE, "the resolver is asked", || {
+        resolver.was_asked_for("idp")
+    });
+    let threads = fs::read_dir(format!("/proc/{fetcher}/task")).expect("it runs");
+    assert_eq!(threads.count(), 2, "the backend and its helper");
+    server.sql(&format!("SELECT pg_terminate_backend({fetcher})"));
+    client.join().expect("no panic").refusal();
+}
+
+#[test]
 fn orders_to_stop_are_obeyed_while_the_resolver_hangs() {
     if skipped() {
         return;
@@ -167,4 +189,33 @@ fn provider_whose_first_address_is_dead_is_reached_by_the_second() {
     server.forget_keys();
     log_in(&server, &issuer);
     assert_eq!(asked(&issuer), (2, 2));
+}
+
+/// A library by which no TCP connection by IPv6 can be made, as a firewall would, with this error.
+fn prohibition(error: &str) -> PathBuf {
+    shim::compile(&format!(
+        "#define _GNU_SOURCE\n\
+         #include <dlfcn.h>\n#include <errno.h>\n#include <sys/socket.h>\n\
+         int connect(int fd, const struct sockaddr *to, socklen_t length) {{\n\
+         int type = 0; socklen_t size = sizeof type;\n\
+         getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size);\n\
+         if (to->sa_family == AF_INET6 && type == SOCK_STREAM) {{ errno = {error}; return -1; }}\n\
+         int (*next)(int, const struct sockaddr *, socklen_t) = dlsym(RTLD_NEXT, \"connect\");\n\
+         return next(fd, to, length);\n}}\n"
+    ))
+}
+
+#[test]
+fn provider_whose_first_address_is_prohibited_is_reached_by_the_second() {
+    if skipped() {
+        return;
+    }
+    for error in ["EPERM", "EACCES", "EINVAL", "EAFNOSUPPORT"] {
+        let issuer = Issuer::builder().https().start();
+        let server = with_both_addresses(&issuer)
+            .environment("LD_PRELOAD", &prohibition(error).display().to_string())
+            .start();
+        log_in(&server, &issuer);
+        assert_eq!(asked(&issuer), (1, 1), "{error}");
+    }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod interrupts;
+mod local_limits;
 
 use std::thread;
 use std::time::{Duration, Instant};

@@ -1,0 +1,107 @@
+//! How ureq reaches a server: the parts of it that are not as ureq has them.
+//!
+//! ureq's own resolver starts a thread, and panics where it gets none; ours asks in the thread of the request, which is
+//! one that may be left behind. ureq gives up at an address that is prohibited; ours goes on to the next.
+
+use std::time::Instant;
+
+use ureq::config::Config;
+use ureq::http::Uri;
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::time::Duration;
+use ureq::unversioned::transport::{
+    ConnectionDetails, Connector, NextTimeout, RustlsConnector, TcpConnector, Transport,
+};
+use ureq::{Agent, Error};
+
+/// An agent of ureq's that resolves names in the thread of the request and tries every address.
+pub fn new_agent(config: Config) -> Agent {
+    let connector = ().chain(EveryAddress::default()).chain(RustlsConnector::default());
+    Agent::with_parts(config, connector, InThisThread)
+}
+
+/// Asks the C library, however long it takes: who waits for the thread waits no longer than it may.
+#[derive(Debug)]
+struct InThisThread;
+
+impl Resolver for InThisThread {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, Error> {
+        let start = Instant::now();
+        // With a time limit it would start a thread.
+        let unlimited = NextTimeout {
+            after: Duration::NotHappening,
+            ..timeout
+        };
+        let found = DefaultResolver::default().resolve(uri, config, unlimited)?;
+        // Nobody waits any more: no server is troubled.
+        match time_left(timeout, start) {
+            None => Err(Error::Timeout(timeout.reason)),
+            Some(_) => Ok(found),
+        }
+    }
+}
+
+/// RFC 8305 §5: goes on to the next address after any failure to connect, be it refused, unreachable, prohibited or silent.
+#[derive(Debug, Default)]
+struct EveryAddress(TcpConnector);
+
+impl<In: Transport> Connector<In> for EveryAddress {
+    type Out = <TcpConnector as Connector<In>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        _chained: Option<In>,
+    ) -> Result<Option<Self::Out>, Error> {
+        let start = Instant::now();
+        let mut failure = Error::HostNotFound;
+        let mut addresses = details.addrs.iter().peekable();
+        while let Some(address) = addresses.next() {
+            let Some(left) = time_left(details.timeout, start) else {
+                return Err(Error::Timeout(details.timeout.reason));
+            };
+            let mut alone = details.resolver.empty();
+            alone.push(*address);
+            let attempt = ConnectionDetails {
+                addrs: alone,
+                now: (details.current_time)(),
+                timeout: NextTimeout {
+                    // A silent one leaves half of the time to the others.
+                    after: match addresses.peek() {
+                        Some(_) => left / 2,
+                        None => left,
+                    },
+                    ..details.timeout
+                },
+                uri: details.uri,
+                config: details.config,
+                request_level: details.request_level,
+                resolver: details.resolver,
+                current_time: details.current_time.clone(),
+                run_connector: details.run_connector.clone(),
+                register_shutdown: details.register_shutdown.clone(),
+            };
+            match Connector::<In>::connect(&self.0, &attempt, None) {
+                Err(error) => failure = error,
+                connected => return connected,
+            }
+        }
+        Err(failure)
+    }
+}
+
+/// Of a time limit that counts from `start`. `None`: nothing.
+fn time_left(limit: NextTimeout, start: Instant) -> Option<Duration> {
+    match limit.after {
+        Duration::NotHappening => Some(Duration::NotHappening),
+        Duration::Exact(limit) => {
+            let left = limit.checked_sub(start.elapsed())?;
+            (!left.is_zero()).then_some(Duration::Exact(left))
+        }
+    }
+}
