@@ -171,6 +171,10 @@ fn identifier_of_well_known_uri(url: &str) -> Result<String, &'static str> {
     let misplaced = "the well-known part is neither before nor behind the path";
     let (_, after_scheme) = url.split_once("://").ok_or("it is not a URL")?;
     let (before, after) = url.split_once(WELL_KNOWN).ok_or(misplaced)?;
+    // What is left must be an issuer's identifier, whose own metadata is not elsewhere again.
+    if after.contains(WELL_KNOWN) {
+        return Err("the URL has two well-known parts");
+    }
     let path_before_it = after_scheme
         .split_once(WELL_KNOWN)
         .is_some_and(|(b, _)| b.contains('/'));
@@ -255,6 +259,17 @@ mod tests {
             "https://a.example/.well-known/",
             "https://a.example/.well-known/openid-configuration?x=y",
             "https://a.example/.well-known/openid-configuration#x",
+        ] {
+            assert_eq!(parse(url), None, "{url}");
+        }
+    }
+
+    #[test]
+    fn refuses_two_well_known_parts() {
+        for url in [
+            "https://a.example/.well-known/openid-configuration/.well-known/openid-configuration",
+            "https://a.example/.well-known/oauth-authorization-server/x/.well-known/openid-configuration",
+            "https://a.example/.well-known/openid-configuration/.well-known/",
         ] {
             assert_eq!(parse(url), None, "{url}");
         }
