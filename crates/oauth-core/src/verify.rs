@@ -35,17 +35,22 @@ impl VerifiedToken {
     }
 }
 
-/// RFC 7515 §5.2, step 8. A key of the wrong kind, or one that is no point of its curve, verifies nothing.
+/// RFC 7515 §5.2, step 8.
 fn verify_signature(token: &UnverifiedToken<'_>, key: &PublicKey) -> Result<(), Reject> {
-    match is_signature(token.signature, token.signing_input, key, token.header.alg) {
+    let input = token.signing_input.as_bytes();
+    match key.verifies(token.header.alg, input, token.signature) {
         true => Ok(()),
         false => Err(Reject::BadSignature),
     }
 }
 
-fn is_signature(signature: &str, input: &str, key: &PublicKey, alg: Algorithm) -> bool {
-    let (key, alg) = (key.to_decoding_key(), alg.to_jsonwebtoken());
-    crypto::verify(signature, input.as_bytes(), &key, alg).unwrap_or(false)
+impl PublicKey {
+    /// Whether `signature`, base64url-encoded as in a token, is this key's over `input`. A key of the wrong kind, or one
+    /// that is not a point of its curve, verifies nothing.
+    pub fn verifies(&self, alg: Algorithm, input: &[u8], signature: &str) -> bool {
+        let (key, alg) = (self.to_decoding_key(), alg.to_jsonwebtoken());
+        crypto::verify(signature, input, &key, alg).unwrap_or(false)
+    }
 }
 
 /// Keys of RFC 7515 appendix A.2.1 and A.3.1, and of RFC 8037 appendix A.2.
@@ -92,8 +97,8 @@ pub fn rehearse() -> bool {
     };
     EXAMPLES.iter().all(|(alg, input, signature)| {
         keys.select(None, *alg).is_ok_and(|key| {
-            is_signature(signature, input, key, *alg)
-                && !is_signature(signature, EXAMPLE_KEYS, key, *alg)
+            key.verifies(*alg, input.as_bytes(), signature)
+                && !key.verifies(*alg, EXAMPLE_KEYS.as_bytes(), signature)
         })
     })
 }

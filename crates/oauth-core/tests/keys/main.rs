@@ -13,3 +13,4 @@ mod rfc_vectors;
 mod rsa_vectors;
 mod signature;
 mod vectors;
+mod wycheproof;
