@@ -1,8 +1,4 @@
-//! Tests of the cache that take too long for every run: `make test-long`.
-
-#[allow(dead_code)]
-#[path = "key_cache/support.rs"]
-mod support;
+//! The cache under floods, outages, crashes and many logins at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -10,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use pg_test::{Endpoint, Fault, Issuer, Server, reasons};
 
-use support::{
-    Mode, asked, assert_settled, at_once, flood, hanging, join, log_in, made_up, private_memory,
-    wait_for_worker,
+use crate::support::{
+    self, Mode, asked, assert_settled, at_once, flood, hanging, join, log_in, made_up,
+    private_memory, wait_for_worker,
 };
 
 const SECOND: Duration = Duration::from_secs(1);

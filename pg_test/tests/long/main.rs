@@ -1,0 +1,10 @@
+//! Tests that take too long for every run: `make test-long`.
+
+mod cache;
+mod clients;
+mod measure;
+mod seen;
+mod soak;
+#[allow(dead_code)]
+#[path = "../key_cache/support.rs"]
+mod support;
