@@ -19,7 +19,7 @@ use crate::circuit_breaker::Entry;
 use crate::fetch_thread;
 use crate::flight::Flight;
 use crate::http_client::{BearerFile, ClientIdentity, HttpSettings, UreqClient};
-use crate::key_source::random;
+use crate::key_source::{file_version, random};
 use crate::secret_file::Secret;
 use crate::shared_memory;
 use crate::statistics::{self, Row};
@@ -119,22 +119,42 @@ fn lost() -> Failure {
 }
 
 impl ProviderIntrospection {
-    /// What is stored of a token must be what would be answered now: it is named by everything that it was asked under.
+    /// What is stored of a token must be what would be answered now: it is named by everything that it was asked under,
+    /// with the state of the files that say whom this server trusts and who it is. A file that can no longer be read
+    /// is another state, too.
     fn key_of(&self, kind: &str, what: &str) -> AnswerKey {
-        let bearer = self.http.bearer.as_ref();
-        let bearer_file = bearer.and_then(|bearer| bearer.file.to_str());
-        oauth_core::cache_key(&[
+        // So that whatever is added is thought of here.
+        let HttpSettings { ca_file, bearer } = &self.http;
+        let ClientSettings {
+            id,
+            method,
+            secret_file,
+            key_file,
+            cert_file,
+        } = &self.client;
+        let bearer_file = bearer.as_ref().map(|bearer| &bearer.file);
+        let files = [
+            ca_file.as_ref(),
+            bearer_file,
+            secret_file.as_ref(),
+            key_file.as_ref(),
+            cert_file.as_ref(),
+        ]
+        .map(describe_file);
+        let (method, ttl) = (format!("{method:?}"), self.ttl.as_secs().to_string());
+        let mut parts = vec![
             kind,
             what,
             self.issuer.identifier(),
             self.issuer.discovery().as_str(),
             self.endpoint.as_ref().map_or("", Endpoint::as_str),
-            &self.client.id,
-            &format!("{:?}", self.client.method),
-            bearer_file.unwrap_or_default(),
+            id,
+            &method,
             // A shorter one counts at once.
-            &self.ttl.as_secs().to_string(),
-        ])
+            &ttl,
+        ];
+        parts.extend(files.iter().map(String::as_str));
+        oauth_core::cache_key(&parts)
     }
 
     fn cached(&self, key: &AnswerKey) -> Option<Said> {
@@ -455,6 +475,14 @@ fn timed_out(url: &Endpoint) -> Unavailable {
         url: Printable::new(url.as_str()),
         cause: UnavailableCause::Timeout,
     }
+}
+
+/// A file's name, and which version of it is there. Empty: none is set.
+fn describe_file(path: Option<&PathBuf>) -> String {
+    path.map_or_else(String::new, |path| {
+        let version = std::fs::metadata(path).map(|metadata| file_version(&metadata));
+        format!("{path:?} {:?}", version.ok())
+    })
 }
 
 /// What authenticates this server to the provider.

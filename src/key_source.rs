@@ -339,7 +339,7 @@ pub fn read_key_file(path: &Path, metadata: &fs::Metadata) -> Result<JwkSet, Mis
 }
 
 /// Changes whenever the file does.
-fn file_version(metadata: &fs::Metadata) -> FileVersion {
+pub fn file_version(metadata: &fs::Metadata) -> FileVersion {
     let inode = metadata.ino().cast_signed();
     let changed = metadata
         .ctime()

@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Endpoint, Fault, Issuer, Login, Outcome, Server, now};
+use pg_test::{Authority, Endpoint, Fault, Issuer, Login, Outcome, Server, now};
 use serde_json::json;
 
 use crate::{BOTH, asked, server_of};
@@ -171,6 +171,56 @@ fn changed_client_or_endpoint_asks_again() {
     server.reload_with(&[("validator.audience", "https://other.test/")]);
     server.refuses("alice", &token, "aud_mismatch");
     assert_eq!(asked(&issuer).1, 3);
+}
+
+#[test]
+fn changed_file_asks_again() {
+    let authority = |server: &Server, name: &str| {
+        let pem = std::fs::read_to_string(Authority::shared().file()).expect("a file of ours");
+        server.private_file(name, &pem).display().to_string()
+    };
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "opaque", false)
+        .set("validator.introspection_cache_ttl", "1h")
+        .set("validator.client_auth_method", "client_secret_post")
+        .start();
+    let secret = |name: &str, text: &str| {
+        let file = server.private_file(name, text).display().to_string();
+        server.reload_with(&[("validator.client_secret_file", &file)]);
+    };
+    let token = issuer.opaque_token("alice");
+    let mut requests = 0;
+    let mut asks = |why: &str, new: usize| {
+        requests += new;
+        for _ in 0..2 {
+            server.admits("alice", &token);
+            assert_eq!(asked(&issuer).1, requests, "{why}");
+        }
+    };
+    secret("secret", "one");
+    asks("nothing is known", 1);
+    secret("secret", "one and more");
+    asks("another secret", 1);
+    secret("another", "one and more");
+    asks("another file", 1);
+    server.reload_with(&[("validator.ca_file", &authority(&server, "ca"))]);
+    asks("another authority", 1);
+    authority(&server, "ca");
+    asks("the same authority, written again", 1);
+    let bearer = server.private_file("bearer", "x").display().to_string();
+    server.reload_with(&[("validator.http_bearer_file", &bearer)]);
+    asks("another bearer token", 1);
+    server.private_file("bearer", "y2");
+    asks("a new one in the same file", 1);
+    for setting in ["client_key_file", "client_cert_file"] {
+        server.reload_with(&[(&format!("validator.{setting}"), &bearer)]);
+        asks(setting, 1);
+    }
+    // Nothing is left of what was stored under a secret that is gone.
+    std::fs::remove_file(server.private_file("another", "x")).expect("it is there");
+    server.refuses("alice", &token, "setting_invalid");
+    secret("another", "back again");
+    asks("a file that is back", 1);
 }
 
 #[test]
