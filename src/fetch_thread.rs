@@ -19,6 +19,8 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{check_for_interrupts, pg_sys};
 
+use crate::refresh_worker;
+
 /// Added to the deadline, so that the work's own, more exact word on what timed out comes first.
 pub const GRACE: Duration = Duration::from_millis(50);
 
@@ -119,15 +121,13 @@ fn wait(done: &UnixStream, left: Duration) {
     check_for_interrupts!();
 }
 
-/// Whether this is a background worker that has to leave the network for something else: to end, or to read
-/// changed settings. A backend goes on; what it has to obey at once is an interrupt.
+/// Whether this is a background worker that has to leave the network for something else: to end, or, if it is our own,
+/// to read changed settings. Any other process goes on, also a worker of another module in which SQL calls ours; what
+/// it has to obey at once is an interrupt.
 pub fn is_worker_called() -> bool {
-    // SAFETY: plain variables of this process, which signal handlers set.
-    let (is_worker, reload) = unsafe {
-        let is_worker = pg_sys::MyBackendType == pg_sys::BackendType::B_BG_WORKER;
-        (is_worker, pg_sys::ConfigReloadPending != 0)
-    };
-    is_shutdown_requested() || is_worker && reload
+    // SAFETY: a plain variable of this process, which a signal handler sets.
+    let reload = unsafe { pg_sys::ConfigReloadPending != 0 };
+    is_shutdown_requested() || reload && refresh_worker::is_this_process()
 }
 
 /// Whether a background worker is told to end. (Backends serve that as an interrupt.)

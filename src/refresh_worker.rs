@@ -6,6 +6,7 @@
 
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use oauth_core::{Clock, SystemClock};
@@ -96,11 +97,20 @@ fn pid() -> Option<i32> {
     })
 }
 
+/// Set in the worker's own process.
+static IS_THIS_PROCESS: AtomicBool = AtomicBool::new(false);
+
+/// Whether this process is the worker.
+pub fn is_this_process() -> bool {
+    IS_THIS_PROCESS.load(Ordering::Relaxed)
+}
+
 /// The worker's main function, which the postmaster calls in the new process.
 // SAFETY: the name is not defined anywhere else.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
+    IS_THIS_PROCESS.store(true, Ordering::Relaxed);
     install_signal_handlers();
     let mut looked_at = LookedAt::default();
     while !fetch_thread::is_shutdown_requested() {

@@ -207,6 +207,69 @@ fn refresh_asks_no_url_but_that_of_an_issuer_of_pg_hba_conf() {
     assert_eq!(issuer.hits(Endpoint::Jwks), 1);
 }
 
+/// As under pg_cron: in a background worker that is not ours.
+#[test]
+fn refresh_in_a_worker_of_another_module_goes_on_while_a_reload_is_pending() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(
+        server_of(&issuer, true)
+            .set("wal_level", "logical")
+            .set("validator.http_timeout", "60s"),
+    );
+    server.sql("CREATE TABLE calls (n int PRIMARY KEY)");
+    server.sql("CREATE DATABASE copy TEMPLATE postgres");
+    server.sql("CREATE PUBLICATION p FOR TABLE calls");
+    server.sql("SELECT pg_create_logical_replication_slot('s', 'pgoutput')");
+    let mut copy = Login::by_socket(&server, "postgres")
+        .database("copy")
+        .run()
+        .session();
+    for sql in [
+        format!(
+            "CREATE FUNCTION refresh() RETURNS trigger LANGUAGE plpgsql AS \
+             $$BEGIN PERFORM validator.refresh_keys('{}'); RETURN NEW; END$$",
+            issuer.url()
+        ),
+        "CREATE TRIGGER t BEFORE INSERT ON calls FOR EACH ROW EXECUTE FUNCTION refresh()"
+            .to_owned(),
+        "ALTER TABLE calls ENABLE ALWAYS TRIGGER t".to_owned(),
+        format!(
+            "CREATE SUBSCRIPTION s CONNECTION 'host={} port={} dbname=postgres user=postgres' \
+             PUBLICATION p WITH (create_slot = false, copy_data = false, slot_name = s)",
+            server.socket_folder().display(),
+            server.port()
+        ),
+    ] {
+        copy.query(&sql).expect(&sql);
+    }
+    issuer.fail(Endpoint::Jwks, Fault::Delay(Duration::from_secs(3)));
+    server.sql("INSERT INTO calls VALUES (1)");
+    let pid = server.wait_for_backend("wait_event = 'ValidatorFetch'");
+    let kind = server.value(&format!(
+        "SELECT backend_type FROM pg_stat_activity WHERE pid = {pid}"
+    ));
+    assert_eq!(kind, "logical replication apply worker");
+    let mark = server.log().mark();
+    server.sql("SELECT pg_reload_conf()");
+    let mut rows = String::new();
+    for _ in 0..600 {
+        rows = copy.value("SELECT count(*) FROM calls");
+        if rows == "1" {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    let log = server.log().since(mark);
+    assert!(!log.contains("interrupted"), "{log}");
+    assert_eq!(
+        (rows.as_str(), issuer.hits(Endpoint::Jwks)),
+        ("1", 1),
+        "{log}"
+    );
+    copy.query("ALTER SUBSCRIPTION s DISABLE")
+        .expect("it can be");
+}
+
 #[test]
 fn refresh_can_be_cancelled_while_the_provider_hangs() {
     let issuer = Issuer::builder().start();
