@@ -167,12 +167,12 @@ COMMENT ON FUNCTION @extschema@.refresh_keys(text) IS
 
 REVOKE ALL ON FUNCTION @extschema@.reset_stats(), @extschema@.refresh_keys(text) FROM PUBLIC;
 
--- What a login with a token would come to.
+-- What a login with a token would come to. Reads pg_hba.conf as refresh_keys does.
 
 CREATE FUNCTION @extschema@.check_token(
     token text, issuer text, scope text, role text, delegate_ident_mapping boolean DEFAULT false,
     OUT step integer, OUT name text, OUT passed boolean, OUT detail text) RETURNS SETOF record
-    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'check_token_wrapper';
 
 COMMENT ON FUNCTION @extschema@.check_token(text, text, text, text, boolean) IS

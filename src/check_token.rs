@@ -6,21 +6,27 @@
 use std::cell::Cell;
 
 use oauth_core::{
-    Bearer, Decision, Failure, LoginAttempt, Policy, Printable, RoleCatalog, SystemClock, explain,
+    Bearer, Decision, Failure, LoginAttempt, Misconfigured, Policy, Printable, RoleCatalog,
+    SystemClock, explain,
 };
 use pgrx::prelude::*;
 
+use crate::doctor::configuration::{HbaRule, read_hba};
 use crate::hba::HbaLine;
-use crate::hba_options::LineOptions;
 use crate::peer::TlsPeer;
 use crate::role_catalog::ServerCatalog;
 use crate::session_sql::storable;
 use crate::settings::LoginSettings;
 use crate::{refusal_log, settings};
 
+const NO_LINE: &str = "no line of pg_hba.conf that uses this module has this issuer: a login with a token of it \
+    cannot be";
+
 type Step = (&'static str, Option<bool>, String);
 
-/// The judgement on a token for a role, on a line of pg_hba.conf with this issuer and scope.
+/// The judgement on a token for a role, on the line of pg_hba.conf for this issuer, with this scope and mapping. Only
+/// issuers that have a line are asked for anything: whom the function is granted to chooses no URL. `sql/` runs it with
+/// the rights of the superuser who made the extension, since it reads pg_hba.conf.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn check_token(
     token: &str,
@@ -37,15 +43,15 @@ fn check_token(
         name!(detail, String),
     ),
 > {
-    let line = HbaLine {
+    let asked = HbaLine {
         issuer: issuer.to_owned(),
         scope: scope.to_owned(),
         delegated: delegate_ident_mapping,
         // A line with a map that gives the role of the same name may allow more.
         mapped: false,
     };
-    let steps = match settings::read(&line, LineOptions::NONE) {
-        Ok(settings) => {
+    let steps = match find_line(&asked).map(|found| read_settings(&found, asked)) {
+        Some(Ok((line, settings))) => {
             let found = format!(
                 "issuer {}",
                 Printable::new(settings.policy.issuer().identifier())
@@ -54,7 +60,10 @@ fn check_token(
             steps.extend(judge_in_steps(token, role, &line, &settings));
             steps
         }
-        Err(misconfigured) => vec![("settings", Some(false), told(&misconfigured.into(), None))],
+        Some(Err(misconfigured)) => {
+            vec![("settings", Some(false), told(&misconfigured.into(), None))]
+        }
+        None => vec![("settings", Some(false), NO_LINE.to_owned())],
     };
     let rows: Vec<_> = (1..)
         .zip(steps)
@@ -63,6 +72,33 @@ fn check_token(
         })
         .collect();
     TableIterator::new(rows)
+}
+
+/// The line that is meant: of those with this issuer the first that has this scope and mapping, or else the first.
+fn find_line(asked: &HbaLine) -> Option<(HbaRule, HbaLine)> {
+    let name = settings::issuer_name(&asked.issuer);
+    let lines = read_hba()
+        .into_iter()
+        .filter_map(|rule| rule.oauth_line().map(|line| (rule, line)))
+        .filter(|(_, line)| settings::issuer_name(&line.issuer) == name);
+    let differs = |(_, line): &(HbaRule, HbaLine)| {
+        line.scope != asked.scope || line.delegated != asked.delegated
+    };
+    // The first of those that are equal.
+    lines.min_by_key(differs)
+}
+
+/// The settings of a login through this line, if it had the scope and mapping that are asked about.
+fn read_settings(
+    (rule, found): &(HbaRule, HbaLine),
+    asked: HbaLine,
+) -> Result<(HbaLine, LoginSettings), Misconfigured> {
+    let line = HbaLine {
+        issuer: found.issuer.clone(),
+        ..asked
+    };
+    let settings = settings::read(&line, &rule.line_options()?)?;
+    Ok((line, settings))
 }
 
 fn judge_in_steps(token: &str, role: &str, line: &HbaLine, settings: &LoginSettings) -> Vec<Step> {

@@ -150,7 +150,8 @@ impl Configuration {
     }
 }
 
-fn read_hba() -> Vec<HbaRule> {
+/// The rules of pg_hba.conf. Needs the rights of a superuser.
+pub fn read_hba() -> Vec<HbaRule> {
     let rules = rows(HBA, |row| {
         Ok(HbaRule {
             place: place(row)?,

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pg_test::{Endpoint, Issuer, Key, KeyKind, Rows, Server, now, oauth_line};
+use pg_test::{Endpoint, Issuer, Key, KeyKind, Login, Rows, Server, now, oauth_line};
 use serde_json::json;
 
 use crate::{BOTH, server_of, server_that_asks, with_extension};
@@ -191,6 +191,61 @@ fn word_of_a_provider_that_repeats_the_token_is_not_shown() {
         client.and_then(|row| row[2].as_deref()),
         Some("(not shown: it has a part of the token in it)")
     );
+}
+
+#[test]
+fn issuer_without_a_line_is_not_asked_and_takes_no_place_in_the_cache() {
+    for preload in BOTH {
+        let (issuer, other) = (Issuer::builder().start(), Issuer::builder().start());
+        let builder = server_of(&issuer, preload)
+            .set("validator.introspection", "opaque")
+            .set("validator.client_auth_method", "none")
+            .hba("local all alice trust");
+        let server = with_extension(builder);
+        server.sql(
+            "GRANT USAGE ON SCHEMA validator TO alice; \
+             GRANT EXECUTE ON FUNCTION validator.check_token(text, text, text, text, boolean) TO alice",
+        );
+        server.admits("alice", &issuer.token("alice").encode());
+        let cached = server.value("SELECT string_agg(issuer, ' ') FROM validator.issuers");
+        let mut alice = Login::by_socket(&server, "alice").run().session();
+        let origin = other.origin();
+        for n in 0..20 {
+            for url in [
+                other.url().to_owned(),
+                format!("{origin}/{n}"),
+                format!("{origin}/{n}/.well-known/openid-configuration"),
+            ] {
+                for token in [other.token("alice").encode(), other.opaque_token("alice")] {
+                    let rows = alice
+                        .query(&format!(
+                            "SELECT name, passed, detail FROM validator.check_token('{token}', '{url}', '', 'alice')"
+                        ))
+                        .expect("it was granted");
+                    assert_eq!((last(&rows).0, last(&rows).1), ("settings", "f"));
+                    let said = "no line of pg_hba.conf that uses this module has this issuer";
+                    assert!(last(&rows).2.starts_with(said), "{rows:#?}");
+                }
+            }
+        }
+        assert!(other.requests().is_empty());
+        let still = server.value("SELECT string_agg(issuer, ' ') FROM validator.issuers");
+        assert_eq!(still, cached);
+        server.admits("alice", &issuer.token("alice").encode());
+        assert_eq!(issuer.hits(Endpoint::Jwks), 1);
+
+        // An issuer that has a line is judged for whom it is granted to, by its name and by its well-known URI.
+        let uri = format!("{}/.well-known/openid-configuration", issuer.url());
+        for url in [issuer.url(), &uri] {
+            let token = issuer.token("alice").encode();
+            let passed = alice.value(&format!(
+                "SELECT bool_and(passed) FROM validator.check_token('{token}', '{url}', '{}', 'alice')",
+                Issuer::SCOPE
+            ));
+            assert_eq!(passed, "t", "{url}");
+        }
+        assert_eq!(issuer.hits(Endpoint::Jwks), 1);
+    }
 }
 
 /// The commands of docs/sql.md.
