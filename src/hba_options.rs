@@ -167,7 +167,7 @@ mod postgresql_19 {
     use pgrx::pg_guard;
 
     use super::LineOptions;
-    use crate::abi::{GetOAuthHBAOption, RegisterOAuthHBAOptions, ValidatorModuleState};
+    use crate::abi::{self, ValidatorModuleState};
     use crate::hba;
 
     /// Tells PostgreSQL which names a line may have.
@@ -188,7 +188,9 @@ mod postgresql_19 {
             .leak();
         let number = c_int::try_from(names.len()).unwrap_or(0);
         // SAFETY: in startup_cb, with PostgreSQL's own state and as many NUL-terminated names as are said to be there.
-        unsafe { RegisterOAuthHBAOptions(state, number, names.as_mut_ptr()) };
+        unsafe {
+            abi::guarded(|| abi::RegisterOAuthHBAOptions(state, number, names.as_mut_ptr()));
+        }
     }
 
     /// What the line that this connection matched says of settings.
@@ -208,7 +210,7 @@ mod postgresql_19 {
             let name = CString::new(name).unwrap_or_default();
             // SAFETY: in validate_cb, with PostgreSQL's own state and a registered name; the value lives as long as
             // the line, and is copied here.
-            let value = unsafe { GetOAuthHBAOption(state, name.as_ptr()) };
+            let value = unsafe { abi::guarded(|| abi::GetOAuthHBAOption(state, name.as_ptr())) };
             // SAFETY: not null, and a NUL-terminated string.
             (!value.is_null()).then(|| unsafe { CStr::from_ptr(value) }.to_owned())
         })

@@ -26,11 +26,9 @@ impl RoleCatalog for ServerCatalog {
     fn map_allows(&self, map: &str, value: &str, role: &str) -> Result<bool, Failure> {
         let (map, value, role) = (c_string(map)?, c_string(value)?, c_string(role)?);
         let _quiet = HeldBackLog::begin();
-        // SAFETY: NUL-terminated strings; an error of PostgreSQL's becomes an unwinding panic at this boundary.
+        // SAFETY: NUL-terminated strings.
         let status = unsafe {
-            pg_sys::submodules::ffi::pg_guard_ffi_boundary(|| {
-                abi::check_usermap(map.as_ptr(), role.as_ptr(), value.as_ptr(), false)
-            })
+            abi::guarded(|| abi::check_usermap(map.as_ptr(), role.as_ptr(), value.as_ptr(), false))
         };
         // STATUS_OK; anything else is no match, or a rule that can not be read.
         Ok(status == 0)

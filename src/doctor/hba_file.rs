@@ -17,20 +17,20 @@ pub fn line_settings() -> Vec<(Place, String)> {
     let mut error = std::ptr::null_mut();
     // SAFETY: the server's own functions for its own file, used as its view pg_hba_file_rules uses them; the
     // lines live until free_auth_file, and what is parsed of them in the current memory context, which outlives this
-    // function. An error that they raise passes through, and the file is then closed at the end of the transaction.
+    // function. An error that they raise unwinds, and the file is then closed at the end of the transaction.
     unsafe {
         let path = pg_sys::HbaFileName;
-        let file = abi::open_auth_file(path, QUIETLY, 0, &mut error);
+        let file = abi::guarded(|| abi::open_auth_file(path, QUIETLY, 0, &mut error));
         if file.is_null() {
             return settings;
         }
-        abi::tokenize_auth_file(path, file, &mut lines, QUIETLY, 0);
+        abi::guarded(|| abi::tokenize_auth_file(path, file, &mut lines, QUIETLY, 0));
         for line in elements(lines) {
             let line = line.cast::<abi::TokenizedAuthLine>();
             if !(*line).err_msg.is_null() {
                 continue;
             }
-            let Some(parsed) = abi::parse_hba_line(line, QUIETLY).as_ref() else {
+            let Some(parsed) = abi::guarded(|| abi::parse_hba_line(line, QUIETLY)).as_ref() else {
                 continue;
             };
             let names = elements(parsed.oauth_opt_keys);
@@ -44,7 +44,7 @@ pub fn line_settings() -> Vec<(Place, String)> {
             }
         }
         // The lines go with it.
-        abi::free_auth_file(file, 0);
+        abi::guarded(|| abi::free_auth_file(file, 0));
     }
     settings
 }
