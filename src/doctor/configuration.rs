@@ -22,6 +22,8 @@ pub struct HbaRule {
     method: String,
     /// Each is `name=value`.
     options: Vec<String>,
+    /// The superusers that may log in and that its column of roles lets in.
+    pub superusers: Vec<String>,
     /// What PostgreSQL says is wrong with it.
     pub error: Option<String>,
 }
@@ -100,6 +102,8 @@ pub struct Configuration {
     pub settings: Vec<FileSetting>,
     /// The names of the maps in pg_ident.conf.
     pub maps: Vec<String>,
+    /// Maps, and superusers that a line of theirs can give somebody.
+    mapped_superusers: Vec<(String, String)>,
     /// Lists, as they are in force.
     pub preload_libraries: String,
     pub oauth_libraries: String,
@@ -109,8 +113,24 @@ pub struct Configuration {
     pub asks_for_certificates: bool,
 }
 
-const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, coalesce(options, '{}'), error \
-     FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
+/// Begins a query that looks for superusers.
+const SUPERUSERS: &str = "WITH RECURSIVE superuser (oid, name) AS \
+     (SELECT oid, rolname::text FROM pg_authid WHERE rolsuper AND rolcanlogin), \
+     membership (member, role) AS (SELECT oid, oid FROM superuser UNION \
+     SELECT m.member, a.roleid FROM membership m JOIN pg_auth_members a ON a.member = m.role)";
+
+/// Whether `item`, of a column of roles in pg_hba.conf or pg_ident.conf, stands for the superuser `s`. What is put in
+/// place of \1 is unknown, and may be anything.
+const NAMES_SUPERUSER: &str = "CASE WHEN item LIKE '/%' THEN s.name ~ substr(item, 2) \
+     WHEN item LIKE '+%' THEN EXISTS (SELECT FROM membership m JOIN pg_authid r ON r.oid = m.role \
+     WHERE m.member = s.oid AND r.rolname = substr(item, 2)) \
+     WHEN strpos(item, '\\1') > 0 THEN starts_with(s.name, split_part(item, '\\1', 1)) \
+     AND starts_with(reverse(s.name), reverse(split_part(item, '\\1', 2))) \
+     ELSE item IN ('all', s.name) END";
+
+const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, coalesce(options, '{}'), error, \
+     ARRAY(SELECT s.name FROM superuser s WHERE EXISTS (SELECT FROM unnest(user_name) AS item WHERE names_superuser) \
+     ORDER BY 1) FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
 
 /// Reading the view checks each value, as a reload would. An entry that a later one replaces is not checked.
 const SETTINGS: &str = "SELECT f.sourcefile, f.sourceline, lower(f.name), f.setting, f.error IS NOT NULL, s.name IS NOT NULL \
@@ -118,6 +138,10 @@ const SETTINGS: &str = "SELECT f.sourcefile, f.sourceline, lower(f.name), f.sett
      WHERE lower(f.name) ~ '^validator(_[^.]*)?[.]' ORDER BY f.seqno";
 
 const MAPS: &str = "SELECT DISTINCT map_name FROM pg_ident_file_mappings WHERE error IS NULL";
+
+const MAPPED_SUPERUSERS: &str = "SELECT DISTINCT f.map_name, s.name \
+     FROM (SELECT map_name, pg_username AS item FROM pg_ident_file_mappings WHERE error IS NULL) f \
+     JOIN superuser s ON names_superuser ORDER BY 1, 2";
 
 const IN_FORCE: &str = "SELECT current_setting('shared_preload_libraries'), \
      current_setting('oauth_validator_libraries'), current_setting('ssl'), current_setting('ssl_ca_file')";
@@ -142,17 +166,32 @@ impl Configuration {
                 })
             }),
             maps: rows(MAPS, |row| text(row, 1)),
+            mapped_superusers: rows(&of_superusers(MAPPED_SUPERUSERS), |row| {
+                Ok((text(row, 1)?, text(row, 2)?))
+            }),
             preload_libraries,
             oauth_libraries,
             has_tls: ssl == "on",
             asks_for_certificates: ssl == "on" && !ssl_ca_file.is_empty(),
         }
     }
+
+    /// Whether a line of this map can give somebody this superuser.
+    pub fn map_gives(&self, map: &str, superuser: &str) -> bool {
+        let mut pairs = self.mapped_superusers.iter();
+        pairs.any(|(of, name)| of == map && name == superuser)
+    }
+}
+
+/// A query about superusers, in full.
+fn of_superusers(query: &str) -> String {
+    let query = query.replace("names_superuser", NAMES_SUPERUSER);
+    format!("{SUPERUSERS} {query}")
 }
 
 /// The rules of pg_hba.conf. Needs the rights of a superuser.
 pub fn read_hba() -> Vec<HbaRule> {
-    let rules = rows(HBA, |row| {
+    let rules = rows(&of_superusers(HBA), |row| {
         Ok(HbaRule {
             place: place(row)?,
             kind: text(row, 3)?,
@@ -160,6 +199,7 @@ pub fn read_hba() -> Vec<HbaRule> {
             method: text(row, 5)?,
             options: row.get(6)?.unwrap_or_default(),
             error: row.get(7)?,
+            superusers: row.get(8)?.unwrap_or_default(),
         })
     });
     #[cfg(feature = "pg19")]

@@ -153,6 +153,8 @@ kinds! {
         "Name the profile in validator.profiles: until then its settings have no effect.";
     PROFILE_UNUSED = "profile_unused", Notice,
         "Have validator_PROFILE.issuer equal the issuer of a line in pg_hba.conf, or remove the profile.";
+    PROFILE_NEAR_MISS = "profile_near_miss", Error,
+        "Write the issuer alike in pg_hba.conf and in the profile, as \"issuer\" in the provider's discovery document has it.";
 
     // --- a line of pg_hba.conf -------------------------------------------------------------------
     TLS_NOT_REQUIRED = "tls_not_required", Warning,
@@ -165,8 +167,10 @@ kinds! {
         "Use an https issuer: whoever is between here and the provider could replace its keys.";
     MAP_MISSING = "map_missing", Error,
         "Add lines for the map to pg_ident.conf, or correct its name.";
-    SUPERUSER_ALLOWED = "superuser_allowed", Notice,
-        "Set validator.allow_superuser = off unless the provider's administrators may be superusers here.";
+    SUPERUSER_ALLOWED = "superuser_allowed", Warning,
+        "Set validator.allow_superuser = off, or name a group of roles without superusers on the line, unless the provider's administrators may be superusers here.";
+    SUPERUSER_MAPPED = "superuser_mapped", Warning,
+        "Name a group of roles without superusers on the line, or correct the lines of the map, unless the provider's administrators may be superusers here.";
     SCOPE_EMPTY = "scope_empty", Warning,
         "Give the line a scope that only clients of this database get, and that tokens carry.";
     CONTRADICTS_PRESET = "contradicts_preset", Warning,

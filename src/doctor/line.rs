@@ -1,6 +1,6 @@
 //! What is wrong with a line of pg_hba.conf that names this module, and with the settings that apply to it.
 
-use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder};
+use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder, Printable};
 
 use crate::doctor::configuration::{Configuration, HbaRule};
 use crate::doctor::finding::{self, Finding};
@@ -53,6 +53,12 @@ pub fn examine<'a>(
     }
     let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
     findings.extend(examine_settings(&settings, line, maps));
+    findings.extend(examine_superusers(&settings, line, rule, configuration));
+    if let Some(issuer) = &issuer
+        && options.profile().is_none()
+    {
+        findings.extend(examine_near_miss(&settings, line, issuer));
+    }
     let mut known = None;
     let is_http = line.issuer.starts_with("http:");
     match settings::read_keys(&settings, &line.issuer) {
@@ -125,11 +131,83 @@ fn examine_settings(settings: &Settings, line: &HbaLine, maps: &[String]) -> Vec
             format!("validator.role_map is \"{map}\", and pg_ident.conf has no line for it.");
         findings.push(finding::MAP_MISSING.with(detail));
     }
-    if line.delegated && settings.switch(Switch::AllowSuperuser) {
-        let detail = "delegate_ident_mapping=1 and validator.allow_superuser: a claim alone may make its bearer a superuser.";
-        findings.push(finding::SUPERUSER_ALLOWED.with(detail));
-    }
     findings
+}
+
+/// Which superusers a token can become by this line.
+fn examine_superusers(
+    settings: &Settings,
+    line: &HbaLine,
+    rule: &HbaRule,
+    configuration: &Configuration,
+) -> Option<Finding> {
+    let named = |names: &[&str]| Printable::list(names.iter().copied());
+    let mut let_in = rule.superusers.iter().map(String::as_str);
+    if let Some(map) = rule.option("map").filter(|_| line.mapped) {
+        let given: Vec<&str> = let_in
+            .filter(|superuser| configuration.map_gives(map, superuser))
+            .collect();
+        return (!given.is_empty()).then(|| {
+            finding::SUPERUSER_MAPPED.with(format!(
+                "The line lets in superusers that map={map} can give somebody: {}.",
+                named(&given)
+            ))
+        });
+    }
+    if !settings.switch(Switch::AllowSuperuser) {
+        return None;
+    }
+    Some(match let_in.next() {
+        Some(first) => {
+            let all: Vec<&str> = std::iter::once(first).chain(let_in).collect();
+            finding::SUPERUSER_ALLOWED.with(format!(
+                "The line lets in superusers, and by validator.allow_superuser a token alone makes its bearer one: {}.",
+                named(&all)
+            ))
+        }
+        None => finding::SUPERUSER_ALLOWED
+            .with("By validator.allow_superuser a token alone may give roles with power over the whole server; the line lets in no superuser.")
+            .into_notice(),
+    })
+}
+
+/// A profile that was probably meant for this line, and is for another issuer.
+fn examine_near_miss(settings: &Settings, line: &HbaLine, issuer: &Issuer) -> Option<Finding> {
+    let profiles = settings::profile_issuers().ok()?;
+    let mut named = profiles
+        .iter()
+        .filter_map(|(name, own)| Some((name, own.as_ref()?.identifier())));
+    if named.clone().any(|(_, own)| own == issuer.identifier()) {
+        return None;
+    }
+    let (name, own) = named.find(|(_, own)| is_near_miss(own, issuer.identifier()))?;
+    let found = finding::PROFILE_NEAR_MISS.with(format!(
+        "Profile \"{name}\" is for {own}, and the line's issuer is {}: the profile does not apply, and the server's own settings do.",
+        issuer.identifier(),
+    ));
+    // Without an audience of the server's, say, nobody gets in by them.
+    let refuses_all = settings::policy_of(settings, line, issuer.clone())
+        .is_ok_and(|policy| !policy.faults().is_empty());
+    Some(match refuses_all {
+        true => found.into_warning(),
+        false => found,
+    })
+}
+
+/// Whether two issuers differ by what the eye overlooks: slashes at the end, capitals, the usual port.
+fn is_near_miss(a: &str, b: &str) -> bool {
+    let essence = |url: &str| {
+        let url = url.trim_end_matches('/').to_lowercase();
+        let (host, path) = match url
+            .strip_prefix("https://")
+            .map(|rest| rest.split_once('/'))
+        {
+            Some(Some((host, path))) => (host.to_owned(), format!("/{path}")),
+            _ => (url.clone(), String::new()),
+        };
+        format!("{}{path}", host.trim_end_matches(":443"))
+    };
+    a != b && essence(a) == essence(b)
 }
 
 fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {

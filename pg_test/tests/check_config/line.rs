@@ -88,8 +88,69 @@ fn delegation_has_no_claim_for_roles() {
     server.unset("validator.role_claim");
     server.reload_with(&[("validator.provider", "keycloak")]);
     assert_findings(&server, &["ok ok"]);
-    server.reload_with(&[("validator.allow_superuser", "on")]);
-    only_detail(&server, "notice superuser_allowed");
+}
+
+#[test]
+fn a_line_lets_a_superuser_in() {
+    let (issuer, builder) = healthy();
+    let server = started(builder.set("validator.role_claim", "groups"));
+    server.sql(
+        "CREATE ROLE oauth_users; CREATE ROLE boss LOGIN SUPERUSER; CREATE ROLE retired SUPERUSER; \
+         CREATE ROLE admins; CREATE ROLE outer_admins; GRANT admins TO boss; GRANT outer_admins TO admins",
+    );
+    let allow = |value: &str| server.reload_with(&[("validator.allow_superuser", value)]);
+    let look = |roles: &str, options: &str, expected: &str| {
+        let line = line("hostssl", issuer.url(), Issuer::SCOPE, options);
+        let line = line.replacen("hostssl all all", &format!("hostssl all {roles}"), 1);
+        server.set_hba(&[&line]);
+        server.reload();
+        only_detail(&server, expected)
+    };
+    for options in ["", "delegate_ident_mapping=1"] {
+        allow("off");
+        look("all", options, "ok ok");
+        allow("on");
+        let detail = look("all", options, "warning superuser_allowed");
+        assert!(detail.contains(": boss, postgres."), "{detail}");
+        for (roles, superusers) in [
+            ("boss", "boss"),
+            ("+admins", "boss"),
+            ("+outer_admins", "boss"),
+            ("alice,postgres", "postgres"),
+            ("/^b", "boss"),
+            ("\"/^(b|p)\"", "boss, postgres"),
+        ] {
+            let detail = look(roles, options, "warning superuser_allowed");
+            assert!(detail.contains(&format!(": {superusers}.")), "{detail}");
+        }
+        for roles in ["alice", "+oauth_users", "/^a", "\"Boss\"", "retired"] {
+            look(roles, options, "notice superuser_allowed");
+        }
+    }
+    allow("off");
+    for (ident, superusers) in [
+        ("people /^(.*)@corp\\.example$ \\1", "boss, postgres"),
+        ("people /^(.*)$ b\\1", "boss"),
+        ("people /^(.*)$ \\1ss", "boss"),
+        ("people zoe boss", "boss"),
+        ("people zoe all", "boss, postgres"),
+        ("people zoe +admins", "boss"),
+        ("people zoe /^po", "postgres"),
+    ] {
+        server.set_ident(&[ident, "others zoe postgres"]);
+        let detail = look("all", "map=people", "warning superuser_mapped");
+        assert!(detail.contains(&format!(": {superusers}.")), "{detail}");
+        look("+oauth_users", "map=people", "ok ok");
+    }
+    for ident in [
+        "people zoe alice",
+        "people /^(.*)$ a\\1",
+        "people zoe +oauth_users",
+        "people zoe retired",
+    ] {
+        server.set_ident(&[ident, "others zoe postgres"]);
+        look("all", "map=people", "ok ok");
+    }
 }
 
 #[test]

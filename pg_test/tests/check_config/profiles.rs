@@ -2,7 +2,7 @@
 
 use pg_test::{Issuer, Server};
 
-use crate::{assert_findings, clinic, good_line, only_detail, started};
+use crate::{assert_findings, clinic, examine, good_line, only_detail, started};
 
 /// Two issuers with a line and a profile each.
 fn two_issuers() -> (Issuer, Issuer, Server) {
@@ -19,6 +19,14 @@ fn two_issuers() -> (Issuer, Issuer, Server) {
             .hba(&good_line(shop.url())),
     );
     (corp, shop, server)
+}
+
+/// Severity and code of each finding.
+fn examine_codes(server: &Server) -> Vec<String> {
+    let found = examine(server).into_iter();
+    found
+        .map(|row| format!("{} {}", row.severity, row.code))
+        .collect()
 }
 
 #[test]
@@ -60,6 +68,59 @@ fn a_profile_is_used_by_no_line() {
     assert!(
         found[0].detail.contains("validator_shop.issuer"),
         "{found:?}"
+    );
+}
+
+#[test]
+fn a_profile_misses_the_issuer_of_a_line_by_a_slash() {
+    let (corp, shop, server) = two_issuers();
+    let url = corp.url();
+    let [upper, host] = [
+        url.to_uppercase(),
+        url.replacen("localhost", "LOCALHOST", 1),
+    ];
+    assert_ne!(host, url);
+    for near in [format!("{url}/"), upper.replacen("HTTPS", "https", 1), host] {
+        // The server has an audience, so tokens are judged by its settings.
+        server.set("validator.audience", Issuer::AUDIENCE);
+        server.reload_with(&[("validator_corp.issuer", &near)]);
+        let found = examine_codes(&server);
+        assert_eq!(
+            found[..2],
+            ["notice profile_unused", "error profile_near_miss"],
+            "{near} {found:?}"
+        );
+        // It has none, and the profiles theirs.
+        server.set("validator_shop.audience", Issuer::AUDIENCE);
+        server.set("validator_corp.audience", Issuer::AUDIENCE);
+        server.reload_with(&[("validator.audience", "")]);
+        let found = examine_codes(&server);
+        assert_eq!(
+            found[1..3],
+            ["error audience_unset", "warning profile_near_miss"],
+            "{near} {found:?}"
+        );
+    }
+    // Another path, or another profile for just this line.
+    server.reload_with(&[
+        ("validator.audience", Issuer::AUDIENCE),
+        ("validator_corp.issuer", &format!("{url}/more")),
+    ]);
+    assert!(
+        !examine_codes(&server)
+            .iter()
+            .any(|code| code.contains("near_miss"))
+    );
+    server.set_hba(&[&good_line(url), &good_line(shop.url())]);
+    server.reload_with(&[
+        ("validator_corp.issuer", url),
+        ("validator.profiles", "corp, shop, third"),
+        ("validator_third.issuer", &format!("{url}/")),
+    ]);
+    assert!(
+        !examine_codes(&server)
+            .iter()
+            .any(|code| code.contains("profile_near_miss"))
     );
 }
 
