@@ -35,8 +35,8 @@ if [ "$1" = configure ] && [ -z "$2" ]; then
 validator is installed and not yet in use. In postgresql.conf set
     oauth_validator_libraries = 'validator'
     validator.audience = '...'
-and name it in a line of pg_hba.conf:
-    hostssl all all all oauth issuer="https://..." scope="openid ..." validator=validator
+and name it in a line of pg_hba.conf for the members of a role:
+    hostssl all +oauth_users all oauth issuer="https://..." scope="openid ..." validator=validator
 Then reload. /usr/share/doc/PACKAGE/README.md says more.
 TEXT
 fi
