@@ -4,6 +4,10 @@
 //! the backend waits on its latch. So authentication_timeout, pg_terminate_backend and a shutdown end the
 //! login at once, whatever the provider or the resolver does: the thread is then left behind, and holds
 //! nothing of PostgreSQL's.
+//!
+//! Nor does it read the environment, which a session may change meanwhile; what is needed of it is read before. The C
+//! library's resolver does (RES_OPTIONS, LOCALDOMAIN …), which can not be kept from it and does no harm: a backend sets none
+//! but the variables LC_…, which exist since the server's start, and glibc replaces the value of such without moving others.
 
 use std::ffi::CStr;
 use std::io::{self, Read};

@@ -1,9 +1,8 @@
 //! HTTP by ureq and rustls: https with the system's trust roots, no redirects, no proxies of the
 //! environment, bounded in time and size. Calls no PostgreSQL function: it runs on a thread of its own.
 
-use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,23 +12,74 @@ use oauth_core::{
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderValue, Response};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, TlsConfig, parse_pem};
+use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use crate::http_transport;
 use crate::secret_file::Secret;
+use crate::trust_roots::{SystemRoots, trust_roots};
 
 /// Bytes of the largest response header.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
+/// Of each buffer, of which a request over TLS has four: ureq's own size would cost a login 100 page faults more.
+const BUFFER_BYTES: usize = MAX_HEADER_BYTES + 4 * 1024;
 
 /// What a request needs of the settings.
 #[derive(Clone)]
 pub struct HttpSettings {
     /// Certificates to trust besides the system's, in a PEM file.
     pub ca_file: Option<PathBuf>,
+    /// The system's are not trusted.
+    pub ca_file_only: bool,
     /// Who this server is to a provider that shows metadata and keys to nobody else.
     pub bearer: Option<BearerFile>,
+}
+
+impl HttpSettings {
+    /// What an answer depends on, of which a cache has to make a difference.
+    pub fn cache_parts(&self) -> [&str; 3] {
+        let ca_file = self.ca_file.as_deref().and_then(Path::to_str);
+        let bearer = self.bearer.as_ref();
+        let bearer_file = bearer.and_then(|bearer| bearer.file.to_str());
+        [
+            ca_file.unwrap_or_default(),
+            if self.ca_file_only { "only" } else { "" },
+            bearer_file.unwrap_or_default(),
+        ]
+    }
+
+    /// For the thread that sends requests. To be called in the main thread: a thread that was left behind must not read the
+    /// environment while PostgreSQL may change it.
+    pub fn prepare(&self) -> PreparedHttp {
+        // Even the start of ureq's configuration looks for proxies there.
+        let config = Agent::config_builder()
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .max_response_header_size(MAX_HEADER_BYTES)
+            .input_buffer_size(BUFFER_BYTES)
+            .output_buffer_size(BUFFER_BYTES)
+            .max_idle_connections(1)
+            .user_agent(concat!("postgresql-validator/", env!("CARGO_PKG_VERSION")))
+            .accept("application/json");
+        PreparedHttp {
+            settings: self.clone(),
+            system_roots: (!self.ca_file_only).then(SystemRoots::locate),
+            config,
+        }
+    }
+}
+
+/// Settings, and what else a request needs of this process.
+pub struct PreparedHttp {
+    settings: HttpSettings,
+    /// `None`: not trusted.
+    system_roots: Option<SystemRoots>,
+    config: ConfigBuilder<AgentScope>,
 }
 
 /// A token of this server's own.
@@ -124,12 +174,12 @@ impl UreqClient {
     /// For metadata and keys. Reads the trust roots, and the token by which to ask.
     ///
     /// Errors: a file can not be read, or has not what it should.
-    pub fn new(settings: &HttpSettings, deadline: Instant) -> Result<Self, Misconfigured> {
-        let bearer = match &settings.bearer {
+    pub fn new(http: PreparedHttp, deadline: Instant) -> Result<Self, Misconfigured> {
+        let bearer = match &http.settings.bearer {
             Some(bearer) => Some((bearer.read_header()?, bearer.clone())),
             None => None,
         };
-        let client = Self::presenting(settings, None, deadline)?;
+        let client = Self::presenting(http, None, deadline)?;
         Ok(UreqClient { bearer, ..client })
     }
 
@@ -137,28 +187,19 @@ impl UreqClient {
     ///
     /// Errors: `ca_file` can not be read, or has no certificate.
     pub fn presenting(
-        settings: &HttpSettings,
+        http: PreparedHttp,
         identity: Option<ClientIdentity>,
         deadline: Instant,
     ) -> Result<Self, Misconfigured> {
+        let ca_file = http.settings.ca_file.as_deref();
         let tls = TlsConfig::builder()
             .client_cert(identity.map(|identity| identity.0))
-            .root_certs(RootCerts::new_with_certs(&trust_roots(settings)?))
+            .root_certs(trust_roots(http.system_roots.as_ref(), ca_file)?)
             .unversioned_rustls_crypto_provider(Arc::new(
                 rustls::crypto::aws_lc_rs::default_provider(),
             ))
             .build();
-        let config = Agent::config_builder()
-            .tls_config(tls)
-            .proxy(None)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .max_response_header_size(MAX_HEADER_BYTES)
-            .max_idle_connections(1)
-            .user_agent(concat!("postgresql-validator/", env!("CARGO_PKG_VERSION")))
-            .accept("application/json")
-            .build();
+        let config = http.config.tls_config(tls).build();
         Ok(UreqClient {
             agent: http_transport::new_agent(config),
             bearer: None,
@@ -218,33 +259,6 @@ fn read(
         .read_to_vec()
         .map_err(cause)?;
     Ok(Response::from_parts(parts, body))
-}
-
-/// The system's roots and those of `ca_file`.
-fn trust_roots(settings: &HttpSettings) -> Result<Vec<Certificate<'static>>, Misconfigured> {
-    let system = rustls_native_certs::load_native_certs().certs;
-    let mut roots: Vec<_> = system
-        .iter()
-        .map(|der| Certificate::from_der(der).to_owned())
-        .collect();
-    if let Some(path) = &settings.ca_file {
-        let invalid = |why: &str| Misconfigured::SettingInvalid {
-            setting: Printable::new("validator.ca_file"),
-            why: Printable::new(why),
-        };
-        let pem = fs::read(path).map_err(|error| invalid(&error.to_string()))?;
-        let before = roots.len();
-        for item in parse_pem(&pem) {
-            match item.map_err(|_| invalid("the file is not PEM"))? {
-                PemItem::Certificate(certificate) => roots.push(certificate),
-                _ => return Err(invalid("the file holds something that is no certificate")),
-            }
-        }
-        if roots.len() == before {
-            return Err(invalid("the file has no certificate"));
-        }
-    }
-    Ok(roots)
 }
 
 /// Sorts ureq's errors by what an administrator would do about them.

@@ -124,7 +124,11 @@ impl ProviderIntrospection {
     /// is another state, too.
     fn key_of(&self, kind: &str, what: &str) -> AnswerKey {
         // So that whatever is added is thought of here.
-        let HttpSettings { ca_file, bearer } = &self.http;
+        let HttpSettings {
+            ca_file,
+            ca_file_only,
+            bearer,
+        } = &self.http;
         let ClientSettings {
             id,
             method,
@@ -150,6 +154,7 @@ impl ProviderIntrospection {
             self.endpoint.as_ref().map_or("", Endpoint::as_str),
             id,
             &method,
+            if *ca_file_only { "ca_file_only" } else { "" },
             // A shorter one counts at once.
             &ttl,
         ];
@@ -242,10 +247,14 @@ impl ProviderIntrospection {
 
     /// What the metadata says, and how long that may be cached.
     fn fetch_endpoint(&self, deadline: Instant) -> Result<(Endpoint, Duration), Failure> {
-        let (issuer, http, limits) = (self.issuer.clone(), self.http.clone(), self.metadata_limits);
+        let (issuer, http, limits) = (
+            self.issuer.clone(),
+            self.http.prepare(),
+            self.metadata_limits,
+        );
         let by_certificate = self.client.method == ClientAuthMethod::TlsClientAuth;
         fetch_thread::run_until(deadline, self.issuer.discovery(), move || {
-            let client = UreqClient::new(&http, deadline)?;
+            let client = UreqClient::new(http, deadline)?;
             let (endpoint, headers) =
                 fetch_introspection_endpoint(&client, &issuer, by_certificate)?;
             Ok((endpoint, freshness_lifetime(&headers, &limits)))
@@ -361,9 +370,9 @@ impl ProviderIntrospection {
             ClientAuthMethod::TlsClientAuth => Some(self.read_identity()?),
             _ => None,
         };
-        let (url, http) = (endpoint.clone(), self.http.clone());
+        let (url, http) = (endpoint.clone(), self.http.prepare());
         fetch_thread::run_until(deadline, endpoint, move || {
-            let client = UreqClient::presenting(&http, identity, deadline)?;
+            let client = UreqClient::presenting(http, identity, deadline)?;
             let parsed = client
                 .post(&url, &form)
                 .map_err(NotActive::Unavailable)

@@ -126,15 +126,14 @@ impl ProviderKeys {
             KeyLocation::File(path) => path.to_str().unwrap_or_default(),
         };
         let discovery = self.issuer.discovery().as_str();
-        let ca_file = self.http.ca_file.as_deref().and_then(Path::to_str);
-        let bearer = self.http.bearer.as_ref();
-        let bearer_file = bearer.and_then(|bearer| bearer.file.to_str());
+        let [ca_file, ca_file_only, bearer_file] = self.http.cache_parts();
         oauth_core::cache_key(&[
             self.issuer.identifier(),
             discovery,
             location,
-            ca_file.unwrap_or_default(),
-            bearer_file.unwrap_or_default(),
+            ca_file,
+            ca_file_only,
+            bearer_file,
         ])
     }
 
@@ -238,14 +237,14 @@ impl ProviderKeys {
 
     /// One or two requests on the helper thread; the answer, and how long it is fresh.
     fn ask_provider(&self, deadline: Instant) -> Result<(JwkSet, Duration), Failure> {
-        let (issuer, http, limits) = (self.issuer.clone(), self.http.clone(), self.limits);
+        let (issuer, http, limits) = (self.issuer.clone(), self.http.prepare(), self.limits);
         let jwks_uri = match &self.location {
             KeyLocation::JwksUri(url) => Some(url.clone()),
             KeyLocation::Metadata | KeyLocation::File(_) => None,
         };
         let asked = jwks_uri.as_ref().unwrap_or(self.issuer.discovery()).clone();
         fetch_thread::run_until(deadline, &asked, move || {
-            let client = UreqClient::new(&http, deadline)?;
+            let client = UreqClient::new(http, deadline)?;
             let fetched = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref())?;
             let lifetime = freshness_lifetime(&fetched.headers, &limits);
             Ok((fetched.keys, lifetime))

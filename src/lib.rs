@@ -42,6 +42,7 @@ mod sql;
 mod sql_time;
 mod statistics;
 mod statistics_sql;
+mod trust_roots;
 
 use pgrx::prelude::*;
 
@@ -57,6 +58,7 @@ pub extern "C-unwind" fn _PG_init() {
     if shared_memory::is_preloading() {
         shared_memory::request_at_start();
         refresh_worker::register();
+        trust_roots::read_for_all();
         // All backends inherit the tables and flags that the first verification of a process makes.
         if !oauth_core::rehearse() {
             pgrx::warning!("validator can not verify the signatures that it is tested with");

@@ -198,6 +198,9 @@ switches! {
     AllowHttp = "allow_http": Both, false,
         c"Allows plain http to a provider on a loopback address.",
         c"For demonstrations and tests only.";
+    CaFileOnly = "ca_file_only": Both, false,
+        c"Trusts no other certificates than those of ca_file in asking the provider.",
+        c"The system's certificate authorities are then not trusted.";
     IntrospectionAudienceRequired = "introspection_audience_required": Both, true,
         c"Demands \"aud\" of the provider's word on an opaque token.",
         c"Off, it may be missing; one that is there must still be accepted.";

@@ -211,6 +211,13 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
         (None, None) => KeyLocation::Metadata,
     };
     let AbsolutePath(ca_file) = settings.text(Text::CaFile)?;
+    let ca_file_only = settings.switch(Switch::CaFileOnly);
+    if ca_file_only && ca_file.is_none() {
+        return Err(settings.invalid(
+            Text::CaFile,
+            "ca_file_only is on, and there is no such file",
+        ));
+    }
     let AbsolutePath(bearer_file) = settings.text(Text::HttpBearerFile)?;
     // Where the metadata says that keys are is not enough to get the token.
     let mut named = vec![issuer.discovery().clone()];
@@ -231,7 +238,11 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
             stale_ttl: seconds(settings, Number::JwksStaleTtl),
             refresh_cooldown: seconds(settings, Number::JwksRefreshCooldown),
         },
-        http: HttpSettings { ca_file, bearer },
+        http: HttpSettings {
+            ca_file,
+            ca_file_only,
+            bearer,
+        },
         timeout: Duration::from_millis(settings.number(Number::HttpTimeout)),
     })
 }

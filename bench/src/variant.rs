@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use pg_test::{Endpoint, Issuer, Key, KeyKind, Server, ServerBuilder, now, oauth_line, scratch};
+use pg_test::{
+    Authority, Endpoint, Issuer, Key, KeyKind, Server, ServerBuilder, now, oauth_line, scratch,
+};
 
 use crate::login::{Client, Method, Scram};
 use crate::postmaster;
@@ -52,15 +54,18 @@ enum Kind {
     Scram,
     Floor,
     Ours(KeyKind, Module),
-    /// The provider is asked about the token, or rather has been: the answer is cached.
+    /// The provider is asked about the token.
     Introspected(Asked),
 }
 
-/// Which token the provider is asked about.
+/// Which token the provider is asked about, and when.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Asked {
+    /// Once; then the answer is cached.
     Opaque,
-    /// Its signature is verified, too.
+    /// At each login, over TLS, where the system's authorities and one more are trusted.
+    OpaqueUncached,
+    /// Once; its signature is verified, too.
     Jwt,
 }
 
@@ -93,7 +98,11 @@ pub fn start_all(compare: &[PathBuf], only: &[String]) -> Vec<Variant> {
                 Kind::Ours(kind, Module::Staged),
             ));
         }
-        for (name, asked) in [("opaque", Asked::Opaque), ("RS256 asked", Asked::Jwt)] {
+        for (name, asked) in [
+            ("opaque", Asked::Opaque),
+            ("opaque uncached", Asked::OpaqueUncached),
+            ("RS256 asked", Asked::Jwt),
+        ] {
             rows.push((format!("validator {name}"), mode, Kind::Introspected(asked)));
         }
         for library in compare {
@@ -140,6 +149,7 @@ impl Variant {
     fn start(name: String, mode: Mode, kind: Kind) -> Variant {
         let issuer = match &kind {
             Kind::Ours(key, _) => Some(start_issuer(*key)),
+            Kind::Introspected(Asked::OpaqueUncached) => Some(Issuer::builder().https().start()),
             Kind::Introspected(_) => Some(start_issuer(KeyKind::Rsa)),
             _ => None,
         };
@@ -233,21 +243,37 @@ pub fn token(issuer: &Issuer) -> String {
 
 /// A server that asks about tokens and keeps the answers during the whole run.
 fn introspecting(builder: ServerBuilder, asked: Asked) -> ServerBuilder {
-    let mode = match asked {
-        Asked::Opaque => "opaque",
-        Asked::Jwt => "always",
+    let (mode, ttl) = match asked {
+        Asked::Opaque => ("opaque", "1h"),
+        Asked::OpaqueUncached => ("opaque", "0"),
+        Asked::Jwt => ("always", "1h"),
+    };
+    let builder = match asked {
+        Asked::OpaqueUncached => trusting_the_system(builder),
+        _ => builder,
     };
     builder
         .set("validator.introspection", mode)
-        .set("validator.introspection_cache_ttl", "1h")
+        .set("validator.introspection_cache_ttl", ttl)
         .set("validator.client_id", "pg")
         .set("validator.client_auth_method", "none")
+}
+
+/// A server whose system has the rig's authority among its own.
+fn trusting_the_system(builder: ServerBuilder) -> ServerBuilder {
+    let system = fs::read("/etc/ssl/certs/ca-certificates.crt").unwrap_or_default();
+    let own = fs::read(Authority::shared().file()).expect("the authority's certificate");
+    let bundle = scratch::new_folder("authorities").join("bundle.pem");
+    fs::write(&bundle, [system, own].concat()).expect("the bundle can be written");
+    builder
+        .set("validator.ca_file", "")
+        .environment("SSL_CERT_FILE", &bundle.display().to_string())
 }
 
 /// A token that the issuer confirms when it is asked.
 fn introspected_token(issuer: &Issuer, asked: Asked) -> String {
     let token = match asked {
-        Asked::Opaque => issuer.opaque_token(ROLE),
+        Asked::Opaque | Asked::OpaqueUncached => issuer.opaque_token(ROLE),
         Asked::Jwt => token(issuer),
     };
     let mut word = issuer.word_on(ROLE);

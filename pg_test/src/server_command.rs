@@ -17,6 +17,10 @@ pub(crate) fn postgres(data: &Path, folder: &Path, configuration: &Configuration
     };
     command.arg("-D").arg(data).current_dir(data);
     command.env("LC_ALL", "C").env("HOME", data);
+    // Whom this machine trusts is no matter of the tests.
+    command
+        .env_remove("SSL_CERT_FILE")
+        .env_remove("SSL_CERT_DIR");
     command.envs(configuration.environment.iter().cloned());
     if configuration.etc.is_empty() {
         child::as_server_user(&mut command);
@@ -53,7 +57,7 @@ fn in_namespace(folder: &Path, etc: &[(String, String)], program: &Path) -> Comm
     let (uid, gid) = child::server_user().expect("only root can show a server other files in /etc");
     let mut mounts = String::new();
     for (name, text) in etc {
-        let file = folder.join(name);
+        let file = folder.join(name.replace('/', "_"));
         fs::write(&file, text).unwrap_or_else(|e| panic!("can not write {}: {e}", file.display()));
         mounts.push_str(&format!(
             "mount --bind '{}' '/etc/{name}' && ",

@@ -114,11 +114,11 @@ fn ask(source: &ProviderKeys) -> Answer {
         KeyLocation::Metadata => None,
     };
     let deadline = Instant::now() + source.timeout;
-    let (issuer, http) = (source.issuer.clone(), source.http.clone());
+    let (issuer, http) = (source.issuer.clone(), source.http.prepare());
     let asked = jwks_uri.as_ref().unwrap_or(issuer.discovery()).clone();
     let answer = fetch_thread::run_until(deadline, &asked, move || {
         let client = Watched {
-            client: UreqClient::new(&http, deadline)?,
+            client: UreqClient::new(http, deadline)?,
             clock: RefCell::default(),
         };
         let keys = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref()).map(|fetched| fetched.keys);

@@ -3,6 +3,7 @@
 mod issuer_and_ca;
 mod mistakes;
 mod on_demand;
+mod trust_roots;
 mod who_may_set;
 
 use pg_test::{Issuer, Server, ServerBuilder};
@@ -39,6 +40,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.allow_superuser|bool|-|-|-|off|sighup",
             "validator.audience|string|-|-|-||sighup",
             "validator.ca_file|string|-|-|-||sighup",
+            "validator.ca_file_only|bool|-|-|-|off|sighup",
             "validator.client_auth_method|string|-|-|-|client_secret_basic|sighup",
             "validator.client_cert_file|string|-|-|-||sighup",
             "validator.client_id|string|-|-|-||sighup",
