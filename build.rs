@@ -12,6 +12,7 @@ use pgrx_pg_config::Pgrx;
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=src/abi.h");
     println!("cargo::rerun-if-env-changed=PGRX_PG_CONFIG_PATH");
+    refuse_jitter_entropy()?;
 
     let label = if env::var_os("CARGO_FEATURE_PG19").is_some() {
         "pg19"
@@ -48,7 +49,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("abi.rs"), bindings)?;
 
     if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("gnu") {
+        add_linker_script("no_jitter_entropy.ld")?;
         link_for_cheap_logins()?;
+    }
+    Ok(())
+}
+
+/// The setting of .cargo/config.toml, which cargo reads only where it is started within this folder.
+fn refuse_jitter_entropy() -> Result<(), Box<dyn Error>> {
+    let target = env::var("TARGET")?.replace('-', "_");
+    let names = [
+        format!("AWS_LC_SYS_NO_JITTER_ENTROPY_{target}"),
+        "AWS_LC_SYS_NO_JITTER_ENTROPY".to_owned(),
+    ];
+    for name in &names {
+        println!("cargo::rerun-if-env-changed={name}");
+    }
+    // As aws-lc-sys reads it.
+    let value = names.iter().find_map(|name| env::var(name).ok());
+    let value = value.unwrap_or_default().to_lowercase();
+    let is_on = value.starts_with(|c: char| c.is_ascii_digit() && c != '0')
+        || ["y", "on", "t"].iter().any(|yes| value.starts_with(yes));
+    if !is_on {
+        return Err("set AWS_LC_SYS_NO_JITTER_ENTROPY=1, or run cargo in the folder of this module: with its own jitter \
+             entropy, aws-lc costs each login that asks the provider many times its CPU, and may abort the server"
+            .into());
     }
     Ok(())
 }
@@ -61,9 +86,7 @@ fn link_for_cheap_logins() -> Result<(), Box<dyn Error>> {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
     }
     // The functions of a login beside each other. Names that match nothing do no harm.
-    println!("cargo::rerun-if-changed=hot_functions.ld");
-    let script = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("hot_functions.ld");
-    println!("cargo::rustc-cdylib-link-arg=-Wl,-T,{}", script.display());
+    add_linker_script("hot_functions.ld")?;
     // The unwinder within the module, so that a login does not load libgcc_s.so.1 as well. Whoever asks for that
     // library finds, first of all, a linker script that stands for gcc's static one.
     if has_static_unwinder() {
@@ -72,6 +95,13 @@ fn link_for_cheap_logins() -> Result<(), Box<dyn Error>> {
         fs::write(folder.join("libgcc_s.so"), "INPUT(-lgcc_eh)\n")?;
         println!("cargo::rustc-cdylib-link-arg=-L{}", folder.display());
     }
+    Ok(())
+}
+
+fn add_linker_script(name: &str) -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed={name}");
+    let script = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join(name);
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-T,{}", script.display());
     Ok(())
 }
 

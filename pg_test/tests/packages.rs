@@ -81,12 +81,46 @@ fn assert_works(libraries: &Path, share: &Path) {
     }
 }
 
-/// Whether these programs are here.
-fn has(programs: &[&str]) -> bool {
-    programs.iter().all(|program| {
-        let found = run("sh", &["-c", &format!("command -v {program}")]);
-        found.status.success()
-    })
+/// CPU of the processes that the server has started and that have ended, in hundredths of a second (proc_pid_stat(5)).
+fn cpu_of_logins(server: &Server) -> u64 {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", server.postmaster_pid()));
+    let stat = stat.expect("the postmaster runs");
+    let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
+    let fields: Vec<&str> = fields.split(' ').collect();
+    let number = |field: usize| -> u64 { fields[field - 3].parse().expect("a number") };
+    number(16) + number(17)
+}
+
+/// aws-lc's own jitter entropy made it nine times as much.
+#[test]
+fn packaged_module_asks_over_tls_for_little_more_than_without() {
+    let libraries = unpack(&package(".tar.gz"));
+    let library = run("find", &[text(&libraries), "-name", "validator.so"]);
+    let folder = Path::new(library.success()).parent().expect("a folder");
+    let path = format!("{}:$libdir", folder.display());
+    let cost = |issuer: Issuer| {
+        let server = Server::trusting(&issuer)
+            .set("dynamic_library_path", &path)
+            .set("validator.introspection", "opaque")
+            .set("validator.introspection_cache_ttl", "0")
+            .set("validator.client_auth_method", "none")
+            .start();
+        let token = issuer.opaque_token("alice");
+        issuer.say(&token, issuer.word_on("alice"));
+        server.admits("alice", &token);
+        let before = cpu_of_logins(&server);
+        for _ in 0..30 {
+            server.admits("alice", &token);
+        }
+        server.sql("SELECT 1");
+        cpu_of_logins(&server) - before
+    };
+    let plain = cost(Issuer::builder().start());
+    let tls = cost(Issuer::builder().https().start());
+    assert!(
+        tls <= plain * 4,
+        "30 logins: {plain} by http, {tls} by https"
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use pg_test::{
     Authority, Endpoint, Issuer, Server, ServerBuilder, Verdict, can_have_etc_files, scratch, shim,
+    skip,
 };
 
 /// A file with these certificates.
@@ -69,7 +70,6 @@ fn authorities_of_the_system_are_trusted_as_they_are_now() {
 }
 
 #[test]
-#[allow(clippy::print_stderr)]
 fn bundle_of_the_system_is_found_where_debian_has_it() {
     const PLACE: &str = "ssl/certs/ca-certificates.crt";
     if !can_have_etc_files() || !Path::new("/etc").join(PLACE).exists() {
