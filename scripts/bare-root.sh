@@ -81,7 +81,7 @@ copy_settings() {
         mkdir -p "$root$(dirname "${file/#"$HOME"/\/root}")"
         cp -r --dereference "$file" "$root${file/#"$HOME"/\/root}"
     done
-    grep -lsE '^ *Acquire::(http|https|ftp)|Proxy' /etc/apt/apt.conf /etc/apt/apt.conf.d/* |
+    grep -lsE '^ *Acquire::' /etc/apt/apt.conf /etc/apt/apt.conf.d/* |
         xargs -r cp --target-directory="$root/etc/apt/apt.conf.d" || true
     # Whoever asks before the package ca-certificates is there finds this machine's bundle; the package adds it to its own.
     mkdir -p "$root"/{usr/local/share/ca-certificates,etc/ssl/certs}

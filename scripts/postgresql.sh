@@ -89,9 +89,14 @@ read_lists() {
 
 # Whether Debian's newest suites have binary packages for this machine's architecture.
 binaries_offered() {
-    step "PostgreSQL $PG: reading the lists of Debian's newest packages" read_lists deb sid experimental
-    version=$(private_apt apt-cache madison "postgresql-$PG" | awk '{ print $3; exit }')
-    [[ -n $version ]]
+    local suites
+    for suites in sid "sid experimental"; do
+        # shellcheck disable=SC2086 # it is split into its words
+        step "PostgreSQL $PG: reading the lists of Debian's $suites" read_lists deb $suites
+        version=$(private_apt apt-cache madison "postgresql-$PG" | awk '{ print $3; exit }')
+        [[ -z $version ]] || return 0
+    done
+    return 1
 }
 
 # The packages of a newer Debian bring their own C library, so their programs run on this machine, too.
