@@ -10,4 +10,5 @@ mod header;
 mod payload;
 mod properties;
 mod secrets;
+mod shape;
 mod structure;

@@ -1,14 +1,10 @@
 //! Which tokens are opaque: those in which nobody, however leniently it reads, finds a JOSE header. RFC 7515 §7.1,
 //! RFC 7516 §7.1.
 
-#![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
-
-mod common;
-
 use std::cell::Cell;
 use std::rc::Rc;
 
-use common::*;
+use court::*;
 use oauth_core::{
     Bearer, Failure, IntrospectionMode, IntrospectionResponse, IntrospectionRules, Introspector,
     Reject,
