@@ -9,13 +9,16 @@ use std::ffi::c_void;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use oauth_core::{CacheLimits, Freshness, PackedUnavailable, Plan, Timestamp, Unavailable};
+use oauth_core::{
+    CacheLimits, Freshness, LayoutDigest, PackedUnavailable, Plan, Timestamp, Unavailable,
+    layout_of,
+};
 
 use crate::cache_layout::Failure;
 use crate::guarded::Guarded;
 
 /// Entries of a set.
-const PLACES: usize = 16;
+pub const PLACES: usize = 16;
 /// Bytes of the largest answer that is stored.
 const ANSWER_BYTES: usize = 3072;
 
@@ -62,6 +65,21 @@ struct Answer {
 const TEXT: u32 = 1;
 const INACTIVE: u32 = 2;
 const REFUSED: u32 = 3;
+
+/// What all this looks like in memory.
+pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
+    digest
+        .numbers(layout_of!(Set { names, answers }))
+        .numbers(layout_of!(Name { key, used_at }))
+        .numbers(layout_of!(Answer {
+            freshness,
+            kind,
+            length,
+            text,
+            failure
+        }))
+        .numbers(&[TEXT as usize, INACTIVE as usize, REFUSED as usize])
+}
 
 /// What the provider has said.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use oauth_core::{
-    CacheLimits, FetchId, Freshness, JwkSet, KeyHead, PackedUnavailable, Reject, Timestamp,
-    Unavailable, select_key,
+    CacheLimits, FetchId, Freshness, JwkSet, KeyHead, LayoutDigest, PackedUnavailable, Reject,
+    Timestamp, Unavailable, layout_of, select_key,
 };
 
 use crate::shared_cache::Want;
 
-/// Issuers that are cached; the least recently used one makes room.
-pub const ISSUERS: usize = 16;
+/// Issuers of a block.
+pub const BLOCK_ISSUERS: usize = 16;
 /// Keys that are cached of an issuer.
 const KEYS: usize = 32;
 /// Bytes of the largest key: an RSA modulus of 8192 bits and its exponent.
@@ -24,13 +24,20 @@ const TEXT_BYTES: usize = 512;
 /// Names what is cached: a digest of the issuer and of where its keys are read from.
 pub type IssuerKey = [u8; 32];
 
-/// All bytes zero is a valid state: no issuer. What every login reads stands before what few do, since each page that a
-/// login touches costs it some microseconds.
+/// All bytes zero is a valid state: no issuer. As many issuers as there is space for; the least recently used one makes
+/// room, if it may.
 #[repr(C)]
-pub struct State {
+pub struct State<Blocks: ?Sized = [Block]> {
     pub eviction_logged: bool,
-    pub names: [Name; ISSUERS],
-    pub issuers: [Issuer; ISSUERS],
+    blocks: Blocks,
+}
+
+/// Some issuers. What every login reads stands before what few do, since each page that a login touches costs it some
+/// microseconds: those of the first block pay for one page of names, whatever the number of blocks.
+#[repr(C)]
+pub struct Block {
+    names: [Name; BLOCK_ISSUERS],
+    issuers: [Issuer; BLOCK_ISSUERS],
 }
 
 /// Which issuer a place holds.
@@ -83,6 +90,34 @@ pub struct Text<const BYTES: usize = TEXT_BYTES> {
     bytes: [u8; BYTES],
 }
 
+/// What all this looks like in memory.
+pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
+    type OfNoBlocks = State<[Block; 0]>;
+    digest
+        .numbers(&[KEYS, MATERIAL_BYTES])
+        .numbers(layout_of!(OfNoBlocks {
+            eviction_logged,
+            blocks
+        }))
+        .numbers(layout_of!(Block { names, issuers }))
+        .numbers(layout_of!(Name { issuer, used_at }))
+        .numbers(layout_of!(Issuer {
+            freshness,
+            fetches,
+            file_version,
+            key_count,
+            skipped_keys,
+            heads,
+            failure,
+            url,
+            materials,
+            kids,
+            failed_at
+        }))
+        .numbers(layout_of!(Failure { code, message, url }))
+        .numbers(layout_of!(Text { length, bytes }))
+}
+
 /// A key set in the form of the cache, made before the lock is taken.
 pub struct PackedKeys {
     keys: Vec<(KeyHead, Vec<u8>, String)>,
@@ -112,39 +147,87 @@ impl PackedKeys {
     }
 }
 
+/// There is no room for another issuer: all that are cached must stay for now.
+pub struct NoRoom {
+    /// How many are cached.
+    pub issuers: usize,
+}
+
 impl State {
+    /// How many issuers there is space for.
+    pub fn capacity(&self) -> usize {
+        self.blocks.len() * BLOCK_ISSUERS
+    }
+
+    /// All places and what they hold, used or not.
+    pub fn places(&self) -> impl Iterator<Item = (&Name, &Issuer)> {
+        let blocks = self.blocks.iter();
+        blocks.flat_map(|block| block.names.iter().zip(&block.issuers))
+    }
+
+    /// The place of that number.
+    pub fn place(&self, number: usize) -> (&Name, &Issuer) {
+        let block = &self.blocks[number / BLOCK_ISSUERS];
+        let within = number % BLOCK_ISSUERS;
+        (&block.names[within], &block.issuers[within])
+    }
+
+    /// The issuer in the place of that number.
+    pub fn issuer_mut(&mut self, number: usize) -> &mut Issuer {
+        &mut self.blocks[number / BLOCK_ISSUERS].issuers[number % BLOCK_ISSUERS]
+    }
+
+    /// All issuers, and the places for more.
+    pub fn issuers_mut(&mut self) -> impl Iterator<Item = &mut Issuer> {
+        self.blocks.iter_mut().flat_map(|block| &mut block.issuers)
+    }
+
+    /// The number of the issuer's place.
     pub fn find(&self, issuer: &IssuerKey) -> Option<usize> {
-        self.names
-            .iter()
-            .position(|name| name.used_at.load(Ordering::Relaxed) != 0 && name.issuer == *issuer)
+        let names = self.blocks.iter().flat_map(|block| &block.names);
+        let mut numbered = names.enumerate();
+        let found = numbered.find(|(_, name)| name.is_used() && name.issuer == *issuer);
+        found.map(|(number, _)| number)
     }
 
     /// The issuer, if this fetch of its keys is still under way.
     pub fn under_way(&mut self, issuer: &IssuerKey, fetch: FetchId) -> Option<&mut Issuer> {
-        let place = self.find(issuer)?;
-        let issuer = &mut self.issuers[place];
+        let number = self.find(issuer)?;
+        let issuer = self.issuer_mut(number);
         issuer.freshness.is_current(fetch).then_some(issuer)
     }
 
-    /// The issuer's place, new if it has none. Also says whether to log that an issuer was dropped for it,
+    /// The number of the issuer's place, new if it has none. Also says whether to log that an issuer was dropped for it,
     /// which is logged once.
-    pub fn find_or_make_room(&mut self, want: &Want<'_>, now: Timestamp) -> (usize, bool) {
-        if let Some(place) = self.find(&want.issuer) {
-            return (place, false);
+    ///
+    /// An issuer whose entry delays the next fetch stays, so that many issuers do not have their providers asked more often.
+    pub fn find_or_make_room(
+        &mut self,
+        want: &Want<'_>,
+        now: Timestamp,
+    ) -> Result<(usize, bool), NoRoom> {
+        if let Some(number) = self.find(&want.issuer) {
+            return Ok((number, false));
         }
-        let used_at = |name: &Name| name.used_at.load(Ordering::Relaxed);
-        let oldest = self.names.iter().map(used_at).min().unwrap_or(0);
-        let place = self
-            .names
-            .iter()
-            .position(|name| used_at(name) == oldest)
-            .unwrap_or(0);
-        let log_eviction = oldest != 0 && !self.eviction_logged;
+        let may_go = |name: &Name, issuer: &Issuer| {
+            !name.is_used() || issuer.freshness.may_be_dropped(&want.limits, now)
+        };
+        let places = self.places().enumerate();
+        let oldest = places
+            .filter(|(_, (name, issuer))| may_go(name, issuer))
+            .map(|(number, (name, _))| (name.used_at.load(Ordering::Relaxed), number))
+            .min();
+        let Some((used_at, number)) = oldest else {
+            let issuers = self.capacity();
+            return Err(NoRoom { issuers });
+        };
+        let log_eviction = used_at != 0 && !self.eviction_logged;
         self.eviction_logged |= log_eviction;
 
-        self.names[place].issuer = want.issuer;
-        self.names[place].used_at = AtomicI64::new(now.unix_micros());
-        let issuer = &mut self.issuers[place];
+        let name = &mut self.blocks[number / BLOCK_ISSUERS].names[number % BLOCK_ISSUERS];
+        name.issuer = want.issuer;
+        name.used_at = AtomicI64::new(now.unix_micros());
+        let issuer = self.issuer_mut(number);
         issuer.freshness.forget();
         issuer.fetches = 0;
         issuer.file_version = FileVersion::default();
@@ -157,7 +240,13 @@ impl State {
         } else {
             ""
         });
-        (place, log_eviction)
+        Ok((number, log_eviction))
+    }
+}
+
+impl Name {
+    pub fn is_used(&self) -> bool {
+        self.used_at.load(Ordering::Relaxed) != 0
     }
 }
 

@@ -3,7 +3,7 @@
 //! The first request that fails closes the way for all tokens, as the back-off of `oauth_core::Freshness` has it; when
 //! that ends, one login tries, and the others are refused until its request has ended. An answer opens the way.
 
-use oauth_core::{Freshness, PackedUnavailable, Plan, Timestamp, Unavailable};
+use oauth_core::{Freshness, LayoutDigest, PackedUnavailable, Plan, Timestamp, Unavailable, layout_of};
 
 use crate::answer_cache::{AnswerKey, LIMITS};
 use crate::cache_layout::Failure;
@@ -11,6 +11,15 @@ use crate::guarded::Guarded;
 
 /// Endpoints that can be down at the same time and be known as such.
 const PLACES: usize = 16;
+
+/// What all this looks like in memory.
+pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
+    digest.numbers(&[PLACES]).numbers(layout_of!(Place {
+        key,
+        freshness,
+        failure
+    }))
+}
 
 /// All bytes zero is valid: no endpoint is down.
 #[repr(C)]

@@ -4,6 +4,7 @@ use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
+use oauth_core::{LayoutDigest, layout_of};
 use once_cell::sync::OnceCell;
 use pgrx::pg_sys;
 
@@ -23,6 +24,16 @@ pub struct Guarded<T: ?Sized> {
 // SAFETY: `state` is reached only through Shared and Exclusive, which hold the lock; the lock and the condition
 // variable are PostgreSQL's own, and made for sharing.
 unsafe impl<T: ?Sized> Sync for Guarded<T> {}
+
+/// What a guard looks like in memory; its parts are PostgreSQL's.
+pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
+    type OfByte = Guarded<u8>;
+    digest.numbers(layout_of!(OfByte {
+        lock,
+        changed,
+        state
+    }))
+}
 
 impl<T: ?Sized> Guarded<T> {
     /// # Safety

@@ -12,7 +12,7 @@ use oauth_core::{
 };
 use pgrx::pg_sys;
 
-use crate::cache_layout::{FileVersion, IssuerKey, PackedKeys};
+use crate::cache_layout::{FileVersion, IssuerKey, NoRoom, PackedKeys};
 use crate::fetch_thread;
 use crate::flight::Flight;
 use crate::http_client::{HttpSettings, UreqClient};
@@ -85,7 +85,8 @@ impl ProviderKeys {
         let deadline = Instant::now() + self.timeout;
         loop {
             let now = SystemClock.now();
-            if let Some(fetch) = cache.claim_now(&want, now, self.flight_end(now)) {
+            let claimed = cache.claim_now(&want, now, self.flight_end(now));
+            if let Some(fetch) = claimed.map_err(full)? {
                 let fetched = self.fetch(cache, &want, fetch, deadline);
                 if fetched.counts {
                     return fetched.result;
@@ -176,7 +177,8 @@ impl ProviderKeys {
                         return Err(timed_out(&self.issuer).into());
                     }
                     // Another process may have been faster: then look again.
-                    if let Some(claim) = cache.claim(want, now, self.flight_end(now)) {
+                    let claimed = cache.claim(want, now, self.flight_end(now));
+                    if let Some(claim) = claimed.map_err(full)? {
                         has_asked = true;
                         let fetched = self.fetch(cache, want, claim.fetch, deadline);
                         match fetched.result {
@@ -292,6 +294,12 @@ fn unavailable(found: &Lookup, issuer: &Issuer) -> Failure {
         .clone()
         .unwrap_or_else(|| timed_out(issuer))
         .into()
+}
+
+/// Without a place in the cache nothing would keep logins from asking the provider each time.
+fn full(no_room: NoRoom) -> Failure {
+    let issuers = no_room.issuers;
+    Misconfigured::KeyCacheFull { issuers }.into()
 }
 
 fn timed_out(issuer: &Issuer) -> Unavailable {

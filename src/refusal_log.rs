@@ -107,6 +107,9 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             larger, or preload the module, which then has its memory from the server's start. Logins \
             work again as soon as there is room."
             .to_owned(),
+        Misconfigured::KeyCacheFull { .. } => "Set validator.jwks_cache_issuers to as many issuers as \
+            pg_hba.conf names, or more, and restart the server."
+            .to_owned(),
         Misconfigured::RecoveryConflict { .. } => "The client may try again. If it happens often, \
             see max_standby_streaming_delay and max_standby_archive_delay."
             .to_owned(),

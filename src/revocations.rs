@@ -6,12 +6,22 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use oauth_core::{LayoutDigest, layout_of};
+
 use crate::guarded::Guarded;
 use crate::session_registry::{NewSession, Wanted};
 
 /// Calls of `end_sessions` that are remembered with whom they meant. A login that more have overtaken may have been
 /// meant by each of the forgotten ones.
 const REMEMBERED: usize = 256;
+
+/// What all this looks like in memory.
+pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
+    digest
+        .numbers(&[REMEMBERED])
+        .numbers(layout_of!(Counts { flushes, ends }))
+        .numbers(Wanted::LAYOUT)
+}
 
 /// What each login reads. All bytes zero is valid: there was no revocation.
 #[repr(C)]

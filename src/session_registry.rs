@@ -6,7 +6,7 @@
 
 use std::ffi::c_void;
 
-use oauth_core::{Timestamp, cache_key};
+use oauth_core::{LayoutDigest, Timestamp, cache_key, layout_of};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::cache_layout::Text;
@@ -52,6 +52,24 @@ struct Named<const BYTES: usize> {
     text: Text<BYTES>,
 }
 
+/// What all this looks like in memory.
+pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
+    type OfIssuer = Named<238>;
+    digest
+        .numbers(&[PLACE_BYTES])
+        .numbers(layout_of!(Entry {
+            pid,
+            backend_start,
+            expires_at,
+            issuer,
+            identity,
+            client_id,
+            jti,
+            sid
+        }))
+        .numbers(layout_of!(OfIssuer { digest, text }))
+}
+
 /// What is known of a session when it begins.
 pub struct NewSession {
     pub issuer: String,
@@ -87,6 +105,14 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Size and offsets, for a digest of what lies in shared memory.
+    pub const LAYOUT: &[usize] = layout_of!(Wanted {
+        issuer,
+        identity,
+        jti,
+        sid
+    });
+
     pub fn new(
         issuer: &str,
         identity: Option<&str>,

@@ -161,6 +161,9 @@ numbers! {
     JwksRefreshCooldown = "jwks_refresh_cooldown": Server, 10, (1, 3600), pg_sys::GUC_UNIT_S,
         c"How long after a fetch of keys an unknown key causes no other one.",
         c"Protects the provider from tokens with made-up keys.";
+    JwksCacheIssuers = "jwks_cache_issuers": Server, 32, (16, 1024), 0,
+        c"Issuers whose keys are cached.",
+        c"Rounded up to a multiple of 16, which take some 700 kB. Counts when the memory is made: a new value needs a restart.";
     HttpTimeout = "http_timeout": Both, 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
         c"How long a login may wait for the provider.",
         c"Covers all requests of a login together.";
@@ -169,7 +172,7 @@ numbers! {
         c"Never past the token's end, and at most 10 seconds if the token is not active. 0 asks at every login.";
     IntrospectionCacheEntries = "introspection_cache_entries": Server, 1024, (16, 16384), 0,
         c"Tokens of which the provider's word is kept.",
-        c"The least recently used one makes room. Some 4 kB each; a preloaded module takes a new value at a restart.";
+        c"The least recently used one makes room. Some 4 kB each. Counts when the memory is made: a new value needs a restart.";
 }
 
 /// Settings that are switches: variant, name, default, description, details.

@@ -289,6 +289,12 @@ pub fn read_introspection(
     }))
 }
 
+/// How many issuers the cache of keys has space for.
+pub fn jwks_cache_issuers() -> usize {
+    let issuers = Settings::of_server().number(Number::JwksCacheIssuers);
+    usize::try_from(issuers).unwrap_or(0)
+}
+
 /// How many tokens the cache of the provider's words has space for.
 pub fn introspection_cache_entries() -> usize {
     let entries = Settings::of_server().number(Number::IntrospectionCacheEntries);

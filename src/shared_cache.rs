@@ -12,14 +12,14 @@ use oauth_core::{
 };
 
 use crate::cache_layout::{
-    FileVersion, ISSUERS, Issuer, IssuerKey, MATERIAL_BYTES, PackedKeys, State,
+    BLOCK_ISSUERS, Block, FileVersion, Issuer, IssuerKey, MATERIAL_BYTES, NoRoom, PackedKeys, State,
 };
 use crate::guarded::Guarded;
 use crate::server_log;
 
 /// The cache.
 #[repr(transparent)]
-pub struct SharedCache(Guarded<State>);
+pub struct SharedCache<Blocks: ?Sized = [Block]>(Guarded<State<Blocks>>);
 
 /// What a login wants of an issuer's keys.
 pub struct Want<'a> {
@@ -84,12 +84,23 @@ fn settles(refusal: Option<&Reject>) -> bool {
 }
 
 impl SharedCache {
+    /// How many blocks hold that many issuers.
+    pub fn blocks(issuers: usize) -> usize {
+        issuers.div_ceil(BLOCK_ISSUERS).max(1)
+    }
+
     /// # Safety
-    /// `memory` is aligned, of this type's size, and nobody else uses it yet.
+    /// `memory` is aligned, has space for as many blocks as it is a pointer to, and nobody else uses it yet.
     pub unsafe fn initialize(memory: *mut SharedCache, tranche: i32) {
-        let bytes = size_of::<SharedCache>();
+        let blocks = (memory as *mut [Block]).len();
+        let bytes = size_of::<SharedCache<[Block; 0]>>() + blocks * size_of::<Block>();
         // SAFETY: by this function's contract; all bytes zero is a valid State.
-        unsafe { Guarded::initialize(memory.cast::<Guarded<State>>(), bytes, tranche) };
+        unsafe { Guarded::initialize(memory as *mut Guarded<State>, bytes, tranche) };
+    }
+
+    /// How many issuers there is space for.
+    fn capacity(&self) -> usize {
+        self.0.shared().capacity()
     }
 
     /// The tranche of the lock.
@@ -102,11 +113,8 @@ impl SharedCache {
         let mut material = [0; MATERIAL_BYTES];
         let (selected, freshness, fetches, file_version, failure) = {
             let state = self.0.shared();
-            let place = state.find(&want.issuer)?;
-            state.names[place]
-                .used_at
-                .store(now.unix_micros(), Ordering::Relaxed);
-            let cached = &state.issuers[place];
+            let (name, cached) = state.place(state.find(&want.issuer)?);
+            name.used_at.store(now.unix_micros(), Ordering::Relaxed);
             let selected = cached.select(want).map(|index| {
                 material = cached.materials[index];
                 cached.heads[index]
@@ -131,11 +139,17 @@ impl SharedCache {
 
     /// Plans again under the exclusive lock, and begins the fetch if that is the plan: of all processes that
     /// want to fetch, one does. `until` is when the fetch is given up.
-    pub fn claim(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> Option<Claim> {
-        let (claim, log_eviction) = {
+    pub fn claim(
+        &self,
+        want: &Want<'_>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<Claim>, NoRoom> {
+        let (claim, log_eviction, issuers) = {
             let mut state = self.0.exclusive();
-            let (place, log_eviction) = state.find_or_make_room(want, now);
-            let cached = &mut state.issuers[place];
+            let (number, log_eviction) = state.find_or_make_room(want, now)?;
+            let issuers = state.capacity();
+            let cached = state.issuer_mut(number);
             let found = settles(cached.select(want).err().as_ref());
             let plan = cached.freshness.plan(found, &want.limits, now);
             let is_refresh = plan == Plan::UseAndRefresh;
@@ -143,15 +157,16 @@ impl SharedCache {
                 fetch: cached.freshness.begin(until),
                 is_refresh,
             });
-            (claim, log_eviction)
+            (claim, log_eviction, issuers)
         };
         if log_eviction {
             let message = format!(
-                "the keys of more than {ISSUERS} OAuth issuers are in use: those of the least recently used one were dropped"
+                "the keys of more than {issuers} OAuth issuers are in use: those of the least recently used one were dropped"
             );
-            server_log::log(message, None, None);
+            let hint = "Set validator.jwks_cache_issuers to as many issuers as pg_hba.conf names, or more, and restart the server.";
+            server_log::log(message, None, Some(hint.to_owned()));
         }
-        claim
+        Ok(claim)
     }
 
     /// Begins a refresh of an issuer that is due, unless another process has. `until` is when it is given up.
@@ -162,37 +177,43 @@ impl SharedCache {
         until: Timestamp,
     ) -> Option<FetchId> {
         let mut state = self.0.exclusive();
-        let place = state.find(&want.issuer)?;
-        let freshness = &mut state.issuers[place].freshness;
+        let number = state.find(&want.issuer)?;
+        let freshness = &mut state.issuer_mut(number).freshness;
         // Ahead of the end by more than any login: the caller has found it to be due.
         let is_due = freshness.is_due(Duration::MAX, now);
         is_due.then(|| freshness.begin(until))
     }
 
     /// Begins a fetch, fresh keys or not, unless one is under way. `until` is when it is given up.
-    pub fn claim_now(&self, want: &Want<'_>, now: Timestamp, until: Timestamp) -> Option<FetchId> {
+    pub fn claim_now(
+        &self,
+        want: &Want<'_>,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Result<Option<FetchId>, NoRoom> {
         let mut state = self.0.exclusive();
-        let (place, _) = state.find_or_make_room(want, now);
-        let freshness = &mut state.issuers[place].freshness;
-        (!freshness.is_fetching(now)).then(|| freshness.begin(until))
+        let (number, _) = state.find_or_make_room(want, now)?;
+        let freshness = &mut state.issuer_mut(number).freshness;
+        Ok((!freshness.is_fetching(now)).then(|| freshness.begin(until)))
     }
 
     /// Whether a fetch is under way.
     pub fn is_fetching(&self, issuer: &IssuerKey, now: Timestamp) -> bool {
         let state = self.0.shared();
-        let place = state.find(issuer);
-        place.is_some_and(|place| state.issuers[place].freshness.is_fetching(now))
+        let number = state.find(issuer);
+        number.is_some_and(|number| state.place(number).1.freshness.is_fetching(now))
     }
 
     /// All that is cached, and when it was last used; the least recently used issuer first.
     pub fn snapshot(&self) -> Vec<(Timestamp, Issuer)> {
         // Its space is there before the lock is taken.
-        let mut copies = vec![None; ISSUERS];
-        for (place, copy) in copies.iter_mut().enumerate() {
+        let mut copies = vec![None; self.capacity()];
+        for (number, copy) in copies.iter_mut().enumerate() {
             let state = self.0.shared();
-            let used_at = state.names[place].used_at.load(Ordering::Relaxed);
+            let (name, issuer) = state.place(number);
+            let used_at = name.used_at.load(Ordering::Relaxed);
             if used_at != 0 {
-                *copy = Some((Timestamp::from_unix_micros(used_at), state.issuers[place]));
+                *copy = Some((Timestamp::from_unix_micros(used_at), *issuer));
             }
         }
         let mut issuers: Vec<_> = copies.into_iter().flatten().collect();
@@ -202,10 +223,11 @@ impl SharedCache {
 
     /// The issuers whose freshness ends within `ahead`, and that a login has used since `used_since`.
     pub fn due(&self, now: Timestamp, ahead: Duration, used_since: Timestamp) -> Vec<CachedIssuer> {
-        let mut due = [None; ISSUERS];
+        // Its space is there before the lock is taken.
+        let mut due = vec![None; self.capacity()];
         {
             let state = self.0.shared();
-            for ((name, issuer), slot) in state.names.iter().zip(&state.issuers).zip(&mut due) {
+            for ((name, issuer), slot) in state.places().zip(&mut due) {
                 let used_at = name.used_at.load(Ordering::Relaxed);
                 let is_used = used_at >= used_since.unix_micros();
                 let is_file = issuer.file_version != FileVersion::default();
@@ -263,8 +285,11 @@ impl SharedCache {
     /// every login looks at its version.
     pub fn store_file(&self, want: &Want<'_>, keys: &PackedKeys, now: Timestamp) {
         let mut state = self.0.exclusive();
-        let (place, _) = state.find_or_make_room(want, now);
-        state.issuers[place].store(keys, Duration::MAX, &want.limits, now);
+        // Without room, each login reads the file.
+        if let Ok((number, _)) = state.find_or_make_room(want, now) {
+            let issuer = state.issuer_mut(number);
+            issuer.store(keys, Duration::MAX, &want.limits, now);
+        }
     }
 
     /// Gives up a fetch, as a process does that ends while it fetches.
@@ -283,7 +308,7 @@ impl SharedCache {
     pub fn flush(&self) {
         {
             let mut state = self.0.exclusive();
-            for issuer in &mut state.issuers {
+            for issuer in state.issuers_mut() {
                 issuer.freshness.forget();
                 issuer.key_count = 0;
                 issuer.skipped_keys = 0;

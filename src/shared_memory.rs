@@ -5,34 +5,114 @@
 //! of its own, so that the others do not pay for it.
 
 use std::ffi::{CStr, CString, c_void};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
+use oauth_core::{LayoutDigest, layout_of};
 use pgrx::{pg_guard, pg_sys};
 
-use crate::answer_cache::AnswerCache;
-use crate::circuit_breaker::CircuitBreakers;
-use crate::revocations::{Counts, Revocations, Wanteds};
-use crate::session_registry::SessionRegistry;
+use crate::answer_cache::{self, AnswerCache};
+use crate::cache_layout::{self, BLOCK_ISSUERS, Block};
+use crate::circuit_breaker::{self, CircuitBreakers};
+use crate::guarded;
+use crate::revocations::{self, Counts, Revocations, Wanteds};
+use crate::session_registry::{self, SessionRegistry};
 use crate::settings;
 use crate::shared_cache::SharedCache;
-use crate::statistics::{Accepted, Counters, Statistics};
+use crate::statistics::{self, Accepted, Counters, Statistics};
 
 /// What pg_stat_activity shows while a process waits for one of our locks.
 const LOCK_NAME: &CStr = c"Validator";
 
+/// How large the parts are that settings size: in blocks of keys, and in sets of answers. The settings count when the
+/// memory is made, and for a server's whole life: preloaded at its start, on demand at the first login. So changed
+/// settings leave no memory behind.
+#[repr(C)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    key_blocks: u32,
+    answer_sets: u32,
+}
+
+impl Sizes {
+    /// What the settings say.
+    pub fn wanted() -> Sizes {
+        let narrow = |count| u32::try_from(count).unwrap_or(1);
+        Sizes {
+            key_blocks: narrow(SharedCache::blocks(settings::jwks_cache_issuers())),
+            answer_sets: narrow(AnswerCache::sets(settings::introspection_cache_entries())),
+        }
+    }
+
+    fn key_blocks(self) -> usize {
+        self.key_blocks as usize
+    }
+
+    fn answer_sets(self) -> usize {
+        self.answer_sets as usize
+    }
+
+    /// How many issuers' keys are cached.
+    pub fn issuers(self) -> usize {
+        self.key_blocks() * BLOCK_ISSUERS
+    }
+
+    /// How many answers are cached.
+    pub fn answers(self) -> usize {
+        self.answer_sets() * answer_cache::PLACES
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.key_blocks) << 32 | u64::from(self.answer_sets)
+    }
+
+    fn unpack(packed: u64) -> Sizes {
+        Sizes {
+            key_blocks: (packed >> 32) as u32,
+            answer_sets: packed as u32,
+        }
+    }
+}
+
+/// The sizes in use, as far as this process knows them; zero: it does not yet.
+static SIZES: AtomicU64 = AtomicU64::new(0);
+
+/// The sizes in use, if this process knows them.
+fn known_sizes() -> Option<Sizes> {
+    match SIZES.load(Ordering::Relaxed) {
+        0 => None,
+        packed => Some(Sizes::unpack(packed)),
+    }
+}
+
+/// The sizes in use. What sizes other parts is in the memory that has a size of its own.
+pub fn sizes() -> Sizes {
+    known_sizes().unwrap_or_else(|| {
+        let state = area::<SharedState>().cast::<SharedState>();
+        // SAFETY: the memory is initialized, large enough, and mapped until the process ends; this is never written again.
+        let sizes = unsafe { (*state).sizes };
+        SIZES.store(sizes.pack(), Ordering::Relaxed);
+        sizes
+    })
+}
+
 /// A piece of memory that is attached to, and made, as a whole.
 trait Area {
+    /// What it is called, among the module's own.
+    const NAME: &str;
+
     /// Where this process has it; null: it has not looked yet.
     fn attached() -> &'static AtomicPtr<c_void>;
 
-    /// Carries the version of the layout: a module with another layout uses other memory.
-    fn name() -> CString;
+    /// The sizes in use, which `bytes` and `initialize` go by.
+    fn sizes() -> Sizes {
+        sizes()
+    }
 
-    fn bytes() -> usize;
+    fn bytes(sizes: Sizes) -> usize;
 
     /// # Safety
     /// `memory` is new, aligned, of `bytes()` bytes, and nobody else uses it yet.
-    unsafe fn initialize(memory: *mut c_void, tranche: i32);
+    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32);
 
     /// The tranche of its locks.
     ///
@@ -41,42 +121,76 @@ trait Area {
     unsafe fn tranche(memory: *mut c_void) -> i32;
 }
 
-/// All that every login needs; behind it the registry of sessions, whose size is the server's.
+/// Names an area. Whoever would lay it out differently, or count other things in it, uses other memory. It is shorter than
+/// what PostgreSQL cuts names to: 48 bytes in main memory (SHMEM_INDEX_KEYSIZE), 64 in its registry of segments.
+fn name<A: Area>(bytes: usize) -> CString {
+    let digest = LAYOUT.value();
+    let name = format!("validator {} {digest:016x} {bytes}", A::NAME);
+    CString::new(name).unwrap_or_default()
+}
+
+/// What all that lies in shared memory looks like, and what its numbers mean.
+const LAYOUT: LayoutDigest = {
+    type OfNoBlocks = KeyMemory<[Block; 0]>;
+    let digest = LayoutDigest::OF_CORE
+        .text(env!("CARGO_PKG_VERSION"))
+        .numbers(layout_of!(Sizes {
+            key_blocks,
+            answer_sets
+        }))
+        .numbers(layout_of!(SharedState {
+            sizes,
+            tranche,
+            counters,
+            wanteds,
+            circuit_breakers
+        }))
+        .numbers(layout_of!(OfNoBlocks {
+            accepted,
+            revocations,
+            cache
+        }));
+    let digest = statistics::layout(guarded::layout(digest));
+    let digest = circuit_breaker::layout(revocations::layout(digest));
+    let digest = answer_cache::layout(cache_layout::layout(digest));
+    session_registry::layout(digest)
+};
+
+/// What is of one size in all servers with as many connections: behind it the registry of sessions.
 #[repr(C)]
 pub struct SharedState {
-    // Before the cache, whose beginning is what each login touches.
-    accepted: Accepted,
-    revocations: Counts,
-    cache: SharedCache,
+    sizes: Sizes,
+    tranche: i32,
     counters: Counters,
     wanteds: Wanteds,
     circuit_breakers: CircuitBreakers,
 }
 
 impl Area for SharedState {
+    const NAME: &str = "state";
+
     fn attached() -> &'static AtomicPtr<c_void> {
         static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
         &ATTACHED
     }
 
-    fn name() -> CString {
-        // The size stands for what it depends on, such as how many reasons are counted.
-        CString::new(format!("validator 3 {}", Self::bytes())).unwrap_or_default()
+    /// Preloaded, what was asked for at the start; else what the settings say, if this process is the first.
+    fn sizes() -> Sizes {
+        known_sizes().unwrap_or_else(Sizes::wanted)
     }
 
-    fn bytes() -> usize {
+    fn bytes(_sizes: Sizes) -> usize {
         size_of::<SharedState>() + SessionRegistry::bytes()
     }
 
-    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
+    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32) {
         let state = memory.cast::<SharedState>();
         // SAFETY: by this function's contract.
         unsafe {
-            (&raw mut (*state).accepted).write_bytes(0, 1);
+            (&raw mut (*state).sizes).write(sizes);
+            (&raw mut (*state).tranche).write(tranche);
             (&raw mut (*state).counters).write_bytes(0, 1);
             (*state).counters.begin();
-            (&raw mut (*state).revocations).write_bytes(0, 1);
-            SharedCache::initialize(&raw mut (*state).cache, tranche);
             Wanteds::initialize(&raw mut (*state).wanteds, tranche);
             CircuitBreakers::initialize(&raw mut (*state).circuit_breakers, tranche);
             SessionRegistry::initialize(state.add(1).cast(), tranche);
@@ -85,58 +199,93 @@ impl Area for SharedState {
 
     unsafe fn tranche(memory: *mut c_void) -> i32 {
         // SAFETY: by this function's contract.
-        unsafe { (*memory.cast::<SharedState>()).cache.tranche() }
+        unsafe { (*memory.cast::<SharedState>()).tranche }
+    }
+}
+
+/// What every login reads, in the order in which it does.
+#[repr(C)]
+struct KeyMemory<Blocks: ?Sized = [Block]> {
+    // Before the cache, whose beginning is what each login touches.
+    accepted: Accepted,
+    revocations: Counts,
+    cache: SharedCache<Blocks>,
+}
+
+/// The cache of keys, and what lies beside it.
+struct Keys;
+
+impl Keys {
+    fn at(memory: *mut c_void, sizes: Sizes) -> *mut KeyMemory {
+        std::ptr::slice_from_raw_parts_mut(memory.cast::<Block>(), sizes.key_blocks())
+            as *mut KeyMemory
+    }
+}
+
+impl Area for Keys {
+    const NAME: &str = "keys";
+
+    fn attached() -> &'static AtomicPtr<c_void> {
+        static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+        &ATTACHED
+    }
+
+    fn bytes(sizes: Sizes) -> usize {
+        size_of::<KeyMemory<[Block; 0]>>() + sizes.key_blocks() * size_of::<Block>()
+    }
+
+    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32) {
+        let keys = Self::at(memory, sizes);
+        // SAFETY: by this function's contract.
+        unsafe {
+            (&raw mut (*keys).accepted).write_bytes(0, 1);
+            (&raw mut (*keys).revocations).write_bytes(0, 1);
+            SharedCache::initialize(&raw mut (*keys).cache, tranche);
+        }
+    }
+
+    unsafe fn tranche(memory: *mut c_void) -> i32 {
+        // SAFETY: by this function's contract.
+        unsafe { (*Self::at(memory, sizes())).cache.tranche() }
     }
 }
 
 /// The answers to introspection requests: attached to by logins that ask for one.
 struct Answers;
 
-/// Sets of entries that this server's cache of answers has; the setting counts when the memory is made, and for an
-/// on-demand module each size is memory of its own.
-fn answer_sets() -> usize {
-    static SETS: AtomicUsize = AtomicUsize::new(0);
-    if SETS.load(Ordering::Relaxed) == 0 {
-        let sets = AnswerCache::sets(settings::introspection_cache_entries());
-        SETS.store(sets, Ordering::Relaxed);
-    }
-    SETS.load(Ordering::Relaxed)
-}
-
 impl Area for Answers {
+    const NAME: &str = "answers";
+
     fn attached() -> &'static AtomicPtr<c_void> {
         static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
         &ATTACHED
     }
 
-    fn name() -> CString {
-        CString::new(format!("validator answers 1 {}", answer_sets())).unwrap_or_default()
+    fn bytes(sizes: Sizes) -> usize {
+        AnswerCache::bytes(sizes.answer_sets())
     }
 
-    fn bytes() -> usize {
-        AnswerCache::bytes(answer_sets())
-    }
-
-    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
+    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32) {
         // SAFETY: by this function's contract.
-        unsafe { AnswerCache::initialize(memory, answer_sets(), tranche) };
+        unsafe { AnswerCache::initialize(memory, sizes.answer_sets(), tranche) };
     }
 
     unsafe fn tranche(memory: *mut c_void) -> i32 {
         // SAFETY: by this function's contract.
-        unsafe { AnswerCache::at(memory, answer_sets()) }.tranche()
+        unsafe { AnswerCache::at(memory, sizes().answer_sets()) }.tranche()
     }
 }
 
 /// Attaches to what every login needs.
 pub fn attach() {
     area::<SharedState>();
+    area::<Keys>();
 }
 
 /// The statistics, if this process has attached to them: counting must not be what fails.
 pub fn attached_statistics() -> Option<Statistics> {
-    let attached = !SharedState::attached().load(Ordering::Relaxed).is_null();
-    attached.then(statistics)
+    let has = |memory: &AtomicPtr<c_void>| !memory.load(Ordering::Relaxed).is_null();
+    (has(SharedState::attached()) && has(Keys::attached())).then(statistics)
 }
 
 /// Whether this process has begun to attach to an area, and not come to the end of it.
@@ -149,18 +298,18 @@ static ATTACHING: AtomicBool = AtomicBool::new(false);
 
 /// The cache of keys.
 pub fn cache() -> &'static SharedCache {
-    let state = area::<SharedState>().cast::<SharedState>();
-    // SAFETY: the memory is initialized, large enough, and mapped until the process ends.
-    unsafe { &(*state).cache }
+    // SAFETY: the memory is initialized, of this size, and mapped until the process ends.
+    unsafe { &(*Keys::at(area::<Keys>(), sizes())).cache }
 }
 
 /// The revocations.
 pub fn revocations() -> Revocations {
     let state = area::<SharedState>().cast::<SharedState>();
+    let keys = Keys::at(area::<Keys>(), sizes());
     // SAFETY: as above.
     unsafe {
         Revocations {
-            counts: &(*state).revocations,
+            counts: &(*keys).revocations,
             wanteds: &(*state).wanteds,
         }
     }
@@ -169,10 +318,11 @@ pub fn revocations() -> Revocations {
 /// The statistics.
 pub fn statistics() -> Statistics {
     let state = area::<SharedState>().cast::<SharedState>();
+    let keys = Keys::at(area::<Keys>(), sizes());
     // SAFETY: as above.
     unsafe {
         Statistics {
-            accepted: &(*state).accepted,
+            accepted: &(*keys).accepted,
             counters: &(*state).counters,
         }
     }
@@ -194,8 +344,8 @@ pub fn sessions() -> SessionRegistry {
 
 /// The cache of answers to introspection requests.
 pub fn answers() -> AnswerCache {
-    // SAFETY: as above; the number of sets is the one that it was made for.
-    unsafe { AnswerCache::at(area::<Answers>(), answer_sets()) }
+    // SAFETY: as above.
+    unsafe { AnswerCache::at(area::<Answers>(), sizes().answer_sets()) }
 }
 
 /// Hooks of other modules, which run before ours.
@@ -226,8 +376,12 @@ unsafe extern "C-unwind" fn request() {
         if let Some(previous) = PREVIOUS_REQUEST_HOOK {
             previous();
         }
-        pg_sys::RequestAddinShmemSpace(SharedState::bytes());
-        pg_sys::RequestAddinShmemSpace(Answers::bytes());
+        // Once for the server's life: settings that change later must not ask for more after a crash.
+        let sizes = Sizes::wanted();
+        SIZES.store(sizes.pack(), Ordering::Relaxed);
+        pg_sys::RequestAddinShmemSpace(SharedState::bytes(sizes));
+        pg_sys::RequestAddinShmemSpace(Keys::bytes(sizes));
+        pg_sys::RequestAddinShmemSpace(Answers::bytes(sizes));
     }
 }
 
@@ -239,6 +393,7 @@ unsafe extern "C-unwind" fn startup() {
             previous();
         }
         make_at_start::<SharedState>();
+        make_at_start::<Keys>();
         make_at_start::<Answers>();
     }
 }
@@ -247,11 +402,13 @@ unsafe extern "C-unwind" fn startup() {
 /// Called in the startup hook of shared memory only.
 unsafe fn make_at_start<A: Area>() {
     let mut found = false;
+    let sizes = A::sizes();
+    let bytes = A::bytes(sizes);
     // SAFETY: by this function's contract; the memory was requested.
     unsafe {
-        let memory = pg_sys::ShmemInitStruct(A::name().as_ptr(), A::bytes(), &mut found);
+        let memory = pg_sys::ShmemInitStruct(name::<A>(bytes).as_ptr(), bytes, &mut found);
         if !found {
-            A::initialize(memory, new_tranche());
+            A::initialize(memory, sizes, new_tranche());
         }
         // Set anew after a crash, too: the new memory may be elsewhere.
         A::attached().store(memory, Ordering::Relaxed);
@@ -262,8 +419,9 @@ unsafe fn make_at_start<A: Area>() {
 fn area<A: Area>() -> *mut c_void {
     let mut memory = A::attached().load(Ordering::Relaxed);
     if memory.is_null() {
+        let bytes = A::bytes(A::sizes());
         ATTACHING.store(true, Ordering::Relaxed);
-        memory = attach_segment::<A>();
+        memory = attach_segment::<A>(bytes);
         ATTACHING.store(false, Ordering::Relaxed);
         // SAFETY: the segment is initialized, and the tranche of its locks never changes.
         unsafe { register_tranche(A::tranche(memory)) };
@@ -273,18 +431,18 @@ fn area<A: Area>() -> *mut c_void {
 }
 
 #[cfg(feature = "pg18")]
-fn attach_segment<A: Area>() -> *mut c_void {
+fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
     #[pg_guard]
     unsafe extern "C-unwind" fn initialize_segment<A: Area>(memory: *mut c_void) {
         // SAFETY: PostgreSQL calls this once, with the new segment.
-        unsafe { A::initialize(memory, new_tranche()) }
+        unsafe { A::initialize(memory, A::sizes(), new_tranche()) }
     }
-    let (name, mut found) = (A::name(), false);
+    let (name, mut found) = (name::<A>(bytes), false);
     // SAFETY: called in a backend's main thread; the segment stays mapped until the process ends.
     unsafe {
         pg_sys::GetNamedDSMSegment(
             name.as_ptr(),
-            A::bytes(),
+            bytes,
             Some(initialize_segment::<A>),
             &mut found,
         )
@@ -292,21 +450,21 @@ fn attach_segment<A: Area>() -> *mut c_void {
 }
 
 #[cfg(feature = "pg19")]
-fn attach_segment<A: Area>() -> *mut c_void {
+fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
     #[pg_guard]
     unsafe extern "C-unwind" fn initialize_segment<A: Area>(
         memory: *mut c_void,
         _arg: *mut c_void,
     ) {
         // SAFETY: PostgreSQL calls this once, with the new segment.
-        unsafe { A::initialize(memory, new_tranche()) }
+        unsafe { A::initialize(memory, A::sizes(), new_tranche()) }
     }
-    let (name, mut found) = (A::name(), false);
+    let (name, mut found) = (name::<A>(bytes), false);
     // SAFETY: called in a backend's main thread; the segment stays mapped until the process ends.
     unsafe {
         pg_sys::GetNamedDSMSegment(
             name.as_ptr(),
-            A::bytes(),
+            bytes,
             Some(initialize_segment::<A>),
             &mut found,
             std::ptr::null_mut(),

@@ -7,12 +7,36 @@ use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use oauth_core::{Clock, Failure, SystemClock, Timestamp, cache_key};
+use oauth_core::{Clock, Failure, LayoutDigest, SystemClock, Timestamp, cache_key, layout_of};
 
 use crate::cache_layout::Text;
 
 /// Issuers that are counted.
 const ISSUERS: usize = 32;
+
+/// What all this looks like in memory.
+pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
+    digest
+        .numbers(&[ISSUERS])
+        .numbers(layout_of!(Counted { issuer, accepted }))
+        .numbers(layout_of!(Counters { reset_at, rows }))
+        .numbers(layout_of!(Row {
+            is_named,
+            name,
+            refusals,
+            fetches,
+            introspections,
+            introspection_cache_hits,
+            waits
+        }))
+        .numbers(layout_of!(Refusals { count, last_at }))
+        .numbers(layout_of!(Requests {
+            count,
+            failures,
+            total_micros,
+            max_micros
+        }))
+}
 
 /// What a login that is accepted touches. It lies where such a login looks anyway. All bytes zero: nobody is counted.
 #[repr(C)]

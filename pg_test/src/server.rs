@@ -137,6 +137,17 @@ impl Server {
         fs::rename(new, library).expect("the module can be replaced");
     }
 
+    /// Limits how large a file, or a segment of shared memory, the server's future processes can make; `None`: not at all.
+    /// What is larger fails as it does where there is no room. A process of the same user may set that.
+    #[track_caller]
+    pub fn limit_segments(&self, bytes: Option<u64>) {
+        let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let postmaster = self.postmaster_pid();
+        self.sql(&format!(
+            "COPY (SELECT 1) TO PROGRAM 'cat && prlimit --fsize={limit}: --pid {postmaster}'"
+        ));
+    }
+
     /// Writes a file that only the server's user may read, beside the data folder; its path.
     pub fn private_file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);

@@ -145,6 +145,10 @@ kinds! {
         "Set shared_preload_libraries = 'validator' and restart, so that logins cost less and no login waits for the provider.";
     WORKER_MISSING = "worker_missing", Warning,
         "Look into the server's log: raise max_worker_processes, or correct what the worker dies of, and restart.";
+    TOO_MANY_ISSUERS = "too_many_issuers", Warning,
+        "Set validator.jwks_cache_issuers to as many issuers as pg_hba.conf names, or more, and restart the server.";
+    RESTART_PENDING = "restart_pending", Notice,
+        "Restart the server, so that the new value counts.";
     SETTING_UNKNOWN = "setting_unknown", Error,
         "Correct the name, or remove it: it has no effect.";
     SETTING_REFUSED = "setting_invalid", Error,

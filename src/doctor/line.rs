@@ -2,6 +2,7 @@
 
 use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder, Printable};
 
+use crate::cache_layout::IssuerKey;
 use crate::doctor::configuration::{Configuration, HbaRule};
 use crate::doctor::finding::{self, Finding};
 use crate::doctor::provider::{self, Providers};
@@ -15,6 +16,8 @@ pub struct Line<'a> {
     pub rule: &'a HbaRule,
     /// `None` if what the line names is no issuer.
     pub issuer: Option<Issuer>,
+    /// What its keys are cached under, if they can be.
+    pub cache_key: Option<IssuerKey>,
     pub identity_prefix: String,
     pub findings: Vec<Finding>,
     /// What is known of its provider, where that answers well.
@@ -59,10 +62,11 @@ pub fn examine<'a>(
     {
         findings.extend(examine_near_miss(&settings, line, issuer));
     }
-    let mut known = None;
+    let (mut known, mut cache_key) = (None, None);
     let is_http = line.issuer.starts_with("http:");
     match settings::read_keys(&settings, &line.issuer) {
         Ok(keys) => {
+            cache_key = Some(keys.cache_key());
             if is_http {
                 let detail =
                     "The issuer is not https; validator.allow_http takes it on a loopback address.";
@@ -84,6 +88,7 @@ pub fn examine<'a>(
     Line {
         rule,
         issuer,
+        cache_key,
         identity_prefix: identity_prefix
             .map_or_else(|_| String::new(), |prefix| prefix.as_str().to_owned()),
         findings,

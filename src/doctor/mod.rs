@@ -8,6 +8,7 @@ mod finding;
 mod hba_file;
 mod identity;
 mod line;
+mod memory;
 mod provider;
 mod server;
 
@@ -67,6 +68,7 @@ fn examine(configuration: &Configuration) -> Vec<Finding> {
         .filter_map(|line| line.issuer.clone())
         .collect();
     let mut findings = server::examine(configuration, lines.len(), &issuers);
+    findings.extend(memory::examine(&lines));
     for rule in &configuration.hba {
         if let Some(error) = &rule.error {
             let detail = format!("PostgreSQL says: {error}.");

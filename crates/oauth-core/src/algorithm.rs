@@ -49,7 +49,7 @@ impl Algorithm {
     ];
 
     /// The name in a JOSE header. Names are case-sensitive (RFC 7515 §4.1.1).
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Algorithm::RS256 => "RS256",
             Algorithm::RS384 => "RS384",

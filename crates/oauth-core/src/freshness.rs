@@ -10,6 +10,7 @@ use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 
 use crate::clock::Timestamp;
+use crate::layout_of;
 
 /// What an answer without `Cache-Control` counts as: long enough to be a cache, short enough that a key
 /// that was withdrawn is gone soon.
@@ -117,6 +118,18 @@ pub enum Plan {
 }
 
 impl Freshness {
+    /// The size, and where the fields are.
+    pub(crate) const LAYOUT: &[usize] = layout_of!(Freshness {
+        fetched_at,
+        fresh_until,
+        usable_until,
+        attempted_at,
+        retry_at,
+        flight_until,
+        flight,
+        failures
+    });
+
     /// Nothing is known yet.
     pub const COLD: Freshness = Freshness {
         fetched_at: Timestamp::NEVER,
@@ -218,6 +231,12 @@ impl Freshness {
     /// Whether a fetch has ended, well or badly, since the beginning or since all was forgotten.
     pub fn was_attempted(&self) -> bool {
         self.attempted_at != Timestamp::NEVER
+    }
+
+    /// Whether all this may be forgotten to make room: not while it keeps the next fetch from coming too early, since whoever
+    /// needs it next would fetch at once.
+    pub fn may_be_dropped(&self, limits: &CacheLimits, now: Timestamp) -> bool {
+        !self.in_flight(now) && self.may_attempt(now) && !self.cools_down(limits, now)
     }
 
     /// Whether a background worker should refresh, `ahead` of the end of freshness.
@@ -521,6 +540,26 @@ mod tests {
         assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
         state.begin(at(day + 5));
         assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
+    }
+
+    #[test]
+    fn what_delays_the_next_fetch_may_not_be_dropped() {
+        assert!(Freshness::COLD.may_be_dropped(&LIMITS, at(0)));
+        let mut state = Freshness::COLD;
+        state.begin(at(5));
+        assert!(!state.may_be_dropped(&LIMITS, at(4)));
+        assert!(state.may_be_dropped(&LIMITS, at(5)));
+        state.succeed(HOUR, &LIMITS, at(5));
+        assert!(!state.may_be_dropped(&LIMITS, at(14)));
+        assert!(state.may_be_dropped(&LIMITS, at(15)));
+        for _ in 0..6 {
+            state.fail(0, at(20));
+        }
+        // The cooldown is over, and the pause is not.
+        assert!(!state.may_be_dropped(&LIMITS, at(51)));
+        assert!(state.may_be_dropped(&LIMITS, at(52)));
+        state.forget();
+        assert!(state.may_be_dropped(&LIMITS, at(20)));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use aws_lc_rs::digest;
 
 use crate::algorithm::{Algorithm, KeyKind};
 use crate::jwk::PublicKey;
+use crate::layout_of;
 use crate::reject::Reject;
 
 /// What a key is selected by. Plain data: it may live in shared memory, beside the key's material.
@@ -14,7 +15,7 @@ pub struct KeyHead {
     kid: [u8; 32],
     /// SHA-256 of kind and material; the same key twice has one fingerprint.
     fingerprint: [u8; 32],
-    /// 0: may not verify signatures; else 1 and the place in [`KINDS`].
+    /// 0: may not verify signatures; else 1 and the place in [`KeyHead::KINDS`].
     kind: u8,
     /// 0: any that fits; else 1 and the place in [`Algorithm::ALL`].
     alg: u8,
@@ -24,7 +25,6 @@ pub struct KeyHead {
     material_bytes: u16,
 }
 
-const KINDS: [KeyKind; 4] = [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
 const NO_KID: [u8; 32] = [0; 32];
 
 /// The digest by which a `kid` is looked up.
@@ -56,6 +56,20 @@ fn sha256(parts: &[&[u8]]) -> [u8; 32] {
 }
 
 impl KeyHead {
+    /// The size, and where the fields are.
+    pub(crate) const LAYOUT: &[usize] = layout_of!(KeyHead {
+        kid,
+        fingerprint,
+        kind,
+        alg,
+        exponent_bytes,
+        material_bytes
+    });
+
+    /// What `kind` counts.
+    pub(crate) const KINDS: [KeyKind; 4] =
+        [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
+
     /// No key.
     pub const EMPTY: KeyHead = KeyHead {
         kid: NO_KID,
@@ -90,7 +104,7 @@ impl KeyHead {
         let (Ok(exponent_bytes), Ok(material_bytes)) = sizes else {
             return (head, Vec::new());
         };
-        let kind = place(&KINDS, &key.kind());
+        let kind = place(&Self::KINDS, &key.kind());
         let fingerprint = sha256(&[&[kind, exponent_bytes], &material]);
         let alg = alg.map_or(0, |alg| place(&Algorithm::ALL, &alg));
         (
@@ -128,7 +142,9 @@ impl KeyHead {
 
     /// What kind of key this is; `None` if it may not verify signatures.
     pub fn kind(&self) -> Option<KeyKind> {
-        KINDS.get(usize::from(self.kind).checked_sub(1)?).copied()
+        Self::KINDS
+            .get(usize::from(self.kind).checked_sub(1)?)
+            .copied()
     }
 
     /// The only algorithm that the key may be used with (RFC 7517 §4.4), if it names one.

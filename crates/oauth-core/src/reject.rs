@@ -551,6 +551,11 @@ pub enum Misconfigured {
         /// What it says about it.
         what: Printable,
     },
+    /// More issuers are in use than the cache of keys has room for.
+    KeyCacheFull {
+        /// How many it has room for.
+        issuers: usize,
+    },
     /// A standby has ended the login's look at the catalog, which was in the way of recovery.
     RecoveryConflict {
         /// What it says about it.
@@ -560,7 +565,7 @@ pub enum Misconfigured {
 
 impl Misconfigured {
     /// Every code.
-    pub const CODES: [&'static str; 9] = [
+    pub const CODES: [&'static str; 10] = [
         "disabled",
         "audience_unset",
         "issuer_invalid",
@@ -569,6 +574,7 @@ impl Misconfigured {
         "required_claims_unset",
         "certificates_unsupported",
         "server_resources",
+        "key_cache_full",
         "recovery_conflict",
     ];
 
@@ -583,6 +589,7 @@ impl Misconfigured {
             Misconfigured::RequiredClaimsUnset { .. } => "required_claims_unset",
             Misconfigured::CertificatesUnsupported { .. } => "certificates_unsupported",
             Misconfigured::ServerResources { .. } => "server_resources",
+            Misconfigured::KeyCacheFull { .. } => "key_cache_full",
             Misconfigured::RecoveryConflict { .. } => "recovery_conflict",
         }
     }
@@ -606,6 +613,12 @@ impl fmt::Display for Misconfigured {
             }
             Misconfigured::ServerResources { what } => {
                 write!(f, "server lacks resources: {what}")
+            }
+            Misconfigured::KeyCacheFull { issuers } => {
+                write!(
+                    f,
+                    "the keys of {issuers} issuers are cached, and there is no room for more"
+                )
             }
             Misconfigured::RecoveryConflict { what } => {
                 write!(f, "login conflicts with recovery: {what}")
@@ -718,6 +731,7 @@ mod tests {
             Misconfigured::RequiredClaimsUnset { one_of: &[] },
             Misconfigured::CertificatesUnsupported { why: "" },
             Misconfigured::ServerResources { what: text() },
+            Misconfigured::KeyCacheFull { issuers: 16 },
             Misconfigured::RecoveryConflict { what: text() },
         ] {
             assert!(Misconfigured::CODES.contains(&fault.code()), "{fault:?}");

@@ -104,3 +104,61 @@ fn it_can_be_called_before_anybody_has_logged_in_and_with_the_module_loaded_on_d
     );
     assert_findings(&server, &["notice not_preloaded", "ok ok"]);
 }
+
+#[test]
+fn there_are_more_issuers_than_room_for_their_keys() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("validator.jwks_cache_issuers", "16"));
+    assert_findings(&server, &["ok ok"]);
+    let issuers: Vec<_> = (0..16).map(|n| format!("https://idp{n}.invalid")).collect();
+    let mut lines: Vec<_> = issuers.iter().map(|url| good_line(url)).collect();
+    // The same one twice takes one place.
+    lines.push(good_line(&issuers[0]));
+    set_lines(&server, &lines);
+    let counted = || {
+        let found = crate::examine(&server);
+        let found = found.into_iter().filter(|f| f.code == "too_many_issuers");
+        found.map(|f| f.detail).collect::<Vec<_>>()
+    };
+    assert_eq!(counted().len(), 0);
+    lines.push(good_line("https://idp16.invalid"));
+    set_lines(&server, &lines);
+    let details = counted();
+    assert!(details[0].contains("have 17 issuers"), "{details:?}");
+    assert!(details[0].contains("keys of 16:"), "{details:?}");
+}
+
+fn set_lines(server: &pg_test::Server, lines: &[String]) {
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    server.set_hba(&lines);
+    server.reload();
+}
+
+#[test]
+fn sizes_of_memory_were_changed_since_it_was_made() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder);
+    server.reload_with(&[
+        ("validator.jwks_cache_issuers", "33"),
+        ("validator.introspection_cache_entries", "2048"),
+    ]);
+    let changed = ["notice restart_pending", "notice restart_pending", "ok ok"];
+    let found = assert_findings(&server, &changed);
+    assert!(found[0].detail.contains("asks for 48"), "{found:?}");
+    assert!(found[0].detail.contains("made for 32"), "{found:?}");
+    assert!(found[1].detail.contains("asks for 2048"), "{found:?}");
+    server.restart();
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn there_is_no_room_for_the_modules_memory() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("shared_preload_libraries", ""));
+    server.limit_segments(Some(512 * 1024));
+    let findings = ["notice not_preloaded", "error server_resources", "ok ok"];
+    let found = assert_findings(&server, &findings);
+    assert!(found[1].advice.contains("/dev/shm"), "{found:?}");
+    server.limit_segments(None);
+    assert_findings(&server, &["notice not_preloaded", "ok ok"]);
+}

@@ -172,3 +172,37 @@ fn five_hundred_faulty_logins_leave_nothing_behind() {
         assert_settled(&server, &issuer);
     }
 }
+
+#[test]
+fn memory_is_named_by_what_it_looks_like() {
+    let issuer = Issuer::builder().start();
+    let server = Mode::Preloaded.server_of(&issuer).start();
+    let named = server.sql(
+        "SELECT name, size FROM pg_shmem_allocations WHERE name LIKE 'validator %' ORDER BY name",
+    );
+    let named: Vec<_> = named
+        .into_iter()
+        .map(|row| row.into_iter().flatten())
+        .collect();
+    let mut digests = Vec::new();
+    for (mut row, area) in named.into_iter().zip(["answers", "keys", "state"]) {
+        let (name, size) = (row.next().expect("a name"), row.next().expect("a size"));
+        let words: Vec<_> = name.split(' ').collect();
+        // PostgreSQL cuts longer ones, and does not say so.
+        assert!(name.len() < 48, "{name}");
+        assert_eq!(
+            (words.len(), words[1], words[3]),
+            (4, area, &*size),
+            "{name}"
+        );
+        assert!(
+            words[2].len() == 16 && u64::from_str_radix(words[2], 16).is_ok(),
+            "{name}"
+        );
+        digests.push(words[2].to_owned());
+    }
+    assert!(
+        digests.len() == 3 && digests.iter().all(|d| *d == digests[0]),
+        "{digests:?}"
+    );
+}

@@ -9,18 +9,10 @@ use crate::{AT_ONCE, Mode, assert_nobody_waits, assert_settled, log_in};
 
 /// Less than PostgreSQL's registry of named memory begins with.
 const NO_SEGMENT: u64 = 512 * 1024;
+/// Enough for that, but not for the module's keys.
+const NO_KEYS: u64 = 1200 * 1024;
 /// Enough for that, and for what every login needs, but not for the cached answers.
 const NO_ANSWERS: u64 = 3 * 1024 * 1024;
-
-/// Limits how large a file, or a segment of shared memory, the server's future processes can make; `None`: not at all.
-/// What is larger fails as it does where there is no room. A process of the same user may set that.
-fn limit_segments(server: &Server, bytes: Option<u64>) {
-    let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
-    let postmaster = server.postmaster_pid();
-    server.sql(&format!(
-        "COPY (SELECT 1) TO PROGRAM 'prlimit --fsize={limit}: --pid {postmaster}'"
-    ));
-}
 
 /// A refusal that tells the administrator of the memory, and the client nothing; the backend waits for nobody.
 #[track_caller]
@@ -57,12 +49,15 @@ fn login_without_room_for_shared_memory_is_refused_and_the_next_one_with_room_is
     let issuer = Issuer::builder().start();
     let server = Mode::OnDemand.server_of(&issuer).start();
     let token = issuer.token("alice").encode();
-    limit_segments(&server, Some(NO_SEGMENT));
-    assert_refused(&server, &token);
-    assert_blocks_nobody(&server, &token);
-    // A token that would be refused anyway is no exception.
-    assert_refused(&server, "not-a-token");
-    limit_segments(&server, None);
+    // There is no room for PostgreSQL's registry of memory; there is for that, and not for ours.
+    for limit in [NO_SEGMENT, NO_KEYS] {
+        server.limit_segments(Some(limit));
+        assert_refused(&server, &token);
+        assert_blocks_nobody(&server, &token);
+        // A token that would be refused anyway is no exception.
+        assert_refused(&server, "not-a-token");
+    }
+    server.limit_segments(None);
     assert_settled(&server, &issuer);
 }
 
@@ -70,10 +65,10 @@ fn login_without_room_for_shared_memory_is_refused_and_the_next_one_with_room_is
 fn server_whose_logins_find_no_room_can_be_stopped() {
     let issuer = Issuer::builder().start();
     let server = Mode::OnDemand.server_of(&issuer).start();
-    limit_segments(&server, Some(NO_SEGMENT));
+    server.limit_segments(Some(NO_SEGMENT));
     assert_blocks_nobody(&server, &issuer.token("alice").encode());
     // The server itself needs room for its last checkpoint.
-    limit_segments(&server, None);
+    server.limit_segments(None);
     assert!(server.stop(StopMode::Fast) < Duration::from_secs(10));
 }
 
@@ -87,12 +82,12 @@ fn login_without_room_for_cached_answers_is_refused_and_holds_up_nobody() {
         .set("validator.client_auth_method", "none")
         .start();
     log_in(&server, &issuer);
-    limit_segments(&server, Some(NO_ANSWERS));
+    server.limit_segments(Some(NO_ANSWERS));
     let opaque = issuer.opaque_token("alice");
     assert_blocks_nobody(&server, &opaque);
     // Who needs no answer is not concerned.
     log_in(&server, &issuer);
-    limit_segments(&server, None);
+    server.limit_segments(None);
     server.admits("alice", &opaque);
     assert_settled(&server, &issuer);
 }
@@ -101,6 +96,6 @@ fn login_without_room_for_cached_answers_is_refused_and_holds_up_nobody() {
 fn preloaded_module_needs_no_room() {
     let issuer = Issuer::builder().start();
     let server = Mode::Preloaded.server_of(&issuer).start();
-    limit_segments(&server, Some(NO_SEGMENT));
+    server.limit_segments(Some(NO_SEGMENT));
     assert_settled(&server, &issuer);
 }

@@ -60,6 +60,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.introspection_cache_ttl|integer|s|0|3600|30|sighup",
             "validator.introspection_endpoint|string|-|-|-||sighup",
             "validator.introspection_exp_required|bool|-|-|-|on|sighup",
+            "validator.jwks_cache_issuers|integer|-|16|1024|32|sighup",
             "validator.jwks_file|string|-|-|-||sighup",
             "validator.jwks_max_ttl|integer|s|1|604800|86400|sighup",
             "validator.jwks_min_ttl|integer|s|1|86400|60|sighup",

@@ -1,0 +1,43 @@
+//! What is wrong with the module's shared memory: that there is none, or that it is of the wrong size.
+
+use std::collections::HashSet;
+
+use crate::containment::contain;
+use crate::doctor::finding::{self, Finding};
+use crate::doctor::line::Line;
+use crate::shared_memory::{self, Sizes};
+
+/// Compares the memory with the lines of pg_hba.conf and with the settings. Where nobody has logged in yet and the module
+/// is not preloaded, this makes the memory, as a login would.
+pub fn examine(lines: &[Line<'_>]) -> Vec<Finding> {
+    // What PostgreSQL raises about it is a finding, and not the end of all others.
+    let in_use = match contain(shared_memory::sizes) {
+        Ok(sizes) => sizes,
+        Err(failure) => return vec![Finding::of_failure(&failure)],
+    };
+    let wanted = Sizes::wanted();
+    let mut findings = Vec::new();
+    let caches: HashSet<_> = lines.iter().filter_map(|line| line.cache_key).collect();
+    if caches.len() > in_use.issuers() {
+        findings.push(finding::TOO_MANY_ISSUERS.with(format!(
+            "The lines of pg_hba.conf have {} issuers, and there is room for the keys of {}: when all are in use, some logins are refused.",
+            caches.len(),
+            in_use.issuers()
+        )));
+    }
+    for (setting, wanted, in_use) in [
+        ("jwks_cache_issuers", wanted.issuers(), in_use.issuers()),
+        (
+            "introspection_cache_entries",
+            wanted.answers(),
+            in_use.answers(),
+        ),
+    ] {
+        if wanted != in_use {
+            findings.push(finding::RESTART_PENDING.with(format!(
+                "validator.{setting} asks for {wanted}, and the memory was made for {in_use}."
+            )));
+        }
+    }
+    findings
+}
