@@ -7,31 +7,21 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    AssertionKey, Bearer, CacheLimits, ClientAuthMethod, ClientProof, Clock, Endpoint, Failure,
-    FormRequest, Internal, IntrospectionResponse, Introspector, Issuer, Misconfigured, NotActive,
-    Plan, Printable, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause,
-    fetch_introspection_endpoint, freshness_lifetime,
+    Bearer, CacheLimits, ClientAuthMethod, Clock, Endpoint, Failure, FormRequest, Internal,
+    IntrospectionResponse, Introspector, Issuer, NotActive, Plan, Printable, Reject, SystemClock,
+    Timestamp, Unavailable, UnavailableCause, fetch_introspection_endpoint, freshness_lifetime,
 };
-use pgrx::pg_sys;
 
 use crate::answer_cache::{AnswerKey, Ended, Said};
 use crate::circuit_breaker::Entry;
+use crate::client_settings::ClientSettings;
 use crate::fetch_thread;
 use crate::flight::Flight;
-use crate::http_client::{BearerFile, ClientIdentity, HttpSettings, UreqClient};
+use crate::http_client::{HttpSettings, UreqClient};
 use crate::key_source::{file_version, random};
 use crate::secret_file::Secret;
 use crate::shared_memory;
 use crate::statistics::{self, Row};
-
-/// How this server shows the provider who it is.
-pub struct ClientSettings {
-    pub id: String,
-    pub method: ClientAuthMethod,
-    pub secret_file: Option<PathBuf>,
-    pub key_file: Option<PathBuf>,
-    pub cert_file: Option<PathBuf>,
-}
 
 /// Asks one issuer's provider.
 pub struct ProviderIntrospection {
@@ -264,7 +254,9 @@ impl ProviderIntrospection {
     /// Asks about a token that was never issued, past the cache: whether the provider calls it active.
     pub fn probe(&self) -> Result<bool, Failure> {
         // A secret that can not be read is the administrator's fault, whatever the provider is up to.
-        self.read_secret(self.endpoint.as_ref().unwrap_or(self.issuer.discovery()))?;
+        let endpoint = self.endpoint.as_ref().unwrap_or(self.issuer.discovery());
+        self.client
+            .read_secret(self.http.bearer.as_ref(), endpoint)?;
         let deadline = Instant::now() + self.timeout;
         let endpoint = match &self.endpoint {
             Some(endpoint) => endpoint.clone(),
@@ -363,11 +355,12 @@ impl ProviderIntrospection {
         token: &Bearer<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let secret = self.read_secret(endpoint)?;
-        let proof = self.proof(secret.as_ref().map(Secret::expose))?;
+        let client = &self.client;
+        let secret = client.read_secret(self.http.bearer.as_ref(), endpoint)?;
+        let proof = client.proof(secret.as_ref().map(Secret::expose), &self.issuer)?;
         let form = FormRequest::introspect(token, &self.client.id, &proof);
         let identity = match self.client.method {
-            ClientAuthMethod::TlsClientAuth => Some(self.read_identity()?),
+            ClientAuthMethod::TlsClientAuth => Some(client.read_identity()?),
             _ => None,
         };
         let (url, http) = (endpoint.clone(), self.http.prepare());
@@ -386,63 +379,6 @@ impl ProviderIntrospection {
                 }
                 .into()),
             }
-        })
-    }
-
-    /// Read at each request, so that a new secret is noticed.
-    fn read_secret(&self, endpoint: &Endpoint) -> Result<Option<Secret>, Misconfigured> {
-        let (file, setting) = match self.client.method {
-            ClientAuthMethod::ClientSecretBasic
-            | ClientAuthMethod::ClientSecretBasicRaw
-            | ClientAuthMethod::ClientSecretPost => {
-                (&self.client.secret_file, "client_secret_file")
-            }
-            ClientAuthMethod::PrivateKeyJwt => (&self.client.key_file, "client_key_file"),
-            ClientAuthMethod::None => {
-                let bearer = self.http.bearer.as_ref();
-                let bearer = bearer.filter(|bearer| bearer.is_for(endpoint));
-                return bearer.map(BearerFile::read).transpose();
-            }
-            ClientAuthMethod::TlsClientAuth => return Ok(None),
-        };
-        read_file(file, setting).map(Some)
-    }
-
-    fn proof<'a>(&self, secret: Option<&'a str>) -> Result<ClientProof<'a>, Failure> {
-        let Some(secret) = secret else {
-            return Ok(ClientProof::NameOnly);
-        };
-        Ok(match self.client.method {
-            ClientAuthMethod::ClientSecretBasicRaw => ClientProof::SecretBasicRaw(secret),
-            ClientAuthMethod::ClientSecretPost => ClientProof::SecretPost(secret),
-            ClientAuthMethod::PrivateKeyJwt => ClientProof::Assertion(self.assertion(secret)?),
-            ClientAuthMethod::None => ClientProof::Bearer(secret),
-            _ => ClientProof::SecretBasic(secret),
-        })
-    }
-
-    /// RFC 7523 §3. Its audience is the issuer, as the current drafts of OAuth demand of all providers.
-    fn assertion(&self, pem: &str) -> Result<String, Failure> {
-        let unusable = || invalid("client_key_file", "it has no RSA, P-256 or Ed25519 key");
-        let der = crate::http_client::private_key(pem).ok_or_else(unusable)?;
-        let key = AssertionKey::from_der(der.der()).ok_or_else(unusable)?;
-        let audience = self.issuer.identifier();
-        let assertion = key.assertion(&self.client.id, audience, &unique_id()?, SystemClock.now());
-        Ok(assertion.ok_or_else(unusable)?)
-    }
-
-    fn read_identity(&self) -> Result<ClientIdentity, Misconfigured> {
-        let key = read_file(&self.client.key_file, "client_key_file")?;
-        let Some(cert_file) = &self.client.cert_file else {
-            return Err(invalid("client_cert_file", "it is not set"));
-        };
-        let certificates = std::fs::read(cert_file)
-            .map_err(|error| invalid("client_cert_file", &error.to_string()))?;
-        ClientIdentity::parse(&certificates, key.expose()).ok_or_else(|| {
-            invalid(
-                "client_cert_file",
-                "it and client_key_file have no certificate and its key",
-            )
         })
     }
 }
@@ -492,29 +428,4 @@ fn describe_file(path: Option<&PathBuf>) -> String {
         let version = std::fs::metadata(path).map(|metadata| file_version(&metadata));
         format!("{path:?} {:?}", version.ok())
     })
-}
-
-/// What authenticates this server to the provider.
-fn read_file(file: &Option<PathBuf>, setting: &str) -> Result<Secret, Misconfigured> {
-    match file {
-        Some(file) => Secret::read(file, setting),
-        None => Err(invalid(setting, "it is not set")),
-    }
-}
-
-fn invalid(setting: &str, why: &str) -> Misconfigured {
-    Misconfigured::SettingInvalid {
-        setting: Printable::new(&format!("validator.{setting}")),
-        why: Printable::new(why),
-    }
-}
-
-/// RFC 7523 §3: `jti`, different each time.
-fn unique_id() -> Result<String, Internal> {
-    let mut bytes = [0_u8; 16];
-    // SAFETY: PostgreSQL's own strong source of random bytes fills the buffer that it is given.
-    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
-        return Err(Internal(Printable::new("there are no random bytes")));
-    }
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

@@ -9,6 +9,7 @@ mod cache_layout;
 mod callbacks;
 mod check_token;
 mod circuit_breaker;
+mod client_settings;
 mod containment;
 mod doctor;
 mod fetch_thread;

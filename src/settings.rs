@@ -11,11 +11,12 @@ use oauth_core::{
 };
 
 use crate::cache_layout::IssuerKey;
+use crate::client_settings::ClientSettings;
 use crate::gucs::{self, Number, Profile, Settings, Switch, Text};
 use crate::hba::HbaLine;
 use crate::hba_options::LineOptions;
 use crate::http_client::{BearerFile, HttpSettings};
-use crate::introspection::{ClientSettings, ProviderIntrospection};
+use crate::introspection::ProviderIntrospection;
 use crate::key_source::{KeyLocation, ProviderKeys};
 
 /// Everything that the settings say about logins through one HBA line.

@@ -1,0 +1,117 @@
+//! How this server shows the provider who it is when it asks about a token: the client, and its secret, read from files at
+//! each request.
+
+use std::path::PathBuf;
+
+use oauth_core::{
+    AssertionKey, ClientAuthMethod, ClientProof, Clock, Endpoint, Failure, Internal, Issuer,
+    Misconfigured, Printable, SystemClock,
+};
+use pgrx::pg_sys;
+
+use crate::http_client::{BearerFile, ClientIdentity};
+use crate::secret_file::Secret;
+
+/// How this server shows the provider who it is.
+pub struct ClientSettings {
+    pub id: String,
+    pub method: ClientAuthMethod,
+    pub secret_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub cert_file: Option<PathBuf>,
+}
+
+impl ClientSettings {
+    /// Read at each request, so that a new secret is noticed.
+    ///
+    /// Errors: a file is not set, or cannot be used.
+    pub fn read_secret(
+        &self,
+        bearer: Option<&BearerFile>,
+        endpoint: &Endpoint,
+    ) -> Result<Option<Secret>, Misconfigured> {
+        let (file, setting) = match self.method {
+            ClientAuthMethod::ClientSecretBasic
+            | ClientAuthMethod::ClientSecretBasicRaw
+            | ClientAuthMethod::ClientSecretPost => (&self.secret_file, "client_secret_file"),
+            ClientAuthMethod::PrivateKeyJwt => (&self.key_file, "client_key_file"),
+            ClientAuthMethod::None => {
+                let bearer = bearer.filter(|bearer| bearer.is_for(endpoint));
+                return bearer.map(BearerFile::read).transpose();
+            }
+            ClientAuthMethod::TlsClientAuth => return Ok(None),
+        };
+        read_file(file, setting).map(Some)
+    }
+
+    /// What is sent of it to the provider of this issuer.
+    pub fn proof<'a>(
+        &self,
+        secret: Option<&'a str>,
+        issuer: &Issuer,
+    ) -> Result<ClientProof<'a>, Failure> {
+        let Some(secret) = secret else {
+            return Ok(ClientProof::NameOnly);
+        };
+        Ok(match self.method {
+            ClientAuthMethod::ClientSecretBasicRaw => ClientProof::SecretBasicRaw(secret),
+            ClientAuthMethod::ClientSecretPost => ClientProof::SecretPost(secret),
+            ClientAuthMethod::PrivateKeyJwt => {
+                ClientProof::Assertion(self.assertion(secret, issuer)?)
+            }
+            ClientAuthMethod::None => ClientProof::Bearer(secret),
+            _ => ClientProof::SecretBasic(secret),
+        })
+    }
+
+    /// RFC 7523 §3. Its audience is the issuer, as the current drafts of OAuth demand of all providers.
+    fn assertion(&self, pem: &str, issuer: &Issuer) -> Result<String, Failure> {
+        let unusable = || invalid("client_key_file", "it has no RSA, P-256 or Ed25519 key");
+        let der = crate::http_client::private_key(pem).ok_or_else(unusable)?;
+        let key = AssertionKey::from_der(der.der()).ok_or_else(unusable)?;
+        let audience = issuer.identifier();
+        let assertion = key.assertion(&self.id, audience, &unique_id()?, SystemClock.now());
+        Ok(assertion.ok_or_else(unusable)?)
+    }
+
+    /// The certificate to present in the TLS handshake, and its key.
+    pub fn read_identity(&self) -> Result<ClientIdentity, Misconfigured> {
+        let key = read_file(&self.key_file, "client_key_file")?;
+        let Some(cert_file) = &self.cert_file else {
+            return Err(invalid("client_cert_file", "it is not set"));
+        };
+        let certificates = std::fs::read(cert_file)
+            .map_err(|error| invalid("client_cert_file", &error.to_string()))?;
+        ClientIdentity::parse(&certificates, key.expose()).ok_or_else(|| {
+            invalid(
+                "client_cert_file",
+                "it and client_key_file have no certificate and its key",
+            )
+        })
+    }
+}
+
+/// What authenticates this server to the provider.
+fn read_file(file: &Option<PathBuf>, setting: &str) -> Result<Secret, Misconfigured> {
+    match file {
+        Some(file) => Secret::read(file, setting),
+        None => Err(invalid(setting, "it is not set")),
+    }
+}
+
+fn invalid(setting: &str, why: &str) -> Misconfigured {
+    Misconfigured::SettingInvalid {
+        setting: Printable::new(&format!("validator.{setting}")),
+        why: Printable::new(why),
+    }
+}
+
+/// RFC 7523 §3: `jti`, different each time.
+fn unique_id() -> Result<String, Internal> {
+    let mut bytes = [0_u8; 16];
+    // SAFETY: PostgreSQL's own strong source of random bytes fills the buffer that it is given.
+    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
+        return Err(Internal(Printable::new("there are no random bytes")));
+    }
+    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
+}
