@@ -94,8 +94,13 @@ hot-functions: stage bench-tool ## write hot_functions.ld anew, by what valgrind
 	@scripts/packages.sh valgrind
 	@$(test_env) scripts/hot-functions.sh
 
-test-long: stage provider ## run the tests that take minutes, which CI leaves out
+test-long: stage provider ## run the tests that take minutes, which CI leaves out (SOAK_MINUTES=20)
 	@$(test_env) $(providers) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
+
+fuzz: ## look for inputs that break the core: SECONDS=10 for each target, TARGET=one of them
+	@scripts/packages.sh module fuzz
+	@scripts/rust.sh
+	@scripts/fuzz.sh $(or $(SECONDS),10) $(TARGET)
 
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt

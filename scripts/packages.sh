@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing of this machine's packages for the given purposes: module, postgresql, python,
+# Installs what is missing of this machine's packages for the given purposes: module, fuzz, postgresql, python,
 # package-check, lint, valgrind, bare-root.
 # Without the right to do so, it prints the one line that an administrator has to run.
 source "$(dirname "$0")/common.sh"
@@ -42,6 +42,7 @@ wanted_packages() {
         lint) echo shellcheck ;;
         valgrind) echo valgrind ;;
         bare-root) printf '%s\n' debootstrap git ;;
+        fuzz) echo g++ ;; # libFuzzer is C++
         esac
     done
 }

@@ -3,7 +3,9 @@
 //! The first request that fails closes the way for all tokens, as the back-off of `oauth_core::Freshness` has it; when
 //! that ends, one login tries, and the others are refused until its request has ended. An answer opens the way.
 
-use oauth_core::{Freshness, LayoutDigest, PackedUnavailable, Plan, Timestamp, Unavailable, layout_of};
+use oauth_core::{
+    Freshness, LayoutDigest, PackedUnavailable, Plan, Timestamp, Unavailable, layout_of,
+};
 
 use crate::answer_cache::{AnswerKey, LIMITS};
 use crate::cache_layout::Failure;

@@ -1,0 +1,79 @@
+//! A provider's answer about a token: active only where it says so, and the same after the way through the cache,
+//! which never has the token.
+#![no_main]
+
+use http::StatusCode;
+use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
+use oauth_core::{Bearer, IntrospectionResponse, NotActive};
+use oauth_core_fuzz::case::{OPAQUE_TOKEN, Settings};
+use oauth_core_fuzz::mutator;
+use oauth_core_fuzz::text::{assert_no_member_twice, assert_printable, object};
+use serde_json::Value;
+use std::time::Duration;
+
+fuzz_target!(|input: &[u8]| -> Corpus {
+    let mut lines = input.splitn(2, |byte| *byte == b'\n');
+    let (Some(settings), Some(body)) = (lines.next().and_then(Settings::parse), lines.next())
+    else {
+        return Corpus::Reject;
+    };
+    let status = settings
+        .number("status")
+        .and_then(|status| StatusCode::from_u16(u16::try_from(status).ok()?).ok());
+    let status = status.unwrap_or(StatusCode::OK);
+    let token = Bearer::new(settings.text("token").unwrap_or(OPAQUE_TOKEN));
+    match IntrospectionResponse::parse(status, body) {
+        Err(NotActive::Reject(reject)) => assert_printable(&reject.to_string()),
+        Err(NotActive::Unavailable(cause)) => assert_printable(&cause.to_string()),
+        Ok(answer) => {
+            assert_eq!(status, StatusCode::OK);
+            assert_no_member_twice(body);
+            let members = object(body).expect("an answer is a JSON object");
+            assert_eq!(members.get("active"), Some(&Value::Bool(true)));
+            check_stored(&answer, &token);
+            check_lifetime(&answer, &settings, members.get("exp"));
+        }
+    }
+    if let Ok(text) = std::str::from_utf8(body)
+        && let Some(stored) = IntrospectionResponse::from_stored(text)
+    {
+        check_stored(&stored, &token);
+    }
+    Corpus::Keep
+});
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutator::mutate(data, size, max_size, seed)
+});
+
+fn check_stored(answer: &IntrospectionResponse, token: &Bearer<'_>) {
+    let stored = answer.to_stored(token);
+    // A token of one character is in every text.
+    if token.expose().len() >= 16 {
+        assert!(
+            !stored.contains(token.expose()),
+            "the token is stored: {stored}"
+        );
+    }
+    let read = IntrospectionResponse::from_stored(&stored).expect("what is stored can be read");
+    assert_eq!(read.to_stored(token), stored);
+    let unrelated = Bearer::new("\u{1}\u{2}\u{3}");
+    assert_eq!(
+        IntrospectionResponse::from_stored(&answer.to_stored(&unrelated)).as_ref(),
+        Some(answer)
+    );
+}
+
+fn check_lifetime(answer: &IntrospectionResponse, settings: &Settings, exp: Option<&Value>) {
+    let ttl = Duration::from_secs(settings.number("ttl").unwrap_or(60));
+    let lifetime = answer.lifetime(ttl, settings.now());
+    assert!(lifetime <= ttl);
+    if let Some(exp) = exp.and_then(Value::as_f64) {
+        let left = (exp - settings.now().unix_micros() as f64 / 1e6).max(0.0);
+        assert!(
+            lifetime.as_secs_f64() <= left + 1e-3 * left.max(1.0),
+            "{lifetime:?} of {left}"
+        );
+    }
+    assert!(IntrospectionResponse::negative_lifetime(ttl) <= ttl);
+}

@@ -1,0 +1,392 @@
+//! What must hold of a judgement: RFC 9068 §4 and the settings, said a second time in other words than the core's.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use oauth_core::{Decision, Failure, IntrospectionMode, StepReport, StringList};
+use serde_json::Value;
+use token_minter::base64url;
+
+use crate::case::{Case, OPAQUE_TOKEN, maps_to};
+use crate::text::{Object, assert_no_member_twice, assert_printable, hides, object};
+
+/// Presets whose tokens may say nothing of scopes.
+const WITHOUT_SCOPES: [&str; 7] = [
+    "google",
+    "gitlab",
+    "github-actions",
+    "kubernetes",
+    "authentik",
+    "zitadel",
+    "spiffe",
+];
+
+/// Judges a case and checks all that must hold of the decision.
+pub fn check(case: &Case) {
+    let (decision, explained, steps) = case.judge();
+    assert_same(&decision, &explained, &steps);
+    match decision.outcome() {
+        Err(failure) => assert_refusal(case, &decision, failure),
+        Ok(_) => assert_grant(case, decision),
+    }
+}
+
+/// Told step by step, the decision is the same one, and the last step is the one that failed.
+pub fn assert_same(decision: &Decision, explained: &Decision, steps: &[StepReport]) {
+    let code = |decision: &Decision| decision.outcome().err().map(Failure::code);
+    assert_eq!(code(decision), code(explained));
+    assert_eq!(decision.authn_id(), explained.authn_id());
+    assert_eq!(decision.is_authorized(), decision.outcome().is_ok());
+    let failed = steps
+        .iter()
+        .filter_map(|step| step.outcome.as_ref().err().map(Failure::code));
+    assert_eq!(
+        failed.collect::<Vec<_>>(),
+        Vec::from_iter(code(decision)),
+        "{steps:?}"
+    );
+    for step in steps {
+        match &step.outcome {
+            Ok(fact) => assert_printable(fact),
+            Err(failure) => assert_printable(&failure.to_string()),
+        }
+    }
+    let evidence = decision.evidence();
+    for fact in [&evidence.kid, &evidence.client_id, &evidence.jti]
+        .into_iter()
+        .flatten()
+    {
+        assert_printable(fact.as_str());
+    }
+}
+
+fn assert_refusal(case: &Case, decision: &Decision, failure: &Failure) {
+    assert!(Failure::codes().any(|code| code == failure.code()));
+    assert_printable(&failure.to_string());
+    // RFC 9068 §4: nobody is named by a token that another issuer has issued, or for another server.
+    if let (Some(authn_id), false) = (decision.authn_id(), case.settings.is_on("opaque")) {
+        let claims = object(&case.payload).expect("claims that name somebody are JSON");
+        assert_identity(case, authn_id, &claims);
+        assert!(
+            names_issuer(case, &claims) && names_audience(case, &claims),
+            "{claims:?}"
+        );
+    }
+}
+
+fn assert_grant(case: &Case, decision: Decision) {
+    let mode = case.policy.introspection().mode;
+    let authn_id = decision
+        .authn_id()
+        .expect("a grant is somebody's")
+        .to_owned();
+    let expires_at = decision.outcome().expect("a grant").expires_at();
+    assert!(case.token.len() <= case.policy.max_token_size());
+    let opaque = case.settings.is_on("opaque");
+    let document = if opaque { &case.answer } else { &case.payload };
+    assert_no_member_twice(document);
+    let mut claims = object(document).expect("the claims of a grant are a JSON object");
+    if opaque {
+        assert_ne!(mode, IntrospectionMode::Off);
+        assert_eq!(claims.remove("active"), Some(Value::Bool(true)));
+        claims.retain(|_, value| !value.is_null());
+        let rules = case.policy.introspection();
+        assert!(names_issuer(case, &claims) || !claims.contains_key("iss"));
+        assert!(
+            names_audience(case, &claims)
+                || !(claims.contains_key("aud") || rules.audience_required)
+        );
+        assert!(is_in_time(case, &claims) || !(claims.contains_key("exp") || rules.exp_required));
+    } else {
+        let typ = case
+            .settings
+            .0
+            .get("typ")
+            .map_or(Some("at+jwt"), Value::as_str);
+        assert!(case.policy.token_types().accept(typ));
+        assert!(names_issuer(case, &claims), "{claims:?}");
+        assert!(names_audience(case, &claims), "{claims:?}");
+        assert!(is_in_time(case, &claims), "{claims:?}");
+        assert!(!claims.contains_key("events"));
+        assert!(
+            claims
+                .get("token_use")
+                .is_none_or(|token_use| token_use == "access")
+        );
+    }
+    if !opaque && mode == IntrospectionMode::Always {
+        assert_confirmed(case, &claims);
+    }
+    assert_identity(case, &authn_id, &claims);
+    assert_other_times(case, &claims);
+    let typ = claims
+        .get("typ")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    assert!(
+        !["id", "refresh", "offline", "logout"].contains(&typ.as_str()),
+        "{claims:?}"
+    );
+    assert_client(case, &claims);
+    assert_scopes(case, &claims);
+    assert_required_claims(case, &claims);
+    assert_bound(case, &claims);
+    assert_role(case, &claims);
+
+    let exp = claims.get("exp").and_then(Value::as_f64);
+    assert!(exp.is_none_or(|exp| expires_at.unix_micros() as f64 <= exp * 1e6 + 1e-3 * exp.abs()));
+    let shown = decision
+        .into_claims()
+        .expect("a grant has claims")
+        .to_json();
+    assert!(shown.is_ascii());
+    if opaque {
+        assert!(!shown.contains(OPAQUE_TOKEN));
+    } else {
+        assert_eq!(object(shown.as_bytes()), Some(claims));
+    }
+}
+
+fn names_issuer(case: &Case, claims: &Object) -> bool {
+    let (issuer, iss) = (
+        case.policy.issuer().identifier(),
+        claims.get("iss").and_then(Value::as_str),
+    );
+    let of_entra = || {
+        let tenant = claims
+            .get("tid")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        case.policy.preset().name() == "entra"
+            && tenant.len() == 36
+            && iss == Some(&format!("https://sts.windows.net/{tenant}/"))
+            && issuer == format!("https://login.microsoftonline.com/{tenant}/v2.0")
+    };
+    iss == Some(issuer) || of_entra()
+}
+
+fn names_audience(case: &Case, claims: &Object) -> bool {
+    let accepted = |aud: &Value| {
+        aud.as_str()
+            .is_some_and(|aud| case.policy.audience().contains(aud))
+    };
+    match claims.get("aud") {
+        Some(Value::Array(list)) => list.iter().all(Value::is_string) && list.iter().any(accepted),
+        Some(one) => accepted(one),
+        None => {
+            case.policy.preset().name() == "cognito"
+                && claims.get("client_id").is_some_and(accepted)
+        }
+    }
+}
+
+fn now(case: &Case) -> f64 {
+    case.settings.now().unix_micros() as f64 / 1e6
+}
+
+fn is_in_time(case: &Case, claims: &Object) -> bool {
+    let exp = claims.get("exp").and_then(Value::as_f64);
+    exp.is_some_and(|exp| exp + case.policy.clock_skew().as_secs_f64() > now(case) - 1e-3)
+}
+
+fn assert_other_times(case: &Case, claims: &Object) {
+    let latest = now(case) + case.policy.clock_skew().as_secs_f64() + 1e-3;
+    for name in ["nbf", "iat"] {
+        if let Some(time) = claims.get(name) {
+            assert!(
+                time.as_f64().is_some_and(|time| time <= latest),
+                "{name} of {claims:?}"
+            );
+        }
+    }
+    if let Some(limit) = case.settings.number("max_token_age") {
+        let iat = claims
+            .get("iat")
+            .and_then(Value::as_f64)
+            .expect("a token that may be of an age only has one");
+        assert!(iat + limit as f64 >= now(case) - case.policy.clock_skew().as_secs_f64() - 1e-3);
+    }
+}
+
+/// The identity is the claim's text behind the prefix, can be read by a person, and is not empty.
+fn assert_identity(case: &Case, authn_id: &str, claims: &Object) {
+    let prefix = case.settings.text("identity_prefix").unwrap_or_default();
+    let claim = find(claims, case.policy.identity_claim().as_str()).and_then(Value::as_str);
+    let claim = claim.expect("an identity comes from a claim that is a string");
+    assert!(!claim.is_empty() && authn_id.len() <= 255);
+    assert_eq!(authn_id, format!("{prefix}{claim}"));
+    assert!(
+        !authn_id.chars().any(|c| c.is_control() || hides(c)),
+        "{authn_id:?}"
+    );
+}
+
+fn assert_client(case: &Case, claims: &Object) {
+    let listed: StringList = case
+        .settings
+        .text("client_ids")
+        .unwrap_or_default()
+        .parse()
+        .expect("parsed before");
+    if listed.is_empty() {
+        return;
+    }
+    let named =
+        ["client_id", "azp", "appid", "cid"].map(|name| claims.get(name).and_then(Value::as_str));
+    assert!(
+        named
+            .into_iter()
+            .flatten()
+            .any(|client| listed.contains(client)),
+        "{claims:?}"
+    );
+}
+
+fn assert_scopes(case: &Case, claims: &Object) {
+    let preset = case.policy.preset();
+    let optional = case.settings.text("optional_scopes").map(str::to_owned);
+    let optional: StringList = optional
+        .or(preset.default_of("optional_scopes"))
+        .unwrap_or_default()
+        .parse()
+        .expect("parsed before");
+    let demanded = case.settings.text("scopes").unwrap_or_default();
+    let mut names = vec!["scope", "scp"];
+    if WITHOUT_SCOPES.contains(&preset.name())
+        && !names.iter().any(|name| claims.contains_key(*name))
+    {
+        return;
+    }
+    if preset.name() == "entra" {
+        names.push("roles");
+    }
+    let granted: Vec<&str> = names
+        .iter()
+        .filter_map(|name| claims.get(*name))
+        .flat_map(words)
+        .collect();
+    for scope in demanded
+        .split_ascii_whitespace()
+        .filter(|scope| !optional.contains(scope))
+    {
+        let short = scope
+            .rsplit('/')
+            .next()
+            .filter(|_| preset.name() == "entra");
+        assert!(
+            granted.contains(&scope) || short.is_some_and(|short| granted.contains(&short)),
+            "{scope}"
+        );
+    }
+}
+
+/// The strings of an array, or the words of a string.
+fn words(value: &Value) -> Vec<&str> {
+    match value {
+        Value::String(text) => text.split(' ').collect(),
+        Value::Array(list) => list.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn assert_required_claims(case: &Case, claims: &Object) {
+    let required = case.settings.text("required_claims").unwrap_or_default();
+    if required.contains('"') {
+        return; // the list's own grammar has a target of its own
+    }
+    for pair in required.split(',').filter(|pair| !pair.trim().is_empty()) {
+        let (name, value) = pair.trim().split_once('=').expect("parsed before");
+        let found = find(claims, name.trim()).unwrap_or_else(|| panic!("{name} is missing"));
+        let elements = found
+            .as_array()
+            .map_or(vec![found], |list| list.iter().collect());
+        let equals = |one: &&Value| {
+            one.as_str().map_or_else(|| one.to_string(), str::to_owned) == value.trim()
+        };
+        assert!(
+            elements.iter().any(equals),
+            "{pair} does not hold of {found}"
+        );
+    }
+}
+
+/// RFC 7800 §3.1, RFC 8705 §3.1.
+fn assert_bound(case: &Case, claims: &Object) {
+    match claims.get("cnf") {
+        None => assert!(!case.settings.is_on("require_bound_token")),
+        Some(methods) => {
+            let der = case
+                .settings
+                .text("certificate")
+                .expect("a bound token needs a certificate");
+            let expected = base64url(digest(&SHA256, der.as_bytes()));
+            assert_eq!(methods, &serde_json::json!({"x5t#S256": expected}));
+        }
+    }
+}
+
+fn assert_role(case: &Case, claims: &Object) {
+    let delegated = case.settings.is_on("delegated");
+    let Some(claim) = case.policy.role_claim() else {
+        assert!(!delegated && case.settings.text("role_claim").is_none());
+        return;
+    };
+    let values = find(claims, claim.as_str()).map(words).unwrap_or_default();
+    let has_map = case.settings.text("role_map").is_some();
+    let allows = |value: &&str| {
+        if has_map {
+            maps_to(value, case.role())
+        } else {
+            *value == case.role()
+        }
+    };
+    assert!(
+        values.iter().any(allows),
+        "{values:?} do not allow {}",
+        case.role()
+    );
+    let power = case.settings.text("power");
+    assert!(
+        !delegated || power.is_none() || case.settings.is_on("allow_superuser"),
+        "{power:?}"
+    );
+}
+
+/// What the provider says about a JWT must be about the same token, and good too.
+fn assert_confirmed(case: &Case, claims: &Object) {
+    let mut answer = object(&case.answer).expect("the answer is a JSON object");
+    assert_eq!(answer.remove("active"), Some(Value::Bool(true)));
+    answer.retain(|_, value| !value.is_null());
+    for name in ["sub", "jti"] {
+        let differs = answer
+            .get(name)
+            .is_some_and(|named| claims.get(name).is_some_and(|own| own != named));
+        assert!(!differs, "{name} of {claims:?} and {answer:?}");
+    }
+    let mut both = claims.clone();
+    both.extend(answer);
+    assert!(names_issuer(case, &both) && names_audience(case, &both) && is_in_time(case, &both));
+    assert_scopes(case, &both);
+    assert_role(case, &both);
+    assert_bound(case, &both);
+}
+
+/// A claim by its name, or by a JSON Pointer (RFC 6901).
+fn find<'a>(claims: &'a Object, path: &str) -> Option<&'a Value> {
+    if !path.starts_with('/') {
+        return claims.get(path);
+    }
+    let mut steps = path
+        .split('/')
+        .skip(1)
+        .map(|step| step.replace("~1", "/").replace("~0", "~"));
+    let top = claims.get(&steps.next()?)?;
+    steps.try_fold(top, |value, step| match value {
+        Value::Object(object) => object.get(&step),
+        Value::Array(list) => {
+            let plain = step == "0"
+                || (!step.starts_with('0') && step.bytes().all(|byte| byte.is_ascii_digit()));
+            list.get(step.parse::<usize>().ok().filter(|_| plain)?)
+        }
+        _ => None,
+    })
+}
