@@ -105,7 +105,7 @@ fuzz: ## look for inputs that break the core: SECONDS=10 for each target, TARGET
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
 	@cargo fmt --all --check
-	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
+	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy --profile quick $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
 	@if scripts/packages.sh lint && type shellcheck >/dev/null 2>&1; \
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
 	else echo "skipped: shellcheck (scripts/ and .ci/run) cannot be installed here"; fi
@@ -116,7 +116,7 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, where its headers can be had
 	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
 	then PGRX_PG_CONFIG_PATH=$$(PG=19 PG_CONFIG= scripts/postgresql.sh) \
-	cargo clippy $(cargo_flags) -p validator --no-default-features --features pg19 -- -D warnings; \
+	cargo clippy --profile quick $(cargo_flags) -p validator --no-default-features --features pg19 -- -D warnings; \
 	else echo "skipped: the check for PostgreSQL 19, whose headers can not be had here"; fi
 
 build: build-tools pg ## build the module
@@ -179,7 +179,8 @@ core-tests:
 	@cargo test --profile quick --no-fail-fast $(cargo_flags) -p oauth-core
 
 login-tests:
-	@$(test_env) $(providers) $$(scripts/exporters.sh) \
+	@# Tests wait more than they work: for servers, for caches to expire, for a provider that is slow.
+	@$(test_env) $(providers) $$(scripts/exporters.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
 	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
 
 .PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)

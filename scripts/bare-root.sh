@@ -9,28 +9,38 @@ checkout=$(cd "$(dirname "$0")/.." && pwd)
 root=$VALIDATOR_CACHE/bare-root
 downloads=$VALIDATOR_CACHE/downloads
 suite=bookworm
+mirror=$(debian_mirror || true)
 
 main() {
-    if [[ ${1:-} == --inside ]]; then
-        inside "${@:2}"
+    case ${1:-} in
+    --inside)
+        inside "$2"
         return
-    fi
-    share=
-    [[ ${1:-} != --share-downloads ]] || { share=1 && shift; }
+        ;;
+    --share-downloads) export SHARE_DOWNLOADS=1 && shift ;;
+    esac
     can_be_made
     one_at_a_time
     remove_root
     trap remove_root EXIT
     trap 'exit 130' INT TERM
-    mkdir -p "$root" "$downloads/apt/partial"
-    step "bare Debian 12: installing it" bootstrap
-    step "bare Debian 12: adding git and make" furnish
-    copy_checkout
-    # All mounts are made in a namespace of their own: they end with the last process in it, however that ends.
-    share=$share unshare --mount --pid --ipc --fork --kill-child --propagation private \
-        "$0" --inside "$@" 9>&- &
+    # All that is mounted, by debootstrap, too, is mounted in a namespace of its own, and gone with its last process, which
+    # ends with this one, however that ends.
+    setpriv --pdeathsig KILL \
+        unshare --mount --pid --ipc --fork --kill-child --propagation private "$0" --inside "$1" 9>&- &
     namespace=$!
     wait "$namespace"
+}
+
+inside() {
+    mkdir -p "$root" "$downloads/apt/partial"
+    step "bare Debian 12: installing it" bootstrap
+    mount_devices
+    step "bare Debian 12: adding git and make" furnish
+    copy_checkout
+    mount --bind -o ro "$(rustc --print sysroot)" "$root/opt/rust"
+    [[ -z ${SHARE_DOWNLOADS:-} ]] || share_downloads
+    chroot_env bash -euo pipefail -c "cd /validator && $1" </dev/null
 }
 
 unavailable() {
@@ -41,17 +51,20 @@ unavailable() {
 can_be_made() {
     ((EUID == 0)) || unavailable "it takes root"
     type -P apt-get dpkg-query >/dev/null || unavailable "this system is not a Debian"
-    mirror=$(debian_mirror || true)
     [[ -n $mirror ]] || unavailable "apt's configuration names no mirror of Debian"
     "$(dirname "$0")/packages.sh" bare-root || unavailable "debootstrap cannot be installed"
     unshare --mount --pid --ipc --fork true 2>/dev/null || unavailable "the kernel permits no namespaces"
-    toolchain=$(rustc --print sysroot)
-    [[ $toolchain != /usr ]] || unavailable "its Rust tool chain cannot be lent, as it lies in /usr"
+    [[ $(rustc --print sysroot) != /usr ]] || unavailable "its Rust tool chain cannot be lent, as it lies in /usr"
 }
 
-# Nothing is ever mounted here outside of the namespace, and no other file system is entered.
+# Nothing is mounted here outside of the namespace, and no other file system is entered.
 remove_root() {
-    [[ -z ${namespace:-} ]] || { kill "$namespace" 2>/dev/null && wait "$namespace" 2>/dev/null; } || true
+    [[ -z ${namespace:-} ]] || { kill "$namespace" 2>/dev/null && wait "$namespace"; } || true
+    local try
+    for try in 1 2 3 4 5; do
+        rm -rf --one-file-system "$root" 2>/dev/null && return
+        sleep "$try" # a process that was just killed may still write
+    done
     rm -rf --one-file-system "$root"
 }
 
@@ -106,9 +119,8 @@ chroot_env() {
         PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
-inside() {
+mount_devices() {
     local device
-    mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t tmpfs -o mode=755 dev "$root/dev"
     mkdir "$root"/dev/{pts,shm}
@@ -120,9 +132,6 @@ inside() {
     ln -s pts/ptmx "$root/dev/ptmx"
     ln -s /proc/self/fd "$root/dev/fd"
     mount -t tmpfs -o mode=1777 shm "$root/dev/shm"
-    mount --bind -o ro "$(rustc --print sysroot)" "$root/opt/rust"
-    [[ -z $share ]] || share_downloads
-    chroot_env bash -euo pipefail -c "cd /validator && $1" </dev/null
 }
 
 share_downloads() {
