@@ -81,46 +81,45 @@ fn assert_works(libraries: &Path, share: &Path) {
     }
 }
 
-/// CPU of the processes that the server has started and that have ended, in hundredths of a second (proc_pid_stat(5)).
-fn cpu_of_logins(server: &Server) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", server.postmaster_pid()));
-    let stat = stat.expect("the postmaster runs");
-    let (_, fields) = stat.rsplit_once(") ").expect("a name in parentheses");
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let number = |field: usize| -> u64 { fields[field - 3].parse().expect("a number") };
-    number(16) + number(17)
+/// Whether these programs are here.
+fn has(programs: &[&str]) -> bool {
+    programs.iter().all(|program| {
+        let found = run("sh", &["-c", &format!("command -v {program}")]);
+        found.status.success()
+    })
 }
 
-/// aws-lc's own jitter entropy made it nine times as much.
+/// The library in the packages was linked with this script, by build.rs.
 #[test]
-fn packaged_module_asks_over_tls_for_little_more_than_without() {
-    let libraries = unpack(&package(".tar.gz"));
-    let library = run("find", &[text(&libraries), "-name", "validator.so"]);
-    let folder = Path::new(library.success()).parent().expect("a folder");
-    let path = format!("{}:$libdir", folder.display());
-    let cost = |issuer: Issuer| {
-        let server = Server::trusting(&issuer)
-            .set("dynamic_library_path", &path)
-            .set("validator.introspection", "opaque")
-            .set("validator.introspection_cache_ttl", "0")
-            .set("validator.client_auth_method", "none")
-            .start();
-        let token = issuer.opaque_token("alice");
-        issuer.say(&token, issuer.word_on("alice"));
-        server.admits("alice", &token);
-        let before = cpu_of_logins(&server);
-        for _ in 0..30 {
-            server.admits("alice", &token);
-        }
-        server.sql("SELECT 1");
-        cpu_of_logins(&server) - before
+fn library_with_aws_lcs_jitter_entropy_cannot_be_linked() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../no_jitter_entropy.ld");
+    let folder = scratch::new_folder("jitter");
+    let link = |function: &str| {
+        let source = folder.join(format!("{function}.c"));
+        fs::write(&source, format!("int {function}(void) {{ return 1; }}\n")).expect("a file");
+        let (output, script) = (
+            folder.join("library.so"),
+            format!("-Wl,-T,{}", text(&script)),
+        );
+        let options = ["-shared", "-fPIC", "-ffunction-sections", "-o"];
+        run(
+            "cc",
+            &[&options[..], &[text(&output), text(&source), &script]].concat(),
+        )
     };
-    let plain = cost(Issuer::builder().start());
-    let tls = cost(Issuer::builder().https().start());
-    assert!(
-        tls <= plain * 4,
-        "30 logins: {plain} by http, {tls} by https"
-    );
+    assert!(link("aws_lc_0_47_0_RSA_verify").status.success());
+    for function in [
+        "aws_lc_0_47_0_jent_entropy_init",
+        "aws_lc_0_47_0_tree_jitter_get_seed",
+    ] {
+        let linked = link(function);
+        assert!(!linked.status.success(), "{function}");
+        assert!(
+            linked.stderr.contains("AWS_LC_SYS_NO_JITTER_ENTROPY"),
+            "{}",
+            linked.stderr
+        );
+    }
 }
 
 #[test]
