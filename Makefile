@@ -66,7 +66,7 @@ demo: build-tools pg ## log in with psql by the device flow, then watch refusals
 	@$(test_env) INTERACTIVE="$(INTERACTIVE)" target/quick/demo
 
 test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
-	@scripts/run-tests.sh core-tests login-tests
+	@scripts/run-tests.sh all-tests
 
 test-fresh: ## run `make demo` and `make test` on a bare Debian 12, and say how long each took (takes root)
 	@scripts/bare-root.sh 'for what in demo test; do start=$$SECONDS; make $$what; took+=("make $$what: $$((SECONDS - start)) s"); done; \
@@ -178,9 +178,10 @@ test-packages:
 core-tests:
 	@cargo test --profile quick --no-fail-fast $(cargo_flags) -p oauth-core
 
-login-tests:
+# All at once, so that what both need is compiled once, with the features that both want of it.
+all-tests login-tests:
 	@# Tests wait more than they work: for servers, for caches to expire, for a provider that is slow.
 	@$(test_env) $(providers) $$(scripts/exporters.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
-	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
+	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
 
-.PHONY: $(shell sed -n 's/^\([a-z0-9-]*\):.*/\1/p' Makefile)
+.PHONY: $(shell sed -n 's/^\([a-z0-9 -]*\):.*/\1/p' Makefile)
