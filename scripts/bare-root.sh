@@ -59,7 +59,7 @@ can_be_made() {
 
 # Nothing is mounted here outside of the namespace, and no other file system is entered.
 remove_root() {
-    [[ -z ${namespace:-} ]] || { kill "$namespace" 2>/dev/null && wait "$namespace"; } || true
+    [[ -z ${namespace:-} ]] || { kill -KILL "$namespace" && wait "$namespace"; } 2>/dev/null || true # it ignores SIGTERM
     local try
     for try in 1 2 3 4 5; do
         rm -rf --one-file-system "$root" 2>/dev/null && return
