@@ -23,6 +23,9 @@ use crate::secret_file::Secret;
 use crate::shared_memory;
 use crate::statistics::{self, Row};
 
+/// Names what is stored of the issuer's metadata.
+const METADATA: &str = "endpoint";
+
 /// Asks one issuer's provider.
 pub struct ProviderIntrospection {
     pub issuer: Issuer,
@@ -127,12 +130,18 @@ impl ProviderIntrospection {
             cert_file,
         } = &self.client;
         let bearer_file = bearer.as_ref().map(|bearer| &bearer.file);
+        let credentials = [secret_file, key_file, cert_file].map(Option::as_ref);
+        let [secret_file, key_file, cert_file] = match kind {
+            // The metadata are asked for without them.
+            METADATA => [None; 3],
+            _ => credentials,
+        };
         let files = [
             ca_file.as_ref(),
             bearer_file,
-            secret_file.as_ref(),
-            key_file.as_ref(),
-            cert_file.as_ref(),
+            secret_file,
+            key_file,
+            cert_file,
         ]
         .map(describe_file);
         let (method, ttl) = (format!("{method:?}"), self.ttl.as_secs().to_string());
@@ -220,7 +229,7 @@ impl ProviderIntrospection {
         if let Some(endpoint) = &self.endpoint {
             return Ok(endpoint.clone());
         }
-        let key = self.key_of("endpoint", "");
+        let key = self.key_of(METADATA, "");
         let mut fetched = None;
         let said = self.once(&key, deadline, self.issuer.discovery(), |_| {
             let (endpoint, lifetime) = self.fetch_endpoint(deadline)?;
