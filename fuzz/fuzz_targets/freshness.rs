@@ -128,6 +128,8 @@ fn check_history(events: &[u8], lifetime: Duration, limits: &CacheLimits) {
             5 if event[1] == 5 => {
                 state.forget();
                 usable_until = None;
+                // What was being fetched may be what had to be forgotten: it counts only if the state says so.
+                flight = flight.filter(|_| state.is_fetching(now));
             }
             _ => {}
         }
