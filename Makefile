@@ -105,6 +105,7 @@ fuzz: ## look for inputs that break the core: SECONDS=10 for each target, TARGET
 lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
 	@cargo fmt --all --check
+	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy --profile quick $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
 	@if scripts/packages.sh lint && type shellcheck >/dev/null 2>&1; \
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
