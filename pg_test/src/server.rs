@@ -279,6 +279,19 @@ impl Server {
         self.launch()
     }
 
+    /// Kills a process of the server with SIGKILL, upon which PostgreSQL ends all others; returns when it has started anew.
+    #[track_caller]
+    pub fn kill(&self, pid: u32) {
+        let mark = self.log.mark();
+        child::signal(pid, libc::SIGKILL);
+        for line in [
+            "all server processes terminated; reinitializing",
+            "database system is ready to accept connections",
+        ] {
+            self.log.wait_for(mark, line, LIMIT * 2);
+        }
+    }
+
     /// Stops the server; returns how long it took.
     #[track_caller]
     pub fn stop(&self, mode: StopMode) -> Duration {

@@ -201,7 +201,7 @@ fn every_finding_is_in_the_manual() {
 }
 
 /// Findings under the code that a login would be refused with.
-const OF_LOGINS: [&str; 11] = [
+const OF_LOGINS: [&str; 12] = [
     "active_malformed",
     "audience_unset",
     "disabled",
@@ -213,4 +213,5 @@ const OF_LOGINS: [&str; 11] = [
     "provider_unavailable",
     "required_claims_unset",
     "role_claim_unset",
+    "server_resources",
 ];

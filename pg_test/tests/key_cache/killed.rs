@@ -12,18 +12,6 @@ use crate::{
     wait_for_waiters, wait_for_worker,
 };
 
-/// Kills a process of the server; returns when PostgreSQL has started anew.
-fn kill(server: &Server, pid: u32) {
-    let mark = server.log().mark();
-    child::signal(pid, libc::SIGKILL);
-    for line in [
-        "all server processes terminated; reinitializing",
-        "database system is ready to accept connections",
-    ] {
-        server.log().wait_for(mark, line, Duration::from_secs(60));
-    }
-}
-
 /// One login fetches, and the next ones find what it fetched.
 #[track_caller]
 fn assert_cold_and_clean(server: &Server, issuer: &Issuer, mode: Mode) {
@@ -48,7 +36,7 @@ fn killed_fetcher_or_waiter_leaves_a_cache_that_is_cold_and_clean() {
             wait_for_waiters(&server, &issuer, 3);
             let pid = server.wait_for_backend(&format!("wait_event = '{victim}'"));
             issuer.heal();
-            kill(&server, pid);
+            server.kill(pid);
             for outcome in join(clients) {
                 outcome.refusal();
             }
@@ -96,7 +84,7 @@ fn backend_that_is_killed_while_it_holds_the_lock_leaves_a_cache_that_is_cold_an
                     held
                 },
             );
-            kill(&server, holder);
+            server.kill(holder);
             over.store(true, Ordering::SeqCst);
         });
         flushing

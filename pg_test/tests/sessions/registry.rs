@@ -135,15 +135,7 @@ fn session_vanishes_however_it_ends() {
         let killed = log_in();
         let _other = log_in();
         let postmaster = server.postmaster_pid();
-        let pid = i32::try_from(killed.pid()).expect("a process id");
-        let mark = server.log().mark();
-        // SAFETY: the process is a backend of this test's own server.
-        unsafe { libc::kill(pid, libc::SIGKILL) };
-        server.log().wait_for(
-            mark,
-            "database system is ready to accept connections",
-            Duration::from_secs(30),
-        );
+        server.kill(killed.pid());
         assert_eq!(server.postmaster_pid(), postmaster);
         assert_eq!(count(&server), "0", "preload: {preload}");
         let _new = log_in();
