@@ -142,9 +142,17 @@ impl Server {
     #[track_caller]
     pub fn limit_segments(&self, bytes: Option<u64>) {
         let limit = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        self.limit(&format!("--fsize={limit}:"));
+    }
+
+    /// Sets a limit of the postmaster, which its next processes inherit; an option of prlimit(1). The program is started by
+    /// the server, as a process of the same user may do that.
+    #[track_caller]
+    pub fn limit(&self, option: &str) {
         let postmaster = self.postmaster_pid();
+        // It reads what it is given: a closed pipe would be an error.
         self.sql(&format!(
-            "COPY (SELECT 1) TO PROGRAM 'cat && prlimit --fsize={limit}: --pid {postmaster}'"
+            "COPY (SELECT 1) TO PROGRAM 'cat && prlimit {option} --pid {postmaster}'"
         ));
     }
 

@@ -15,7 +15,7 @@ fn count(server: &Server) -> String {
 
 /// Backends may take a moment to end.
 #[track_caller]
-fn wait_for_count(server: &Server, wanted: &str) {
+pub fn wait_for_count(server: &Server, wanted: &str) {
     let start = Instant::now();
     while count(server) != wanted {
         assert!(
