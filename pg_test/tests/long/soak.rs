@@ -30,7 +30,7 @@ fn mixed_logins_over_minutes_leave_no_lock_no_growth_and_no_wrong_count() {
     let soak = Soak::start();
     soak.warm_up();
 
-    let mut long_session = soak.log_in(&soak.issuer.opaque_token("alice"));
+    let mut long_session = soak.log_in(&soak.long_token());
     let (worker, postmaster) = (wait_for_worker(&soak.server), soak.server.postmaster_pid());
     let processes = [
         ("postmaster", postmaster),
@@ -152,6 +152,15 @@ impl Soak {
         for counter in [&self.seen.accepted, &self.seen.refused, &self.seen.unknown] {
             counter.store(0, Ordering::SeqCst);
         }
+    }
+
+    /// A token that outlasts all this, as `session_expiry` would end its session otherwise.
+    fn long_token(&self) -> String {
+        let token = self.issuer.opaque_token("alice");
+        let mut word = self.issuer.word_on("alice");
+        word["exp"] = serde_json::json!(pg_test::now() + 86_400);
+        self.issuer.say(&token, word);
+        token
     }
 
     fn report(&self, text: &str) {
