@@ -103,6 +103,7 @@ impl Settings {
         policy
             .max_token_age(self.number("max_token_age").map(Duration::from_secs))
             .delegated(self.is_on("delegated"))
+            .mapped(self.is_on("mapped"))
             .role_map(self.text("role_map").map(str::to_owned))
             .allow_superuser(self.is_on("allow_superuser"))
             .introspection(rules)

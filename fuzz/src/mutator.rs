@@ -98,6 +98,7 @@ const NAMES: &[&str] = &[
     "max_token_age",
     "max_token_size",
     "delegated",
+    "mapped",
     "role_claim",
     "role_map",
     "allow_superuser",

@@ -95,6 +95,10 @@ fn assert_grant(case: &Case, decision: Decision) {
                 || !(claims.contains_key("aud") || rules.audience_required)
         );
         assert!(is_in_time(case, &claims) || !(claims.contains_key("exp") || rules.exp_required));
+        // RFC 7662 §2.1: the provider may have answered about a refresh token, which says none of these.
+        let shows_kind = ["token_type", "token_use", "typ", "aud", "exp"];
+        assert!(shows_kind.iter().any(|name| claims.contains_key(*name)));
+        assert!(!claims.contains_key("events"));
     } else {
         let typ = case
             .settings
@@ -113,7 +117,7 @@ fn assert_grant(case: &Case, decision: Decision) {
         );
     }
     if !opaque && mode == IntrospectionMode::Always {
-        assert_confirmed(case, &claims);
+        assert_confirmed(case, &authn_id, &claims);
     }
     assert_identity(case, &authn_id, &claims);
     assert_other_times(case, &claims);
@@ -130,7 +134,7 @@ fn assert_grant(case: &Case, decision: Decision) {
     assert_scopes(case, &claims);
     assert_required_claims(case, &claims);
     assert_bound(case, &claims);
-    assert_role(case, &claims);
+    assert_role(case, &authn_id, &claims);
 
     let exp = claims.get("exp").and_then(Value::as_f64);
     assert!(exp.is_none_or(|exp| expires_at.unix_micros() as f64 <= exp * 1e6 + 1e-3 * exp.abs()));
@@ -324,8 +328,14 @@ fn assert_bound(case: &Case, claims: &Object) {
     }
 }
 
-fn assert_role(case: &Case, claims: &Object) {
+fn assert_role(case: &Case, authn_id: &str, claims: &Object) {
     let delegated = case.settings.is_on("delegated");
+    // The administrator has said nothing of who may be this role: the token alone does, and gives it no power.
+    let is_unmapped = !case.settings.is_on("mapped") && authn_id == case.role();
+    let power = case.settings.text("power");
+    let may_be_given = power.is_none() || case.settings.is_on("allow_superuser");
+    assert!(may_be_given || !(delegated || is_unmapped), "{power:?}");
+
     let Some(claim) = case.policy.role_claim() else {
         assert!(!delegated && case.settings.text("role_claim").is_none());
         return;
@@ -344,15 +354,10 @@ fn assert_role(case: &Case, claims: &Object) {
         "{values:?} do not allow {}",
         case.role()
     );
-    let power = case.settings.text("power");
-    assert!(
-        !delegated || power.is_none() || case.settings.is_on("allow_superuser"),
-        "{power:?}"
-    );
 }
 
 /// What the provider says about a JWT must be about the same token, and good too.
-fn assert_confirmed(case: &Case, claims: &Object) {
+fn assert_confirmed(case: &Case, authn_id: &str, claims: &Object) {
     let mut answer = object(&case.answer).expect("the answer is a JSON object");
     assert_eq!(answer.remove("active"), Some(Value::Bool(true)));
     answer.retain(|_, value| !value.is_null());
@@ -366,7 +371,7 @@ fn assert_confirmed(case: &Case, claims: &Object) {
     both.extend(answer);
     assert!(names_issuer(case, &both) && names_audience(case, &both) && is_in_time(case, &both));
     assert_scopes(case, &both);
-    assert_role(case, &both);
+    assert_role(case, authn_id, &both);
     assert_bound(case, &both);
 }
 
