@@ -4,11 +4,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use oauth_core::{
-    CacheLimits, FetchId, Freshness, JwkSet, KeyHead, LayoutDigest, PackedUnavailable, Reject,
-    Timestamp, Unavailable, layout_of, select_key,
+    Algorithm, CacheLimits, FetchId, Freshness, JwkSet, KeyHead, LayoutDigest, PackedUnavailable,
+    Reject, Timestamp, Unavailable, layout_of, select_key,
 };
-
-use crate::shared_cache::Want;
 
 /// Issuers of a block.
 pub const BLOCK_ISSUERS: usize = 16;
@@ -145,6 +143,16 @@ impl PackedKeys {
             file_version,
         }
     }
+}
+
+/// What a login wants of an issuer's keys.
+pub struct Want<'a> {
+    pub issuer: IssuerKey,
+    /// The issuer as pg_hba.conf has it.
+    pub url: &'a str,
+    pub kid: Option<&'a str>,
+    pub alg: Algorithm,
+    pub limits: CacheLimits,
 }
 
 /// There is no room for another issuer: all that are cached must stay for now.

@@ -12,6 +12,7 @@ use crate::abi::{
     ValidatorStartupCB,
 };
 use crate::containment::{contain, end_backend};
+use crate::introspection::introspector;
 use crate::peer::TlsPeer;
 use crate::refusal_log::log_refusal;
 use crate::role_catalog::ServerCatalog;
@@ -192,7 +193,7 @@ fn decide(
         role,
         peer: &TlsPeer,
         catalog: &ServerCatalog,
-        introspector: settings.introspector(),
+        introspector: introspector(&settings.introspection),
     };
     let judge = || judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
     let mut decision = judge();

@@ -11,12 +11,13 @@ use oauth_core::{
 };
 use pgrx::prelude::*;
 
-use crate::doctor::configuration::{HbaRule, read_hba};
 use crate::hba::HbaLine;
+use crate::hba_rules::{HbaRule, read_hba};
+use crate::introspection::introspector;
 use crate::peer::TlsPeer;
 use crate::role_catalog::ServerCatalog;
-use crate::session_sql::storable;
 use crate::settings::LoginSettings;
+use crate::text::storable;
 use crate::{refusal_log, settings};
 
 const NO_LINE: &str = "no line of pg_hba.conf that uses this module has this issuer: a login with a token of it \
@@ -108,7 +109,7 @@ fn judge_in_steps(token: &str, role: &str, line: &HbaLine, settings: &LoginSetti
         role,
         peer: &TlsPeer,
         catalog: &catalog,
-        introspector: settings.introspector(),
+        introspector: introspector(&settings.introspection),
     };
     let policy = &settings.policy;
     let (decision, reports) = explain(&attempt, policy, &settings.keys, &SystemClock);

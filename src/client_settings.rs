@@ -7,19 +7,12 @@ use oauth_core::{
     AssertionKey, ClientAuthMethod, ClientProof, Clock, Endpoint, Failure, Internal, Issuer,
     Misconfigured, Printable, SystemClock,
 };
-use pgrx::pg_sys;
 
-use crate::http_client::{BearerFile, ClientIdentity};
+use crate::http_client::ClientIdentity;
+use crate::provider_settings::{BearerFile, ClientSettings};
+use crate::random;
 use crate::secret_file::Secret;
-
-/// How this server shows the provider who it is.
-pub struct ClientSettings {
-    pub id: String,
-    pub method: ClientAuthMethod,
-    pub secret_file: Option<PathBuf>,
-    pub key_file: Option<PathBuf>,
-    pub cert_file: Option<PathBuf>,
-}
+use crate::setting_values;
 
 impl ClientSettings {
     /// Read at each request, so that a new secret is noticed.
@@ -100,18 +93,11 @@ fn read_file(file: &Option<PathBuf>, setting: &str) -> Result<Secret, Misconfigu
 }
 
 fn invalid(setting: &str, why: &str) -> Misconfigured {
-    Misconfigured::SettingInvalid {
-        setting: Printable::new(&format!("validator.{setting}")),
-        why: Printable::new(why),
-    }
+    setting_values::invalid(&format!("validator.{setting}"), why)
 }
 
 /// RFC 7523 §3: `jti`, different each time.
 fn unique_id() -> Result<String, Internal> {
-    let mut bytes = [0_u8; 16];
-    // SAFETY: PostgreSQL's own strong source of random bytes fills the buffer that it is given.
-    if !unsafe { pg_sys::pg_strong_random(bytes.as_mut_ptr().cast(), bytes.len()) } {
-        return Err(Internal(Printable::new("there are no random bytes")));
-    }
+    let bytes = random::strong().ok_or(Internal(Printable::new("there are no random bytes")))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

@@ -3,12 +3,13 @@
 
 use std::ffi::{CStr, c_char, c_int};
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oauth_core::{Failure, Internal, Misconfigured, Printable};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use crate::{hba, shared_memory};
+use crate::hba;
 
 /// Runs `work`. Only errors by which PostgreSQL ends a query or a backend are passed on.
 ///
@@ -27,6 +28,17 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
             Err(explain(&error))
         })
         .execute()
+}
+
+/// Set while this process takes memory; what fails then is the memory, whatever the error's code.
+static IS_TAKING: AtomicBool = AtomicBool::new(false);
+
+/// Runs `take`, which takes shared memory: an error in it is a lack of memory.
+pub fn taking_memory<T>(take: impl FnOnce() -> T) -> T {
+    IS_TAKING.store(true, Ordering::Relaxed);
+    let taken = take();
+    IS_TAKING.store(false, Ordering::Relaxed);
+    taken
 }
 
 /// Errors by which PostgreSQL ends a query or a backend.
@@ -70,7 +82,7 @@ fn explain(error: &CaughtError) -> Failure {
         | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED => {
             Misconfigured::RecoveryConflict { what }.into()
         }
-        _ if is_lack(code) || shared_memory::is_attaching() => {
+        _ if is_lack(code) || IS_TAKING.load(Ordering::Relaxed) => {
             Misconfigured::ServerResources { what }.into()
         }
         _ => Internal(what).into(),

@@ -9,12 +9,12 @@
 //! library's resolver does (RES_OPTIONS, LOCALDOMAIN …), which can not be kept from it and does no harm: a backend sets none
 //! but the variables LC_…, which exist since the server's start, and glibc replaces the value of such without moving others.
 
-use std::ffi::CStr;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,7 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{check_for_interrupts, pg_sys};
 
-use crate::refresh_worker;
+use crate::{signals, wait_event};
 
 /// Added to the deadline, so that the work's own, more exact word on what timed out comes first.
 pub const GRACE: Duration = Duration::from_millis(50);
@@ -115,7 +115,7 @@ fn wait(done: &UnixStream, left: Duration) {
             events as i32,
             done.as_raw_fd(),
             millis,
-            wait_event(),
+            fetch_event(),
         )
     };
     if happened as u32 & pg_sys::WL_LATCH_SET != 0 {
@@ -125,31 +125,26 @@ fn wait(done: &UnixStream, left: Duration) {
     check_for_interrupts!();
 }
 
+/// Set where a reload ends the wait for the network.
+static GIVES_WAY: AtomicBool = AtomicBool::new(false);
+
+/// From now on this process leaves the network for changed settings, too.
+pub fn give_way_to_reloads() {
+    GIVES_WAY.store(true, Ordering::Relaxed);
+}
+
 /// Whether this is a background worker that has to leave the network for something else: to end, or, if it is our own,
 /// to read changed settings. Any other process goes on, also a worker of another module in which SQL calls ours; what
 /// it has to obey at once is an interrupt.
 pub fn is_worker_called() -> bool {
-    // SAFETY: a plain variable of this process, which a signal handler sets.
-    let reload = unsafe { pg_sys::ConfigReloadPending != 0 };
-    is_shutdown_requested() || reload && refresh_worker::is_this_process()
-}
-
-/// Whether a background worker is told to end. (Backends serve that as an interrupt.)
-pub fn is_shutdown_requested() -> bool {
-    // SAFETY: a plain variable of this process, which a signal handler sets.
-    unsafe { pg_sys::ShutdownRequestPending != 0 }
+    let gives_way = GIVES_WAY.load(Ordering::Relaxed);
+    signals::is_shutdown_requested() || gives_way && signals::is_reload_requested()
 }
 
 /// What pg_stat_activity shows while a process waits for the provider.
-fn wait_event() -> u32 {
+fn fetch_event() -> u32 {
     static EVENT: OnceCell<u32> = OnceCell::new();
-    named_wait_event(&EVENT, c"ValidatorFetch")
-}
-
-/// A wait event by its name, asked for once in a process.
-pub fn named_wait_event(event: &OnceCell<u32>, name: &CStr) -> u32 {
-    // SAFETY: called in the main thread; the same name gives the same number in every process.
-    *event.get_or_init(|| unsafe { pg_sys::WaitEventExtensionNew(name.as_ptr()) })
+    wait_event::named(&EVENT, c"ValidatorFetch")
 }
 
 fn unavailable(url: &Endpoint, cause: UnavailableCause) -> Failure {

@@ -5,6 +5,7 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
+use crate::before_exit::before_exit;
 use crate::containment::release_all;
 
 type Abandon = Box<dyn FnOnce() + Send>;
@@ -19,10 +20,7 @@ impl Flight {
     /// `abandon` gives the request up, so that another process can send it.
     pub fn begin(abandon: impl FnOnce() + Send + 'static) -> Self {
         static REGISTERED: OnceCell<()> = OnceCell::new();
-        REGISTERED.get_or_init(|| {
-            // SAFETY: called in the main thread; the function stays loaded until the process ends.
-            unsafe { pg_sys::before_shmem_exit(Some(abandon_at_exit), pg_sys::Datum::from(0)) };
-        });
+        REGISTERED.get_or_init(|| before_exit(abandon_at_exit));
         *UNDER_WAY.lock() = Some(Box::new(abandon));
         Flight(())
     }

@@ -8,7 +8,7 @@ use oauth_core::{LayoutDigest, layout_of};
 use once_cell::sync::OnceCell;
 use pgrx::pg_sys;
 
-use crate::fetch_thread;
+use crate::wait_event;
 
 /// A waiter looks again after this time even if nobody woke it: a process that was killed wakes nobody.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
@@ -83,7 +83,7 @@ impl<T: ?Sized> Guarded<T> {
             let millis = limit.try_into().unwrap_or(1);
             // SAFETY: as above.
             unsafe {
-                pg_sys::ConditionVariableTimedSleep(self.changed.get(), millis, wait_event());
+                pg_sys::ConditionVariableTimedSleep(self.changed.get(), millis, lock_event());
             }
         }
         // SAFETY: as above; harmless if the process does not wait.
@@ -97,9 +97,9 @@ impl<T: ?Sized> Guarded<T> {
 }
 
 /// What pg_stat_activity shows while a login waits for another's request.
-fn wait_event() -> u32 {
+fn lock_event() -> u32 {
     static EVENT: OnceCell<u32> = OnceCell::new();
-    fetch_thread::named_wait_event(&EVENT, c"ValidatorWait")
+    wait_event::named(&EVENT, c"ValidatorWait")
 }
 
 /// The state, for reading.

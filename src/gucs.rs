@@ -5,17 +5,16 @@
 //! is no old value to keep, so logins fail closed as long as a setting's value is refused.
 
 use std::cell::UnsafeCell;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, CString, c_char, c_int};
 
-use oauth_core::{Misconfigured, Preset, Printable};
+use oauth_core::{Misconfigured, Preset};
 use parking_lot::Mutex;
-use pgrx::guc::GucCheckError;
 use pgrx::{pg_guard, pg_sys};
 
-pub use crate::setting_lookup::Settings;
-use crate::setting_tables::{NUMBERS, Place, SWITCHES, TEXTS};
-pub use crate::setting_tables::{Number, Switch, Text};
-use crate::settings::ProfileNames;
+use crate::setting_tables::{self, Kind, NUMBERS, Place, SWITCHES, Setting, TEXTS};
+use crate::setting_tables::{Number, Switch, Text};
+use crate::setting_values::{ProfileNames, invalid};
+use crate::text::{borrowed, c_string};
 
 /// What every setting's name starts with.
 pub const PREFIX: &str = "validator";
@@ -59,7 +58,7 @@ impl Values {
     /// A text. `None`: it is not UTF-8.
     pub fn text(&self, which: Text) -> Option<&str> {
         // SAFETY: PostgreSQL keeps the string until the next reload, which does not happen during a login.
-        unsafe { text_at(self.texts[which as usize].get()) }
+        unsafe { borrowed(self.texts[which as usize].get()) }
     }
 
     pub fn number(&self, which: Number) -> c_int {
@@ -87,12 +86,19 @@ static PROFILES: Mutex<Vec<Profile>> = Mutex::new(Vec::new());
 pub fn define() {
     define_all(PREFIX, &SERVER, Place::Server);
     // A list that does not parse has been refused before, so it names none.
-    let _ = profiles();
+    let _ = define_profiles();
 }
 
 /// The profiles that `validator.profiles` names. Those that are new are defined: a reload is enough to add one.
-pub fn profiles() -> Result<Vec<Profile>, Misconfigured> {
-    let ProfileNames(names) = Settings::of_server().text(Text::Profiles)?;
+pub fn define_profiles() -> Result<Vec<Profile>, Misconfigured> {
+    let names = SERVER
+        .text(Text::Profiles)
+        .ok_or("it is not UTF-8".to_owned());
+    let names = names.and_then(str::parse);
+    let ProfileNames(names) = names.map_err(|why: String| {
+        let name = TEXTS[Text::Profiles as usize].name;
+        invalid(&format!("{PREFIX}.{name}"), &why)
+    })?;
     let mut defined = PROFILES.lock();
     let mut named = Vec::with_capacity(names.len());
     for name in names {
@@ -126,80 +132,73 @@ impl Profile {
 /// Defines the settings that can be made at `place`, and reserves the prefix, so that a misspelt name is reported.
 fn define_all(prefix: &str, values: &'static Values, place: Place) {
     let is_here = |of: Place| of == place || of == Place::Both;
-    for (setting, value) in TEXTS
-        .iter()
-        .zip(&values.texts)
-        .filter(|(s, _)| is_here(s.place))
-    {
+    for setting in setting_tables::all().filter(|setting| is_here(setting.place)) {
         define_one(prefix, setting.name, |name| {
-            // SAFETY: descriptions and value are static; PostgreSQL copies name and default.
-            unsafe {
-                pg_sys::DefineCustomStringVariable(
-                    name.as_ptr(),
-                    setting.description.as_ptr(),
-                    setting.details.as_ptr(),
-                    value.0.get(),
-                    setting.default.as_ptr(),
-                    pg_sys::GucContext::PGC_SIGHUP,
-                    0,
-                    Some(setting.check_hook),
-                    None,
-                    (place == Place::Server).then_some(setting.show_hook as _),
-                );
-            }
-        });
-    }
-    for (setting, value) in NUMBERS
-        .iter()
-        .zip(&values.numbers)
-        .filter(|(s, _)| is_here(s.place))
-    {
-        define_one(prefix, setting.name, |name| {
-            // SAFETY: descriptions and value are static; PostgreSQL copies the name.
-            unsafe {
-                pg_sys::DefineCustomIntVariable(
-                    name.as_ptr(),
-                    setting.description.as_ptr(),
-                    setting.details.as_ptr(),
-                    value.0.get(),
-                    setting.default,
-                    setting.range.0,
-                    setting.range.1,
-                    pg_sys::GucContext::PGC_SIGHUP,
-                    setting.unit as c_int,
-                    None,
-                    None,
-                    None,
-                );
-            }
-        });
-    }
-    for (setting, value) in SWITCHES
-        .iter()
-        .zip(&values.switches)
-        .filter(|(s, _)| is_here(s.place))
-    {
-        define_one(prefix, setting.name, |name| {
-            // SAFETY: descriptions and value are static; PostgreSQL copies the name.
-            unsafe {
-                pg_sys::DefineCustomBoolVariable(
-                    name.as_ptr(),
-                    setting.description.as_ptr(),
-                    setting.details.as_ptr(),
-                    value.0.get(),
-                    setting.default,
-                    pg_sys::GucContext::PGC_SIGHUP,
-                    0,
-                    None,
-                    None,
-                    None,
-                );
-            }
+            define_variable(name, setting, values, place)
         });
     }
     let prefix = c_string(prefix);
     // SAFETY: a NUL-terminated string, which PostgreSQL copies.
     unsafe { pg_sys::MarkGUCPrefixReserved(prefix.as_ptr()) };
+}
+
+/// Has PostgreSQL keep the setting's value among `values`.
+fn define_variable(name: &CStr, setting: &Setting, values: &'static Values, place: Place) {
+    let (name, description) = (name.as_ptr(), setting.description.as_ptr());
+    let (details, context) = (setting.details.as_ptr(), pg_sys::GucContext::PGC_SIGHUP);
+    // SAFETY: descriptions and value are static; PostgreSQL copies name and default.
+    unsafe {
+        match setting.kind {
+            Kind::Text {
+                which,
+                default,
+                check_hook,
+                ..
+            } => pg_sys::DefineCustomStringVariable(
+                name,
+                description,
+                details,
+                values.texts[which as usize].0.get(),
+                default.as_ptr(),
+                context,
+                0,
+                Some(check_hook),
+                None,
+                show_hook(which).filter(|_| place == Place::Server),
+            ),
+            Kind::Number {
+                which,
+                default,
+                range,
+                unit,
+            } => pg_sys::DefineCustomIntVariable(
+                name,
+                description,
+                details,
+                values.numbers[which as usize].0.get(),
+                default,
+                range.0,
+                range.1,
+                context,
+                unit as c_int,
+                None,
+                None,
+                None,
+            ),
+            Kind::Switch { which, default } => pg_sys::DefineCustomBoolVariable(
+                name,
+                description,
+                details,
+                values.switches[which as usize].0.get(),
+                default,
+                context,
+                0,
+                None,
+                None,
+                None,
+            ),
+        }
+    }
 }
 
 /// Defines one setting, and notes it if the value that it was given before is not valid: PostgreSQL then
@@ -227,37 +226,35 @@ fn is_default(name: &CStr) -> bool {
     record.is_none_or(|record| record.source == pg_sys::GucSource::PGC_S_DEFAULT)
 }
 
-/// Called by PostgreSQL before a text setting takes a value: refuses one that does not parse.
-#[pg_guard]
-pub unsafe extern "C-unwind" fn check_text<const INDEX: usize>(
-    new_value: *mut *mut c_char,
-    _extra: *mut *mut c_void,
-    _source: u32,
-) -> bool {
-    // SAFETY: a check hook is given a pointer to the new value, a NUL-terminated string or null.
-    let text = unsafe { new_value.as_ref().and_then(|value| text_at(*value)) };
-    let checked = match (text, TEXTS.get(INDEX)) {
-        (Some(text), Some(setting)) => (setting.check)(text),
-        _ => Err("it is not UTF-8".to_owned()),
-    };
-    match checked {
-        Ok(()) => true,
-        Err(why) => {
-            let detail = format!("{}.", capitalized(&why));
-            // SAFETY: called from within a check hook.
-            unsafe { GucCheckError::default().with_detail(detail).apply() };
-            false
-        }
+/// What PostgreSQL calls to show a setting.
+type ShowHook = unsafe extern "C-unwind" fn() -> *const c_char;
+
+/// How a setting of the server's is shown whose default depends on the provider.
+fn show_hook(which: Text) -> Option<ShowHook> {
+    macro_rules! shown {
+        ($($variant:ident),+) => {
+            match which {
+                $(Text::$variant => Some(show_text::<{ Text::$variant as usize }>),)+
+                _ => None,
+            }
+        };
     }
+    shown!(
+        Algorithms,
+        TokenTypes,
+        IdentityClaim,
+        OptionalScopes,
+        RoleClaim
+    )
 }
 
-/// Called by PostgreSQL to show a text setting of the server's: where it is not set, what the provider's ways say.
+/// Called by PostgreSQL to show such a setting: where it is not set, the provider's default.
 #[pg_guard]
-pub unsafe extern "C-unwind" fn show_text<const INDEX: usize>() -> *const c_char {
+unsafe extern "C-unwind" fn show_text<const INDEX: usize>() -> *const c_char {
     let (setting, value) = (&TEXTS[INDEX], SERVER.texts[INDEX].get());
-    let settings = Settings::of_server();
-    let in_force = match settings.text::<Preset>(Text::Provider) {
-        Ok(preset) if !is_set(PREFIX, setting.name) => preset.default_of(setting.name),
+    let preset = SERVER.text(Text::Provider).map(str::parse::<Preset>);
+    let in_force = match preset {
+        Some(Ok(preset)) if !is_set(PREFIX, setting.name) => preset.default_of(setting.name),
         _ => None,
     };
     match in_force.map(|text| c_string(&text)) {
@@ -268,33 +265,14 @@ pub unsafe extern "C-unwind" fn show_text<const INDEX: usize>() -> *const c_char
     }
 }
 
-fn capitalized(text: &str) -> String {
-    let mut chars = text.chars();
-    chars.next().map_or_else(String::new, |first| {
-        format!("{}{}", first.to_uppercase(), chars.as_str())
-    })
-}
-
-/// # Safety
-/// `text` is null or a NUL-terminated string that lives as long as the result is used.
-unsafe fn text_at<'a>(text: *const c_char) -> Option<&'a str> {
-    if text.is_null() {
-        return Some("");
-    }
-    // SAFETY: by this function's contract.
-    unsafe { CStr::from_ptr(text) }.to_str().ok()
-}
-
-fn c_string(text: &str) -> CString {
-    // Names are constants without NUL; an empty name would be refused by PostgreSQL.
-    CString::new(text).unwrap_or_default()
-}
-
 /// What is wrong with a text setting's value, by the setting's full name. `None`: nothing, or it is no text setting.
 pub fn why_refused(name: &str, value: &str) -> Option<String> {
     let (_, name) = name.split_once('.')?;
     let setting = TEXTS.iter().find(|setting| setting.name == name)?;
-    (setting.check)(value).err()
+    match setting.kind {
+        Kind::Text { check, .. } => check(value).err(),
+        Kind::Number { .. } | Kind::Switch { .. } => None,
+    }
 }
 
 /// Settings whose value was refused when the module was loaded, and that have none since.
@@ -310,9 +288,9 @@ pub fn refused_at_load() -> Vec<String> {
 pub fn ensure_none_was_refused() -> Result<(), Misconfigured> {
     match refused_at_load().first() {
         None => Ok(()),
-        Some(name) => Err(Misconfigured::SettingInvalid {
-            setting: Printable::new(name),
-            why: Printable::new("its value was refused when the module was loaded"),
-        }),
+        Some(name) => {
+            let why = "its value was refused when the module was loaded";
+            Err(invalid(name, why))
+        }
     }
 }

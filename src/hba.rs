@@ -1,10 +1,9 @@
 //! The line of pg_hba.conf that this connection matched.
 
-use std::ffi::{CStr, c_char};
-
 use pgrx::pg_sys;
 
 use crate::abi;
+use crate::text::copied;
 
 /// What the matched line says about OAuth, copied: the line's memory is gone after authentication.
 pub struct HbaLine {
@@ -16,6 +15,13 @@ pub struct HbaLine {
     pub delegated: bool,
     /// `map`: pg_ident.conf says which identities may be which role. Otherwise the identity must equal the role.
     pub mapped: bool,
+}
+
+/// A line of a configuration file.
+#[derive(Clone)]
+pub struct FileLine {
+    pub file: String,
+    pub line: i32,
 }
 
 /// The connection of this backend, as the server's headers lay it out.
@@ -30,24 +36,14 @@ pub fn matched_line() -> Option<HbaLine> {
     // SAFETY: called from validate_cb only, while the backend authenticates: MyProcPort->hba is
     // the matched line and stays unchanged (src/backend/libpq/auth.c, ClientAuthentication).
     let line = unsafe { port()?.hba.as_ref()? };
+    // SAFETY: null, or NUL-terminated strings of pg_hba.conf's parsed lines.
+    let (issuer, scope) = unsafe { (copied(line.oauth_issuer), copied(line.oauth_scope)) };
     Some(HbaLine {
-        issuer: copy(line.oauth_issuer)?,
-        scope: copy(line.oauth_scope)?,
+        issuer: issuer?,
+        scope: scope?,
         delegated: line.oauth_skip_usermap,
         // As PostgreSQL sees it, an empty name is none; one that is not UTF-8 is a name.
-        // SAFETY: null, or a NUL-terminated string of pg_hba.conf's parsed lines.
+        // SAFETY: as above.
         mapped: !line.usermap.is_null() && unsafe { *line.usermap } != 0,
     })
-}
-
-/// Copies a string of the server. `None` if it is null or not UTF-8.
-pub fn copy(text: *const c_char) -> Option<String> {
-    if text.is_null() {
-        return None;
-    }
-    // SAFETY: not null, and a NUL-terminated string of pg_hba.conf's parsed lines.
-    unsafe { CStr::from_ptr(text) }
-        .to_str()
-        .ok()
-        .map(str::to_owned)
 }

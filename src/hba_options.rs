@@ -4,24 +4,22 @@
 
 use std::ffi::{CStr, CString, c_int};
 
-use oauth_core::{Misconfigured, Printable};
+use oauth_core::Misconfigured;
 use pgrx::pg_sys;
 
 #[cfg(not(feature = "pg19"))]
 use crate::abi::ValidatorModuleState;
-use crate::setting_tables::{NUMBERS, Number, Place, SWITCHES, Switch, TEXTS, Text};
+use crate::setting_tables::{self, Kind, Number, Place, Switch, Text};
+use crate::setting_values;
 
 /// The option that names a profile.
 const PROFILE: &str = "profile";
 
 /// What may follow `validator.` on a line: every setting that a profile can have, too.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    let texts = TEXTS.iter().map(|setting| (setting.name, setting.place));
-    let numbers = NUMBERS.iter().map(|setting| (setting.name, setting.place));
-    let switches = SWITCHES.iter().map(|setting| (setting.name, setting.place));
-    let all = texts.chain(numbers).chain(switches);
-    all.filter(|(_, place)| *place == Place::Both)
-        .map(|(name, _)| name)
+    setting_tables::all()
+        .filter(|setting| setting.place == Place::Both)
+        .map(|setting| setting.name)
         .chain([PROFILE])
 }
 
@@ -62,38 +60,37 @@ impl LineOptions {
         get: impl Fn(&str) -> Option<CString>,
     ) -> Result<Self, Misconfigured> {
         let mut options = LineOptions::at(place);
-        let is_here = |place: Place| place == Place::Both;
-        for (index, setting) in TEXTS.iter().enumerate().filter(|(_, s)| is_here(s.place)) {
+        for setting in setting_tables::all().filter(|setting| setting.place == Place::Both) {
             if let Some(value) = get(setting.name) {
-                let text = value
-                    .into_string()
-                    .map_err(|_| "it is not UTF-8".to_owned());
-                let text = text.and_then(|text| (setting.check)(&text).map(|()| text));
-                let text = text.map_err(|why| options.invalid(setting.name, &why))?;
-                options.texts.push((index, text));
-            }
-        }
-        for (index, setting) in NUMBERS.iter().enumerate().filter(|(_, s)| is_here(s.place)) {
-            if let Some(value) = get(setting.name) {
-                let number = parse_number(&value, setting.unit, setting.range);
-                let number = number.map_err(|why| options.invalid(setting.name, &why))?;
-                options.numbers.push((index, number));
-            }
-        }
-        for (index, setting) in SWITCHES
-            .iter()
-            .enumerate()
-            .filter(|(_, s)| is_here(s.place))
-        {
-            if let Some(value) = get(setting.name) {
-                let on = parse_switch(&value);
-                let on =
-                    on.ok_or_else(|| options.invalid(setting.name, "it is neither on nor off"))?;
-                options.switches.push((index, on));
+                let added = options.add(&setting.kind, value);
+                added.map_err(|why| options.invalid(setting.name, &why))?;
             }
         }
         options.profile = get(PROFILE).map(|name| name.to_string_lossy().into_owned());
         Ok(options)
+    }
+
+    /// Errors: why the value is not valid.
+    fn add(&mut self, kind: &Kind, value: CString) -> Result<(), String> {
+        match kind {
+            Kind::Text { which, check, .. } => {
+                let text = value.into_string();
+                let text = text.map_err(|_| "it is not UTF-8".to_owned())?;
+                check(&text)?;
+                self.texts.push((*which as usize, text));
+            }
+            Kind::Number {
+                which, unit, range, ..
+            } => {
+                let number = parse_number(&value, *unit, *range)?;
+                self.numbers.push((*which as usize, number));
+            }
+            Kind::Switch { which, .. } => {
+                let on = parse_switch(&value).ok_or("it is neither on nor off")?;
+                self.switches.push((*which as usize, on));
+            }
+        }
+        Ok(())
     }
 
     pub fn profile(&self) -> Option<&str> {
@@ -114,10 +111,10 @@ impl LineOptions {
 
     /// The line's value of a setting (named without `validator.`) can not be used.
     pub fn invalid(&self, name: &str, why: &str) -> Misconfigured {
-        Misconfigured::SettingInvalid {
-            setting: Printable::new(&format!("validator.{name}")),
-            why: Printable::new(&format!("{}: {why}", self.place)),
-        }
+        setting_values::invalid(
+            &format!("validator.{name}"),
+            &format!("{}: {why}", self.place),
+        )
     }
 }
 
@@ -169,6 +166,7 @@ mod postgresql_19 {
     use super::LineOptions;
     use crate::abi::{self, ValidatorModuleState};
     use crate::hba;
+    use crate::text::copied;
 
     /// Tells PostgreSQL which names a line may have.
     ///
@@ -205,7 +203,8 @@ mod postgresql_19 {
         let Some(line) = line.filter(|line| !line.oauth_opt_keys.is_null()) else {
             return Ok(LineOptions::none());
         };
-        let file = hba::copy(line.sourcefile).unwrap_or_default();
+        // SAFETY: null, or a NUL-terminated string of pg_hba.conf's parsed lines.
+        let file = unsafe { copied(line.sourcefile) }.unwrap_or_default();
         LineOptions::collect(format!("line {} of {file}", line.linenumber), |name| {
             let name = CString::new(name).unwrap_or_default();
             // SAFETY: in validate_cb, with PostgreSQL's own state and a registered name; the value lives as long as

@@ -2,7 +2,7 @@
 //! environment, bounded in time and size. Calls no PostgreSQL function: it runs on a thread of its own.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -19,24 +19,15 @@ use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
 use crate::http_transport;
+use crate::provider_settings::{BearerFile, HttpSettings};
 use crate::secret_file::Secret;
+use crate::setting_values;
 use crate::trust_roots::{SystemRoots, trust_roots};
 
 /// Bytes of the largest response header.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 /// Of each buffer, of which a request over TLS has four: ureq's own size would cost a login 100 page faults more.
 const BUFFER_BYTES: usize = MAX_HEADER_BYTES + 4 * 1024;
-
-/// What a request needs of the settings.
-#[derive(Clone)]
-pub struct HttpSettings {
-    /// Certificates to trust besides the system's, in a PEM file.
-    pub ca_file: Option<PathBuf>,
-    /// The system's are not trusted.
-    pub ca_file_only: bool,
-    /// Who this server is to a provider that shows metadata and keys to nobody else.
-    pub bearer: Option<BearerFile>,
-}
 
 impl HttpSettings {
     /// What an answer depends on, of which a cache has to make a difference.
@@ -82,14 +73,6 @@ pub struct PreparedHttp {
     config: ConfigBuilder<AgentScope>,
 }
 
-/// A token of this server's own.
-#[derive(Clone)]
-pub struct BearerFile {
-    pub file: PathBuf,
-    /// URLs that the administrator has named. No other server than theirs gets the token.
-    pub for_servers_of: Vec<Endpoint>,
-}
-
 impl BearerFile {
     /// Whether this URL's server may get the token.
     pub fn is_for(&self, url: &Endpoint) -> bool {
@@ -117,10 +100,10 @@ impl BearerFile {
     }
 
     fn invalid() -> Misconfigured {
-        Misconfigured::SettingInvalid {
-            setting: Printable::new("validator.http_bearer_file"),
-            why: Printable::new("the file holds something that is no bearer token"),
-        }
+        setting_values::invalid(
+            "validator.http_bearer_file",
+            "the file holds something that is no bearer token",
+        )
     }
 }
 

@@ -7,18 +7,20 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Bearer, CacheLimits, ClientAuthMethod, Clock, Endpoint, Failure, FormRequest, Internal,
-    IntrospectionResponse, Introspector, Issuer, NotActive, Plan, Printable, Reject, SystemClock,
-    Timestamp, Unavailable, UnavailableCause, fetch_introspection_endpoint, freshness_lifetime,
+    Bearer, ClientAuthMethod, Clock, Endpoint, Failure, FormRequest, Internal,
+    IntrospectionResponse, Introspector, NoIntrospection, NotActive, Plan, Printable, Reject,
+    SystemClock, Timestamp, Unavailable, UnavailableCause, fetch_introspection_endpoint,
+    freshness_lifetime,
 };
 
 use crate::answer_cache::{AnswerKey, Ended, Said};
 use crate::circuit_breaker::Entry;
-use crate::client_settings::ClientSettings;
 use crate::fetch_thread;
 use crate::flight::Flight;
-use crate::http_client::{HttpSettings, UreqClient};
-use crate::key_source::{file_version, random};
+use crate::http_client::UreqClient;
+use crate::key_source::file_version;
+use crate::provider_settings::{ClientSettings, HttpSettings, ProviderIntrospection};
+use crate::random::random;
 use crate::secret_file::Secret;
 use crate::shared_memory;
 use crate::statistics::{self, Row};
@@ -26,19 +28,12 @@ use crate::statistics::{self, Row};
 /// Names what is stored of the issuer's metadata.
 const METADATA: &str = "endpoint";
 
-/// Asks one issuer's provider.
-pub struct ProviderIntrospection {
-    pub issuer: Issuer,
-    /// `None`: where the issuer's metadata says.
-    pub endpoint: Option<Endpoint>,
-    pub client: ClientSettings,
-    /// How long an answer is used without asking again.
-    pub ttl: Duration,
-    /// How long the metadata is.
-    pub metadata_limits: CacheLimits,
-    pub http: HttpSettings,
-    /// How long a login may wait for the provider.
-    pub timeout: Duration,
+/// Who asks the provider about tokens, if somebody does.
+pub fn introspector(provider: &Option<ProviderIntrospection>) -> &dyn Introspector {
+    match provider {
+        Some(provider) => provider,
+        None => &NoIntrospection,
+    }
 }
 
 impl Introspector for ProviderIntrospection {

@@ -2,50 +2,29 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Algorithm, CacheLimits, Clock, Endpoint, Failure, FetchId, Issuer, JwkSet, KeySource,
-    Misconfigured, Plan, Printable, PublicKey, Reject, SystemClock, Timestamp, Unavailable,
-    UnavailableCause, fetch_jwk_set, freshness_lifetime,
+    Algorithm, Clock, Failure, FetchId, Issuer, JwkSet, KeySource, Misconfigured, Plan, Printable,
+    PublicKey, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause, fetch_jwk_set,
+    freshness_lifetime,
 };
-use pgrx::pg_sys;
 
-use crate::cache_layout::{FileVersion, IssuerKey, NoRoom, PackedKeys};
+use crate::cache_layout::{FileVersion, IssuerKey, NoRoom, PackedKeys, Want};
 use crate::fetch_thread;
 use crate::flight::Flight;
-use crate::http_client::{HttpSettings, UreqClient};
+use crate::http_client::UreqClient;
+use crate::provider_settings::{KeyLocation, ProviderKeys};
+use crate::random::random;
 use crate::refusal_log::log_failed_refresh;
-use crate::shared_cache::{Fetched, Lookup, SharedCache, Want};
+use crate::setting_values;
+use crate::shared_cache::{Fetched, Lookup, SharedCache};
 use crate::shared_memory;
 use crate::statistics::{self, Row};
 
 /// Bytes of the largest key file.
 const MAX_FILE_BYTES: u64 = oauth_core::MAX_RESPONSE_BYTES as u64;
-
-/// Where an issuer's keys are read from.
-#[derive(Clone)]
-pub enum KeyLocation {
-    /// From where the issuer's metadata says.
-    Metadata,
-    /// From this URL; the metadata is not asked for.
-    JwksUri(Endpoint),
-    /// From this file; the network is not used.
-    File(PathBuf),
-}
-
-/// The keys of one issuer.
-pub struct ProviderKeys {
-    pub issuer: Issuer,
-    /// The issuer as pg_hba.conf has it.
-    pub url: String,
-    pub location: KeyLocation,
-    pub limits: CacheLimits,
-    pub http: HttpSettings,
-    /// How long a login may wait for the provider.
-    pub timeout: Duration,
-}
 
 impl KeySource for ProviderKeys {
     fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
@@ -364,16 +343,7 @@ pub fn file_version(metadata: &fs::Metadata) -> FileVersion {
     ]
 }
 
-fn file_invalid(why: &str) -> Misconfigured {
-    let setting = Printable::new("validator.jwks_file");
-    Misconfigured::SettingInvalid {
-        setting,
-        why: Printable::new(why),
-    }
-}
-
-/// Spreads the next attempts of many servers.
-pub fn random() -> u32 {
-    // SAFETY: PostgreSQL seeds this state at the start of each process; used in the main thread only.
-    unsafe { pg_sys::pg_prng_uint32(&raw mut pg_sys::pg_global_prng_state) }
+/// The key file cannot be used.
+pub fn file_invalid(why: &str) -> Misconfigured {
+    setting_values::invalid("validator.jwks_file", why)
 }

@@ -5,6 +5,7 @@
 
 mod abi;
 mod answer_cache;
+mod before_exit;
 mod cache_layout;
 mod callbacks;
 mod check_token;
@@ -17,12 +18,18 @@ mod flight;
 mod guarded;
 mod gucs;
 mod hba;
+#[cfg(feature = "pg19")]
+mod hba_file;
 mod hba_options;
+mod hba_rules;
 mod http_client;
 mod http_transport;
 mod introspection;
 mod key_source;
 mod peer;
+mod provider_settings;
+mod query;
+mod random;
 mod refresh_worker;
 mod refusal_log;
 mod revocations;
@@ -34,16 +41,21 @@ mod session_expiry;
 mod session_registry;
 mod session_sql;
 mod session_start;
+mod setting_check;
 mod setting_lookup;
 mod setting_tables;
+mod setting_values;
 mod settings;
 mod shared_cache;
 mod shared_memory;
+mod signals;
 mod sql;
 mod sql_time;
 mod statistics;
 mod statistics_sql;
+mod text;
 mod trust_roots;
+mod wait_event;
 
 use pgrx::prelude::*;
 

@@ -6,17 +6,19 @@
 
 use std::ffi::{CStr, c_void};
 use std::mem::MaybeUninit;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use oauth_core::{Clock, SystemClock};
+use oauth_core::{Clock, Misconfigured, SystemClock};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{check_for_interrupts, pg_guard, pg_sys};
 
 use crate::cache_layout::IssuerKey;
+use crate::provider_settings::ProviderKeys;
 use crate::refusal_log::log_failed_refresh;
+use crate::setting_lookup::Settings;
+use crate::setting_tables::Number;
 use crate::shared_cache::CachedIssuer;
-use crate::{fetch_thread, settings, shared_memory};
+use crate::{fetch_thread, gucs, settings, shared_memory, signals};
 
 /// How often the worker looks whether something is due.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -97,23 +99,15 @@ fn pid() -> Option<i32> {
     })
 }
 
-/// Set in the worker's own process.
-static IS_THIS_PROCESS: AtomicBool = AtomicBool::new(false);
-
-/// Whether this process is the worker.
-pub fn is_this_process() -> bool {
-    IS_THIS_PROCESS.load(Ordering::Relaxed)
-}
-
 /// The worker's main function, which the postmaster calls in the new process.
 // SAFETY: the name is not defined anywhere else.
 #[unsafe(no_mangle)]
 #[pg_guard]
 pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
-    IS_THIS_PROCESS.store(true, Ordering::Relaxed);
+    fetch_thread::give_way_to_reloads();
     install_signal_handlers();
     let mut looked_at = LookedAt::default();
-    while !fetch_thread::is_shutdown_requested() {
+    while !signals::is_shutdown_requested() {
         if reload_if_asked() {
             looked_at = LookedAt::default();
         }
@@ -138,7 +132,7 @@ type LookedAt = Vec<(IssuerKey, Instant)>;
 fn next_due(looked_at: &mut LookedAt) -> Option<CachedIssuer> {
     looked_at.retain(|(_, at)| at.elapsed() < INTERVAL);
     let now = SystemClock.now();
-    let ahead = settings::http_timeout() + INTERVAL;
+    let ahead = http_timeout() + INTERVAL;
     let due = shared_memory::cache().due(now, ahead, now.minus(FORGET));
     let next = due
         .into_iter()
@@ -150,7 +144,7 @@ fn next_due(looked_at: &mut LookedAt) -> Option<CachedIssuer> {
 
 /// One refresh. A failure is noted in the cache, and logged once per pause between attempts.
 fn refresh(issuer: &CachedIssuer) {
-    let refreshed = match settings::provider_keys(&issuer.url, &issuer.key) {
+    let refreshed = match provider_keys(&issuer.url, &issuer.key) {
         // Under changed settings the keys are read from elsewhere: the next login will do so.
         Ok(None) => Ok(()),
         Ok(Some(provider)) => provider.refresh(),
@@ -161,6 +155,27 @@ fn refresh(issuer: &CachedIssuer) {
     {
         log_failed_refresh(&issuer.url, &failure);
     }
+}
+
+/// Where the keys come from that are cached by this key for the issuer that pg_hba.conf names by `url`. `None`: no
+/// settings say so, but for those of lines of pg_hba.conf, which are known at a login only.
+fn provider_keys(url: &str, key: &IssuerKey) -> Result<Option<ProviderKeys>, Misconfigured> {
+    let profiles = gucs::define_profiles()?;
+    let profiles = profiles.into_iter().map(Settings::of_profile);
+    let mut failure = None;
+    for settings in profiles.chain([Settings::of_server()]) {
+        match settings::read_keys(&settings, url) {
+            Ok(keys) if keys.cache_key() == *key => return Ok(Some(keys)),
+            Ok(_) => {}
+            Err(misconfigured) => failure = Some(misconfigured),
+        }
+    }
+    failure.map_or(Ok(None), Err)
+}
+
+/// How long a request may take at most, whatever the issuer, as far as the server's own setting says.
+fn http_timeout() -> Duration {
+    Duration::from_millis(Settings::of_server().number(Number::HttpTimeout))
 }
 
 /// SIGTERM and SIGHUP set flags and the latch, as in PostgreSQL's own workers.
@@ -186,15 +201,16 @@ fn install_signal_handlers() {
 
 /// Reads the settings if they may have changed; whether it did.
 fn reload_if_asked() -> bool {
-    // SAFETY: plain variables of this process, which signal handlers set.
-    unsafe {
-        let asked = pg_sys::ConfigReloadPending != 0;
-        if asked {
+    let asked = signals::is_reload_requested();
+    if asked {
+        // SAFETY: a plain variable of this process, which a signal handler sets; called in the main thread, between two
+        // pieces of work.
+        unsafe {
             pg_sys::ConfigReloadPending = 0;
             pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
         }
-        asked
     }
+    asked
 }
 
 /// Until the time is over, a signal comes, or the postmaster ends.

@@ -2,12 +2,13 @@
 //! inside a transaction, with the shared catalogs at hand.
 
 use std::collections::HashSet;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 
 use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::abi;
+use crate::text::copied_lossy;
 
 /// This server.
 pub struct ServerCatalog;
@@ -93,9 +94,7 @@ fn own_power(role: pg_sys::Oid) -> Option<Power> {
         let row = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_authid>();
         let power = what_it_does(row).map(|does| Power {
             does,
-            name: CStr::from_ptr(row.rolname.data.as_ptr())
-                .to_string_lossy()
-                .into_owned(),
+            name: copied_lossy(row.rolname.data.as_ptr()),
         });
         pg_sys::ReleaseSysCache(tuple);
         power

@@ -5,7 +5,9 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use oauth_core::{Misconfigured, Printable};
+use oauth_core::Misconfigured;
+
+use crate::setting_values;
 
 /// Bytes of the largest file that is read.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -22,10 +24,7 @@ impl Secret {
     pub fn read(file: &Path, name: &str) -> Result<Self, Misconfigured> {
         let invalid = |why: &str| {
             let why = format!("\"{}\": {why}", file.display());
-            Misconfigured::SettingInvalid {
-                setting: Printable::new(&format!("validator.{name}")),
-                why: Printable::new(&why),
-            }
+            setting_values::invalid(&format!("validator.{name}"), &why)
         };
         let unreadable = |error: io::Error| invalid(&error.to_string());
         // A pipe would be waited for.

@@ -13,6 +13,7 @@ use oauth_core::{Internal, Printable, Timestamp};
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
+use crate::before_exit::before_exit;
 use crate::server_log;
 
 /// The end that is scheduled for this process's session.
@@ -41,8 +42,7 @@ pub fn schedule(end: Timestamp, message: String, detail: String) -> Result<(), I
         message,
         detail,
     });
-    // SAFETY: called in the main thread; the function stays loaded until the process ends.
-    unsafe { pg_sys::before_shmem_exit(Some(log_at_exit), pg_sys::Datum::from(0)) };
+    before_exit(log_at_exit);
     Ok(())
 }
 

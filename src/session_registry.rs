@@ -7,11 +7,12 @@
 use std::ffi::c_void;
 
 use oauth_core::{LayoutDigest, Timestamp, cache_key, layout_of};
+use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
+use crate::before_exit::before_exit;
 use crate::cache_layout::Text;
 use crate::guarded::Guarded;
-use crate::shared_memory;
 
 /// From one place to the next: none lies on two pages.
 const PLACE_BYTES: usize = 1024;
@@ -173,9 +174,10 @@ impl SessionRegistry {
         let Some(place) = self.own_place() else {
             return;
         };
-        // SAFETY: called in the main thread; the function stays loaded until the process ends. Such callbacks run
-        // before the process gives up its number, its locks, and segments of shared memory.
-        unsafe { pg_sys::before_shmem_exit(Some(leave_at_exit), pg_sys::Datum::from(0)) };
+        // The place stays known if the session is entered twice, and is left once.
+        if OWN_PLACE.set(place).is_ok() {
+            before_exit(leave_at_exit);
+        }
         let entry = Entry::of(session);
         *place.0.exclusive() = entry;
     }
@@ -214,10 +216,12 @@ impl SessionRegistry {
     }
 }
 
-/// PostgreSQL runs these at every end but a crash.
+/// Where this process has entered its session.
+static OWN_PLACE: OnceCell<&Place> = OnceCell::new();
+
 #[pg_guard]
 unsafe extern "C-unwind" fn leave_at_exit(_code: i32, _arg: pg_sys::Datum) {
-    if let Some(place) = shared_memory::sessions().own_place() {
+    if let Some(place) = OWN_PLACE.get() {
         place.0.exclusive().pid = 0;
     }
 }

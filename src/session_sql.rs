@@ -1,9 +1,10 @@
 //! What SQL sees of the sessions that tokens have opened; `sql/` declares it in schema `validator`.
 
+use pgrx::ereport;
 use pgrx::prelude::*;
-use pgrx::{ereport, pg_sys};
 
 use crate::session_registry::Wanted;
+use crate::text::storable;
 use crate::{server_log, shared_memory, sql_time};
 
 /// The rows of the view `validator.sessions`.
@@ -82,20 +83,4 @@ fn log_end(ended: usize, criteria: &[(&str, Option<&str>)]) {
         Some(server_log::facts(criteria)),
         None,
     );
-}
-
-/// Text from a token in a form that every database can hold: without NUL, and in its encoding.
-pub fn storable(text: String) -> String {
-    // SAFETY: a plain look at the connected database.
-    let is_utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
-    let fits = |c: char| c != '\0' && (is_utf8 || c.is_ascii());
-    if text.chars().all(fits) {
-        return text;
-    }
-    text.chars()
-        .flat_map(|c| match fits(c) {
-            true => vec![c],
-            false => c.escape_unicode().collect(),
-        })
-        .collect()
 }

@@ -1,6 +1,6 @@
 //! From a token that was accepted to a session: what becomes of it once PostgreSQL, too, has let the user in.
 
-use std::ffi::{CStr, c_int};
+use std::ffi::c_int;
 
 use oauth_core::{Grant, Internal, Policy, Printable, Timestamp};
 use parking_lot::Mutex;
@@ -10,6 +10,7 @@ use crate::abi;
 use crate::revocations::Begun;
 use crate::session_registry::NewSession;
 use crate::settings::LoginSettings;
+use crate::text::copied_lossy;
 use crate::{server_log, session_expiry, shared_memory, sql_time};
 
 /// The session that begins if PostgreSQL accepts the user.
@@ -105,8 +106,8 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
         shared_memory::statistics().count_accepted(&session.issuer);
         if log_accepted {
             // SAFETY: PostgreSQL gives this backend's Port, whose role is known by now.
-            let role = unsafe { CStr::from_ptr((*port).user_name) };
-            log_session(&session, &role.to_string_lossy());
+            let role = unsafe { copied_lossy((*port).user_name) };
+            log_session(&session, &role);
         }
     }
 }

@@ -3,11 +3,12 @@
 use std::ffi::c_int;
 use std::str::FromStr;
 
-use oauth_core::{Misconfigured, Printable};
+use oauth_core::Misconfigured;
 
 use crate::gucs::{PREFIX, Profile, SERVER, is_set};
 use crate::hba_options::LineOptions;
 use crate::setting_tables::{NUMBERS, Number, Place, SWITCHES, Switch, TEXTS, Text};
+use crate::setting_values;
 
 /// The settings in force for a login, or for no login in particular.
 #[derive(Clone, Copy)]
@@ -104,10 +105,7 @@ impl<'a> Settings<'a> {
             Found::InProfile(profile) => profile.prefix(),
             Found::OfServer => PREFIX.to_owned(),
         };
-        Misconfigured::SettingInvalid {
-            setting: Printable::new(&format!("{prefix}.{name}")),
-            why: Printable::new(why),
-        }
+        setting_values::invalid(&format!("{prefix}.{name}"), why)
     }
 
     fn find_text(&self, which: Text) -> Found<&'a str> {

@@ -1,6 +1,6 @@
 //! The tables of all settings: name, type, default, range, unit, and what pg_settings says about each.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{CStr, c_int};
 
 use oauth_core::{
     Algorithms, ClaimPath, ClientAuthMethod, IdentityPrefix, IntrospectionMode, Preset,
@@ -8,8 +8,8 @@ use oauth_core::{
 };
 use pgrx::pg_sys;
 
-use crate::gucs::{check_text, show_text};
-use crate::settings::{
+use crate::setting_check::{CheckHook, check, check_text};
+use crate::setting_values::{
     AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, PlainText, ProfileNames,
 };
 
@@ -24,21 +24,57 @@ pub enum Place {
     Both,
 }
 
+/// A row of the tables.
+pub struct Setting {
+    pub name: &'static str,
+    pub place: Place,
+    pub description: &'static CStr,
+    pub details: &'static CStr,
+    pub kind: Kind,
+}
+
+/// What a setting's values are.
+pub enum Kind {
+    Text {
+        which: Text,
+        default: &'static CStr,
+        check: fn(&str) -> Result<(), String>,
+        check_hook: CheckHook,
+    },
+    Number {
+        which: Number,
+        default: c_int,
+        range: (c_int, c_int),
+        unit: u32,
+    },
+    Switch {
+        which: Switch,
+        default: bool,
+    },
+}
+
+/// All settings.
+pub fn all() -> impl Iterator<Item = &'static Setting> {
+    TEXTS.iter().chain(NUMBERS).chain(SWITCHES)
+}
+
 /// Settings that are text: variant, name, type that checks it, default, description, details.
 macro_rules! texts {
     ($($variant:ident = $name:literal: $place:ident, $type:ty, $default:literal, $description:literal, $details:literal;)+) => {
         #[derive(Clone, Copy)]
         pub enum Text { $($variant),+ }
 
-        pub const TEXTS: &[TextSetting] = &[$(TextSetting {
+        pub const TEXTS: &[Setting] = &[$(Setting {
             name: $name,
             place: Place::$place,
             description: $description,
             details: $details,
-            default: $default,
-            check: |text| text.parse::<$type>().map(drop).map_err(|error| error.to_string()),
-            check_hook: check_text::<{ Text::$variant as usize }>,
-            show_hook: show_text::<{ Text::$variant as usize }>,
+            kind: Kind::Text {
+                which: Text::$variant,
+                default: $default,
+                check: check::<$type>,
+                check_hook: check_text::<$type>,
+            },
         }),+];
     };
 }
@@ -127,14 +163,17 @@ macro_rules! numbers {
         #[derive(Clone, Copy)]
         pub enum Number { $($variant),+ }
 
-        pub const NUMBERS: &[NumberSetting] = &[$(NumberSetting {
+        pub const NUMBERS: &[Setting] = &[$(Setting {
             name: $name,
             place: Place::$place,
             description: $description,
             details: $details,
-            default: $default,
-            range: $range,
-            unit: $unit,
+            kind: Kind::Number {
+                which: Number::$variant,
+                default: $default,
+                range: $range,
+                unit: $unit,
+            },
         }),+];
     };
 }
@@ -181,12 +220,12 @@ macro_rules! switches {
         #[derive(Clone, Copy)]
         pub enum Switch { $($variant),+ }
 
-        pub const SWITCHES: &[SwitchSetting] = &[$(SwitchSetting {
+        pub const SWITCHES: &[Setting] = &[$(Setting {
             name: $name,
             place: Place::$place,
             description: $description,
             details: $details,
-            default: $default,
+            kind: Kind::Switch { which: Switch::$variant, default: $default },
         }),+];
     };
 }
@@ -219,34 +258,4 @@ switches! {
     LogAccepted = "log_accepted": Both, false,
         c"Logs each token that opens a session.",
         c"One line with issuer, identity, client, token identifier and role; never the token.";
-}
-
-pub struct TextSetting {
-    pub name: &'static str,
-    pub place: Place,
-    pub description: &'static CStr,
-    pub details: &'static CStr,
-    pub default: &'static CStr,
-    pub check: fn(&str) -> Result<(), String>,
-    pub check_hook: unsafe extern "C-unwind" fn(*mut *mut c_char, *mut *mut c_void, u32) -> bool,
-    /// Shows the value in force where a provider's ways change the default.
-    pub show_hook: unsafe extern "C-unwind" fn() -> *const c_char,
-}
-
-pub struct NumberSetting {
-    pub name: &'static str,
-    pub place: Place,
-    pub description: &'static CStr,
-    pub details: &'static CStr,
-    pub default: c_int,
-    pub range: (c_int, c_int),
-    pub unit: u32,
-}
-
-pub struct SwitchSetting {
-    pub name: &'static str,
-    pub place: Place,
-    pub description: &'static CStr,
-    pub details: &'static CStr,
-    pub default: bool,
 }

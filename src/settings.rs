@@ -1,23 +1,23 @@
 //! The settings as a login sees them: read into a policy, and into where the provider's keys are.
 
-use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
 use oauth_core::{
-    CacheLimits, ClaimPath, ClientAuthMethod, Endpoint, IntrospectionMode, IntrospectionRules,
-    Introspector, Issuer, Misconfigured, NoIntrospection, Policy, PolicyBuilder, Printable,
-    SettingError, StringList,
+    CacheLimits, ClientAuthMethod, Endpoint, IntrospectionMode, IntrospectionRules, Issuer,
+    Misconfigured, Policy, PolicyBuilder,
 };
 
-use crate::cache_layout::IssuerKey;
-use crate::client_settings::ClientSettings;
-use crate::gucs::{self, Number, Profile, Settings, Switch, Text};
+use crate::gucs::{self, Profile};
 use crate::hba::HbaLine;
 use crate::hba_options::LineOptions;
-use crate::http_client::{BearerFile, HttpSettings};
-use crate::introspection::ProviderIntrospection;
-use crate::key_source::{KeyLocation, ProviderKeys};
+use crate::provider_settings::{
+    BearerFile, ClientSettings, HttpSettings, KeyLocation, ProviderIntrospection, ProviderKeys,
+};
+use crate::setting_lookup::Settings;
+use crate::setting_tables::{Number, Switch, Text};
+use crate::setting_values::{
+    AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, PlainText,
+};
 
 /// Everything that the settings say about logins through one HBA line.
 pub struct LoginSettings {
@@ -31,15 +31,6 @@ pub struct LoginSettings {
     pub session_expiry: bool,
     /// Whether a login that succeeds is logged.
     pub log_accepted: bool,
-}
-
-impl LoginSettings {
-    /// Who asks the provider about tokens.
-    pub fn introspector(&self) -> &dyn Introspector {
-        self.introspection
-            .as_ref()
-            .map_or(&NoIntrospection, |provider| provider)
-    }
 }
 
 /// Reads the settings for a login through `line`, which has `options`.
@@ -109,22 +100,6 @@ pub fn policy_of(
     Ok(policy)
 }
 
-/// Where the keys come from that are cached by this key for the issuer that pg_hba.conf names by `url`. `None`: no
-/// settings say so, but for those of lines of pg_hba.conf, which are known at a login only.
-pub fn provider_keys(url: &str, key: &IssuerKey) -> Result<Option<ProviderKeys>, Misconfigured> {
-    let profiles = gucs::profiles()?;
-    let profiles = profiles.into_iter().map(Settings::of_profile);
-    let mut failure = None;
-    for settings in profiles.chain([Settings::of_server()]) {
-        match read_keys(&settings, url) {
-            Ok(keys) if keys.cache_key() == *key => return Ok(Some(keys)),
-            Ok(_) => {}
-            Err(misconfigured) => failure = Some(misconfigured),
-        }
-    }
-    failure.map_or(Ok(None), Err)
-}
-
 /// An issuer's own name, by which it is counted and shown; what is no issuer's is taken as it is.
 pub fn issuer_name(url: &str) -> String {
     Issuer::parse_allowing(url, true)
@@ -149,7 +124,7 @@ pub fn for_line<'a>(
 ///
 /// Errors: two profiles do, so that it is open which one applies.
 fn profile_of(url: &str) -> Result<Option<Profile>, Misconfigured> {
-    let profiles = gucs::profiles()?;
+    let profiles = gucs::define_profiles()?;
     if profiles.is_empty() {
         return Ok(None);
     }
@@ -170,7 +145,7 @@ fn profile_named(
     options: &LineOptions,
 ) -> Result<Profile, Misconfigured> {
     let invalid = |why: &str| options.invalid("profile", why);
-    let mut profiles = gucs::profiles()?.into_iter();
+    let mut profiles = gucs::define_profiles()?.into_iter();
     let profile = profiles
         .find(|profile| profile.name() == name)
         .ok_or_else(|| invalid("validator.profiles does not name it"))?;
@@ -190,7 +165,7 @@ fn is_for(settings: &Settings, url: &str) -> Result<Option<bool>, Misconfigured>
 
 /// Each profile's name, and the issuer that it is for, if it names one.
 pub fn profile_issuers() -> Result<Vec<(&'static str, Option<Issuer>)>, Misconfigured> {
-    gucs::profiles()?
+    gucs::define_profiles()?
         .into_iter()
         .map(|profile| {
             let IssuerUrl(own) = Settings::of_profile(profile).text(Text::Issuer)?;
@@ -302,11 +277,6 @@ pub fn introspection_cache_entries() -> usize {
     usize::try_from(entries).unwrap_or(0)
 }
 
-/// How long a request may take at most, whatever the issuer, as far as the server's own setting says.
-pub fn http_timeout() -> Duration {
-    Duration::from_millis(Settings::of_server().number(Number::HttpTimeout))
-}
-
 fn seconds(settings: &Settings, which: Number) -> Duration {
     Duration::from_secs(settings.number(which))
 }
@@ -318,119 +288,4 @@ fn endpoint(settings: &Settings, which: Text) -> Result<Option<Endpoint>, Miscon
     url.map(|url| Endpoint::parse_allowing(&url, allow_http))
         .transpose()
         .map_err(|why| settings.invalid(which, why))
-}
-
-/// The names of profiles: lower-case letters, digits and underscores, so that they can be part of a setting's name.
-pub struct ProfileNames(pub Vec<String>);
-
-impl FromStr for ProfileNames {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let list: StringList = text
-            .parse()
-            .map_err(|error: SettingError| error.to_string())?;
-        let mut names: Vec<String> = Vec::new();
-        for name in list.iter() {
-            let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
-            if name.len() > 32 || !name.bytes().all(is_plain) {
-                return Err(format!(
-                    "\"{}\" is not a name of lower-case letters, digits and underscores",
-                    Printable::new(name)
-                ));
-            }
-            if names.iter().any(|other| other == name) {
-                return Err(format!("\"{name}\" is named twice"));
-            }
-            names.push(name.to_owned());
-        }
-        Ok(ProfileNames(names))
-    }
-}
-
-/// An issuer, or its well-known URI. Empty: none.
-pub struct IssuerUrl(pub Option<Issuer>);
-
-impl FromStr for IssuerUrl {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text.is_empty() {
-            return Ok(IssuerUrl(None));
-        }
-        let issuer = Issuer::parse_allowing(text, true).map_err(|error| error.to_string())?;
-        Ok(IssuerUrl(Some(issuer)))
-    }
-}
-
-/// Where a claim is found. Empty: none.
-pub struct OptionalClaimPath(pub Option<ClaimPath>);
-
-impl FromStr for OptionalClaimPath {
-    type Err = SettingError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let path = (!text.is_empty()).then(|| text.parse()).transpose()?;
-        Ok(OptionalClaimPath(path))
-    }
-}
-
-/// The name of a map in pg_ident.conf. Empty: none.
-pub struct MapName(pub Option<String>);
-
-impl FromStr for MapName {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "" => Ok(MapName(None)),
-            name if name.chars().any(|c| c.is_control() || c.is_whitespace()) => {
-                Err("the name of a map has no space in it")
-            }
-            name => Ok(MapName(Some(name.to_owned()))),
-        }
-    }
-}
-
-/// A path that does not depend on the server's working directory. Empty: none.
-pub struct AbsolutePath(pub Option<PathBuf>);
-
-impl FromStr for AbsolutePath {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "" => Ok(AbsolutePath(None)),
-            path if path.starts_with('/') => Ok(AbsolutePath(Some(PathBuf::from(path)))),
-            _ => Err("an absolute path is needed"),
-        }
-    }
-}
-
-/// A URL that may be asked where plain http is allowed. Empty: none.
-pub struct OptionalUrl(pub Option<String>);
-
-impl FromStr for OptionalUrl {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "" => Ok(OptionalUrl(None)),
-            url => Endpoint::parse_allowing(url, true).map(|_| OptionalUrl(Some(url.to_owned()))),
-        }
-    }
-}
-
-/// Text without control characters. Empty: none.
-pub struct PlainText(pub String);
-
-impl FromStr for PlainText {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.chars().any(char::is_control) {
-            true => Err("it has control characters"),
-            false => Ok(PlainText(text.to_owned())),
-        }
-    }
 }

@@ -7,12 +7,12 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oauth_core::{
-    Algorithm, CacheLimits, FetchId, Freshness, PackedUnavailable, Plan, PublicKey, Reject,
-    Timestamp, Unavailable,
+    FetchId, Freshness, PackedUnavailable, Plan, PublicKey, Reject, Timestamp, Unavailable,
 };
 
 use crate::cache_layout::{
-    BLOCK_ISSUERS, Block, FileVersion, Issuer, IssuerKey, MATERIAL_BYTES, NoRoom, PackedKeys, State,
+    BLOCK_ISSUERS, Block, FileVersion, Issuer, IssuerKey, MATERIAL_BYTES, NoRoom, PackedKeys,
+    State, Want,
 };
 use crate::guarded::Guarded;
 use crate::server_log;
@@ -20,16 +20,6 @@ use crate::server_log;
 /// The cache.
 #[repr(transparent)]
 pub struct SharedCache<Blocks: ?Sized = [Block]>(Guarded<State<Blocks>>);
-
-/// What a login wants of an issuer's keys.
-pub struct Want<'a> {
-    pub issuer: IssuerKey,
-    /// The issuer as pg_hba.conf has it.
-    pub url: &'a str,
-    pub kid: Option<&'a str>,
-    pub alg: Algorithm,
-    pub limits: CacheLimits,
-}
 
 /// What a login finds.
 pub struct Lookup {

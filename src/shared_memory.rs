@@ -5,7 +5,7 @@
 //! of its own, so that the others do not pay for it.
 
 use std::ffi::{CStr, CString, c_void};
-use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use oauth_core::{LayoutDigest, layout_of};
 use pgrx::{pg_guard, pg_sys};
@@ -13,6 +13,7 @@ use pgrx::{pg_guard, pg_sys};
 use crate::answer_cache::{self, AnswerCache};
 use crate::cache_layout::{self, BLOCK_ISSUERS, Block};
 use crate::circuit_breaker::{self, CircuitBreakers};
+use crate::containment::taking_memory;
 use crate::guarded;
 use crate::revocations::{self, Counts, Revocations, Wanteds};
 use crate::session_registry::{self, SessionRegistry};
@@ -288,14 +289,6 @@ pub fn attached_statistics() -> Option<Statistics> {
     (has(SharedState::attached()) && has(Keys::attached())).then(statistics)
 }
 
-/// Whether this process has begun to attach to an area, and not come to the end of it.
-pub fn is_attaching() -> bool {
-    ATTACHING.load(Ordering::Relaxed)
-}
-
-/// Set while this process attaches to an area; what fails then is the memory, whatever the error's code.
-static ATTACHING: AtomicBool = AtomicBool::new(false);
-
 /// The cache of keys.
 pub fn cache() -> &'static SharedCache {
     // SAFETY: the memory is initialized, of this size, and mapped until the process ends.
@@ -420,9 +413,7 @@ fn area<A: Area>() -> *mut c_void {
     let mut memory = A::attached().load(Ordering::Relaxed);
     if memory.is_null() {
         let bytes = A::bytes(A::sizes());
-        ATTACHING.store(true, Ordering::Relaxed);
-        memory = attach_segment::<A>(bytes);
-        ATTACHING.store(false, Ordering::Relaxed);
+        memory = taking_memory(|| attach_segment::<A>(bytes));
         // SAFETY: the segment is initialized, and the tranche of its locks never changes.
         unsafe { register_tranche(A::tranche(memory)) };
         A::attached().store(memory, Ordering::Relaxed);

@@ -1,10 +1,10 @@
 //! Our time as PostgreSQL's.
 
-use std::ffi::CStr;
-
 use oauth_core::Timestamp;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
+
+use crate::text::copied_lossy;
 
 /// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
 const EPOCH: i64 = 946_684_800_000_000;
@@ -23,6 +23,5 @@ pub fn describe(time: Timestamp) -> String {
         return "an unknown time".to_owned();
     };
     // SAFETY: called in the main thread; gives a NUL-terminated string in a buffer that stays until the next call.
-    let text = unsafe { CStr::from_ptr(pg_sys::timestamptz_to_str(micros)) };
-    text.to_string_lossy().into_owned()
+    unsafe { copied_lossy(pg_sys::timestamptz_to_str(micros)) }
 }

@@ -8,9 +8,9 @@ use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
 use crate::cache_layout::{Issuer, IssuerKey};
-use crate::doctor::configuration::{Configuration, HbaRule};
 use crate::hba::HbaLine;
-use crate::session_sql::storable;
+use crate::hba_rules::{HbaRule, read_hba};
+use crate::text::storable;
 use crate::{refusal_log, settings, shared_memory, sql_time};
 
 /// The rows of the view `validator.stats`.
@@ -168,7 +168,7 @@ fn reset_stats() {
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn refresh_keys(issuer: &str) {
     let mut fetched = Vec::new();
-    for rule in Configuration::read().hba {
+    for rule in read_hba() {
         let Some(line) = rule.oauth_line() else {
             continue;
         };

@@ -8,13 +8,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use oauth_core::{Misconfigured, Printable};
+use oauth_core::Misconfigured;
 use once_cell::sync::OnceCell;
 use rustls_native_certs::load_certs_from_paths;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
 use crate::cache_layout::FileVersion;
 use crate::key_source::file_version;
+use crate::setting_values;
 
 type Roots = Vec<Certificate<'static>>;
 
@@ -134,10 +135,7 @@ pub fn trust_roots(
 }
 
 fn read_ca_file(path: &Path) -> Result<Roots, Misconfigured> {
-    let invalid = |why: &str| Misconfigured::SettingInvalid {
-        setting: Printable::new("validator.ca_file"),
-        why: Printable::new(why),
-    };
+    let invalid = |why: &str| setting_values::invalid("validator.ca_file", why);
     let pem = fs::read(path).map_err(|error| invalid(&error.to_string()))?;
     let mut roots = Vec::new();
     for item in parse_pem(&pem) {

@@ -2,6 +2,7 @@
 
 use oauth_core::Failure;
 
+use crate::hba::FileLine;
 use crate::refusal_log;
 
 /// How bad a finding is.
@@ -35,13 +36,6 @@ pub struct Kind {
     advice: &'static str,
 }
 
-/// A line of a configuration file.
-#[derive(Clone)]
-pub struct Place {
-    pub file: String,
-    pub line: i32,
-}
-
 /// One thing that the doctor has found.
 pub struct Finding {
     pub severity: Severity,
@@ -49,7 +43,7 @@ pub struct Finding {
     pub detail: String,
     pub advice: Option<String>,
     /// The line of pg_hba.conf; none if it is about the server.
-    pub place: Option<Place>,
+    pub place: Option<FileLine>,
 }
 
 impl Kind {
@@ -93,7 +87,7 @@ impl Finding {
         }
     }
 
-    pub fn at(self, place: &Place) -> Self {
+    pub fn at(self, place: &FileLine) -> Self {
         Finding {
             place: Some(place.clone()),
             ..self

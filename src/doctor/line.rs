@@ -3,13 +3,16 @@
 use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder, Printable};
 
 use crate::cache_layout::IssuerKey;
-use crate::doctor::configuration::{Configuration, HbaRule};
+use crate::doctor::configuration::Configuration;
 use crate::doctor::finding::{self, Finding};
 use crate::doctor::provider::{self, Providers};
-use crate::gucs::{Settings, Switch, Text};
 use crate::hba::HbaLine;
 use crate::hba_options::LineOptions;
-use crate::settings::{self, MapName};
+use crate::hba_rules::HbaRule;
+use crate::setting_lookup::Settings;
+use crate::setting_tables::{Switch, Text};
+use crate::setting_values::MapName;
+use crate::settings;
 
 /// A line and what was found there.
 pub struct Line<'a> {

@@ -2,10 +2,8 @@
 //! that apply to it, and at its provider, and says what to do.
 
 mod clock;
-pub mod configuration;
+mod configuration;
 mod finding;
-#[cfg(feature = "pg19")]
-mod hba_file;
 mod identity;
 mod line;
 mod memory;
@@ -15,7 +13,7 @@ mod server;
 use pgrx::prelude::*;
 
 use crate::gucs;
-use crate::session_sql::storable;
+use crate::text::storable;
 use configuration::Configuration;
 use finding::Finding;
 use line::Line;
@@ -37,7 +35,7 @@ fn check_config() -> TableIterator<
     ),
 > {
     // Defines the settings of profiles that are new since this process began, which are misspelt names until then.
-    let _ = gucs::profiles();
+    let _ = gucs::define_profiles();
     let findings = examine(&Configuration::read());
     TableIterator::new(findings.into_iter().map(|found| {
         let (file, line) = found.place.map(|place| (place.file, place.line)).unzip();

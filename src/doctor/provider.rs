@@ -5,8 +5,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, Misconfigured, PolicyBuilder,
-    Printable, UnavailableCause, fetch_jwk_set,
+    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, PolicyBuilder, UnavailableCause,
+    fetch_jwk_set,
 };
 use ureq::http::Response;
 
@@ -14,9 +14,11 @@ use crate::cache_layout::IssuerKey;
 use crate::doctor::clock::ProviderClock;
 use crate::doctor::finding::{self, Finding};
 use crate::fetch_thread;
-use crate::gucs::{Number, Settings, Text};
 use crate::http_client::UreqClient;
-use crate::key_source::{KeyLocation, ProviderKeys, read_key_file};
+use crate::key_source::{file_invalid, read_key_file};
+use crate::provider_settings::{KeyLocation, ProviderKeys};
+use crate::setting_lookup::Settings;
+use crate::setting_tables::{Number, Text};
 use crate::settings;
 
 /// What the providers have answered so far: several lines may name one.
@@ -102,10 +104,7 @@ fn ask(source: &ProviderKeys) -> Answer {
     let jwks_uri = match &source.location {
         KeyLocation::File(path) => {
             let keys = fs::metadata(path)
-                .map_err(|error| Misconfigured::SettingInvalid {
-                    setting: Printable::new("validator.jwks_file"),
-                    why: Printable::new(&error.to_string()),
-                })
+                .map_err(|error| file_invalid(&error.to_string()))
                 .and_then(|metadata| read_key_file(path, &metadata));
             let keys = keys.map_err(Failure::from);
             return Answer { keys, clock: None };

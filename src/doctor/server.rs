@@ -2,9 +2,12 @@
 
 use oauth_core::Issuer;
 
-use crate::doctor::configuration::{Configuration, FileSetting, is_this_module};
+use crate::doctor::configuration::{Configuration, FileSetting};
 use crate::doctor::finding::{self, Finding};
-use crate::gucs::{self, Settings, Switch};
+use crate::gucs;
+use crate::hba_rules::is_this_module;
+use crate::setting_lookup::Settings;
+use crate::setting_tables::Switch;
 use crate::{refresh_worker, settings};
 
 /// `lines`: how many name this module; `issuers`: theirs, where they are valid.

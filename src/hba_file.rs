@@ -1,17 +1,18 @@
 //! What PostgreSQL 19's view of pg_hba.conf does not show: the settings on its lines. Read by the server's own parser.
 
-use std::ffi::{CStr, c_char, c_int, c_void};
+use std::ffi::{c_int, c_void};
 
 use pgrx::pg_sys;
 
 use crate::abi;
-use crate::doctor::finding::Place;
+use crate::hba::FileLine;
+use crate::text::copied_lossy;
 
 /// As PostgreSQL's own view does: what is wrong with a line is not logged again.
 const QUIETLY: c_int = pg_sys::DEBUG3 as c_int;
 
 /// `validator.NAME=VALUE` for every setting on every line that can be read.
-pub fn line_settings() -> Vec<(Place, String)> {
+pub fn line_settings() -> Vec<(FileLine, String)> {
     let mut settings = Vec::new();
     let mut lines = std::ptr::null_mut();
     let mut error = std::ptr::null_mut();
@@ -35,11 +36,11 @@ pub fn line_settings() -> Vec<(Place, String)> {
             };
             let names = elements(parsed.oauth_opt_keys);
             for (name, value) in names.zip(elements(parsed.oauth_opt_vals)) {
-                let place = Place {
-                    file: text((*line).file_name),
+                let place = FileLine {
+                    file: copied_lossy((*line).file_name),
                     line: (*line).line_num,
                 };
-                let (name, value) = (text(name.cast()), text(value.cast()));
+                let (name, value) = (copied_lossy(name.cast()), copied_lossy(value.cast()));
                 settings.push((place, format!("validator.{name}={value}")));
             }
         }
@@ -66,16 +67,4 @@ unsafe fn elements(list: *mut abi::List) -> impl Iterator<Item = *mut c_void> {
     };
     // SAFETY: the list holds pointers.
     cells.iter().map(|cell| unsafe { cell.ptr_value })
-}
-
-/// # Safety
-/// `text` is null or NUL-terminated.
-unsafe fn text(text: *const c_char) -> String {
-    match text.is_null() {
-        true => String::new(),
-        // SAFETY: by this function's contract.
-        false => unsafe { CStr::from_ptr(text) }
-            .to_string_lossy()
-            .into_owned(),
-    }
 }

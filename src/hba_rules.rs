@@ -1,0 +1,150 @@
+//! The rules of pg_hba.conf as the file has them now, through PostgreSQL's own view: for SQL, since a login knows its own.
+
+use std::ffi::CString;
+use std::net::IpAddr;
+use std::path::Path;
+
+use oauth_core::Misconfigured;
+use pgrx::spi::{SpiHeapTupleData, SpiResult};
+
+use crate::hba::{FileLine, HbaLine};
+use crate::hba_options::{self, LineOptions};
+use crate::query::{rows, text};
+
+/// One rule of pg_hba.conf and the files that it includes.
+pub struct HbaRule {
+    pub place: FileLine,
+    /// `local`, `host`, `hostssl` … Empty if the line can not be read.
+    pub kind: String,
+    address: String,
+    method: String,
+    /// Each is `name=value`.
+    options: Vec<String>,
+    /// The superusers that may log in and that its column of roles lets in.
+    pub superusers: Vec<String>,
+    /// What PostgreSQL says is wrong with it.
+    pub error: Option<String>,
+}
+
+impl HbaRule {
+    /// What a login through this line would go by; `None` if the line is not for this module.
+    pub fn oauth_line(&self) -> Option<HbaLine> {
+        let is_ours =
+            self.method == "oauth" && self.option("validator").is_some_and(is_this_module);
+        is_ours.then(|| HbaLine {
+            issuer: self.option("issuer").unwrap_or_default().to_owned(),
+            scope: self.option("scope").unwrap_or_default().to_owned(),
+            delegated: self.option("delegate_ident_mapping") == Some("true"),
+            mapped: self.option("map").is_some_and(|map| !map.is_empty()),
+        })
+    }
+
+    /// What the line says of settings.
+    ///
+    /// Errors: a value is not valid, or a name is that of no setting, which PostgreSQL notices at a login only.
+    pub fn line_options(&self) -> Result<LineOptions, Misconfigured> {
+        let place = format!("line {} of {}", self.place.line, self.place.file);
+        let options = LineOptions::collect(place, |name| {
+            let value = self.option(&format!("validator.{name}"))?;
+            CString::new(value).ok()
+        })?;
+        let names = self.options.iter().filter_map(|option| {
+            let (name, _) = option.strip_prefix("validator.")?.split_once('=')?;
+            Some(name)
+        });
+        for name in names {
+            if !hba_options::names().any(|known| known == name) {
+                return Err(options.invalid(name, "a line can have no setting of this name"));
+            }
+        }
+        Ok(options)
+    }
+
+    pub fn option(&self, name: &str) -> Option<&str> {
+        self.options
+            .iter()
+            .find_map(|option| option.strip_prefix(name)?.strip_prefix('='))
+    }
+
+    /// Whether only clients on this machine match.
+    pub fn is_loopback(&self) -> bool {
+        self.address == "localhost"
+            || self
+                .address
+                .parse::<IpAddr>()
+                .is_ok_and(|address| address.is_loopback())
+    }
+}
+
+/// Whether a library's name, which may have a folder and an extension, is this module's.
+pub fn is_this_module(library: &str) -> bool {
+    Path::new(library)
+        .file_stem()
+        .is_some_and(|name| name == "validator")
+}
+
+/// Begins a query that looks for superusers.
+const SUPERUSERS: &str = "WITH RECURSIVE superuser (oid, name) AS \
+     (SELECT oid, rolname::text FROM pg_authid WHERE rolsuper AND rolcanlogin), \
+     membership (member, role) AS (SELECT oid, oid FROM superuser UNION \
+     SELECT m.member, a.roleid FROM membership m JOIN pg_auth_members a ON a.member = m.role)";
+
+/// Whether `item`, of a column of roles in pg_hba.conf or pg_ident.conf, stands for the superuser `s`. What is put in
+/// place of \1 is unknown, and may be anything.
+const NAMES_SUPERUSER: &str = "CASE WHEN item LIKE '/%' THEN s.name ~ substr(item, 2) \
+     WHEN item LIKE '+%' THEN EXISTS (SELECT FROM membership m JOIN pg_authid r ON r.oid = m.role \
+     WHERE m.member = s.oid AND r.rolname = substr(item, 2)) \
+     WHEN strpos(item, '\\1') > 0 THEN starts_with(s.name, split_part(item, '\\1', 1)) \
+     AND starts_with(reverse(s.name), reverse(split_part(item, '\\1', 2))) \
+     ELSE item IN ('all', s.name) END";
+
+const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, coalesce(options, '{}'), error, \
+     ARRAY(SELECT s.name FROM superuser s WHERE EXISTS (SELECT FROM unnest(user_name) AS item WHERE names_superuser) \
+     ORDER BY 1) FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
+
+/// A query about superusers, in full.
+pub fn of_superusers(query: &str) -> String {
+    let query = query.replace("names_superuser", NAMES_SUPERUSER);
+    format!("{SUPERUSERS} {query}")
+}
+
+/// The rules of pg_hba.conf. Needs the rights of a superuser.
+pub fn read_hba() -> Vec<HbaRule> {
+    let rules = rows(&of_superusers(HBA), |row| {
+        Ok(HbaRule {
+            place: place(row)?,
+            kind: text(row, 3)?,
+            address: text(row, 4)?,
+            method: text(row, 5)?,
+            options: row.get(6)?.unwrap_or_default(),
+            error: row.get(7)?,
+            superusers: row.get(8)?.unwrap_or_default(),
+        })
+    });
+    #[cfg(feature = "pg19")]
+    let rules = with_line_settings(rules);
+    rules
+}
+
+/// PostgreSQL 19's view leaves out the settings on lines.
+#[cfg(feature = "pg19")]
+fn with_line_settings(mut rules: Vec<HbaRule>) -> Vec<HbaRule> {
+    for (place, option) in crate::hba_file::line_settings() {
+        let here =
+            |rule: &&mut HbaRule| rule.place.file == place.file && rule.place.line == place.line;
+        if let Some(rule) = rules.iter_mut().find(here)
+            && !rule.options.contains(&option)
+        {
+            rule.options.push(option);
+        }
+    }
+    rules
+}
+
+/// The file and line of a row that begins with them.
+pub fn place(row: &SpiHeapTupleData) -> SpiResult<FileLine> {
+    Ok(FileLine {
+        file: text(row, 1)?,
+        line: row.get(2)?.unwrap_or(0),
+    })
+}

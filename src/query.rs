@@ -1,0 +1,19 @@
+//! Queries of our own, by the rights of whoever runs them.
+
+use pgrx::pg_sys::panic::ErrorReportable;
+use pgrx::prelude::*;
+use pgrx::spi::{SpiHeapTupleData, SpiResult};
+
+/// The rows of a query, each read by `read`. Raises PostgreSQL's error if it can not be run.
+pub fn rows<T>(sql: &str, read: impl Fn(&SpiHeapTupleData) -> SpiResult<T>) -> Vec<T> {
+    Spi::connect(|client| {
+        let table = client.select(sql, None, &[])?;
+        table.map(|row| read(&row)).collect::<SpiResult<Vec<T>>>()
+    })
+    .unwrap_or_report()
+}
+
+/// A text; NULL is empty.
+pub fn text(row: &SpiHeapTupleData, column: usize) -> SpiResult<String> {
+    Ok(row.get(column)?.unwrap_or_default())
+}
