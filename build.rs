@@ -10,7 +10,7 @@ use std::process::Command;
 use pgrx_pg_config::Pgrx;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=src/abi.h");
+    println!("cargo::rerun-if-changed=src/postgres/abi.h");
     println!("cargo::rerun-if-env-changed=PGRX_PG_CONFIG_PATH");
     refuse_jitter_entropy()?;
 
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let pg_config = pgrx.get(label)?;
 
     let bindings = bindgen::Builder::default()
-        .header("src/abi.h")
+        .header("src/postgres/abi.h")
         .clang_arg(format!("-I{}", pg_config.includedir_server()?.display()))
         .clang_args(
             pg_config

@@ -3,61 +3,20 @@
 //! This crate is the PostgreSQL side and judges nothing: it copies settings and the matched HBA line into a
 //! policy, hands the token to `oauth-core`, and carries the decision back. See ARCHITECTURE.md.
 
-mod abi;
-mod answer_cache;
-mod before_exit;
-mod cache_layout;
-mod callbacks;
-mod check_token;
-mod circuit_breaker;
-mod client_settings;
-mod containment;
 mod doctor;
-mod fetch_thread;
-mod flight;
-mod guarded;
-mod gucs;
-mod hba;
-#[cfg(feature = "pg19")]
-mod hba_file;
-mod hba_options;
-mod hba_rules;
-mod http_client;
-mod http_transport;
-mod introspection;
-mod key_source;
-mod peer;
-mod provider_settings;
-mod query;
-mod random;
-mod refresh_worker;
-mod refusal_log;
-mod revocations;
-mod role_catalog;
-mod secret_file;
-mod server_log;
-mod session_claims;
-mod session_expiry;
-mod session_registry;
-mod session_sql;
-mod session_start;
-mod setting_check;
-mod setting_lookup;
-mod setting_tables;
-mod setting_values;
+mod log;
+mod login;
+mod memory;
+mod postgres;
+mod provider;
 mod settings;
-mod shared_cache;
-mod shared_memory;
-mod signals;
 mod sql;
-mod sql_time;
-mod statistics;
-mod statistics_sql;
-mod text;
-mod trust_roots;
-mod wait_event;
 
 use pgrx::prelude::*;
+
+use login::session_start;
+use provider::{refresh_worker, trust_roots};
+use settings::gucs;
 
 pgrx::pg_module_magic!(name, version);
 // The extension's script is written by hand, with its grants: `cargo pgrx package` must copy it, not make its own.
@@ -68,8 +27,8 @@ pgrx::extension_sql_file!("../sql/validator--0.1.0.sql", name = "objects");
 pub extern "C-unwind" fn _PG_init() {
     gucs::define();
     session_start::hook_authentication();
-    if shared_memory::is_preloading() {
-        shared_memory::request_at_start();
+    if memory::is_preloading() {
+        memory::request_at_start();
         refresh_worker::register();
         trust_roots::read_for_all();
         // All backends inherit the tables and flags that the first verification of a process makes.

@@ -1,8 +1,8 @@
 //! What the doctor reads of the server's configuration: the files as they are now, through PostgreSQL's own views.
 
-use crate::hba::FileLine;
-use crate::hba_rules::{HbaRule, of_superusers, place, read_hba};
-use crate::query::{rows, text};
+use crate::postgres::hba::FileLine;
+use crate::postgres::query::{rows, text};
+use crate::settings::hba_rules::{HbaRule, of_superusers, place, read_hba};
 
 /// A setting of the module's in postgresql.conf, or a file that it includes, or by ALTER SYSTEM.
 pub struct FileSetting {

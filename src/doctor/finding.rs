@@ -2,8 +2,8 @@
 
 use oauth_core::Failure;
 
-use crate::hba::FileLine;
-use crate::refusal_log;
+use crate::log::hints;
+use crate::postgres::hba::FileLine;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Finding {
             severity: Severity::Error,
             code,
             detail: capitalized(&detail),
-            advice: refusal_log::hint(failure, None),
+            advice: hints::hint(failure, None),
             place: None,
         }
     }

@@ -2,17 +2,17 @@
 
 use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder, Printable};
 
-use crate::cache_layout::IssuerKey;
 use crate::doctor::configuration::Configuration;
 use crate::doctor::finding::{self, Finding};
 use crate::doctor::provider::{self, Providers};
-use crate::hba::HbaLine;
-use crate::hba_options::LineOptions;
-use crate::hba_rules::HbaRule;
-use crate::setting_lookup::Settings;
-use crate::setting_tables::{Switch, Text};
-use crate::setting_values::MapName;
+use crate::memory::key_cache_layout::IssuerKey;
+use crate::postgres::hba::HbaLine;
 use crate::settings;
+use crate::settings::Settings;
+use crate::settings::hba_rules::HbaRule;
+use crate::settings::line_options::LineOptions;
+use crate::settings::tables::{Switch, Text};
+use crate::settings::values::MapName;
 
 /// A line and what was found there.
 pub struct Line<'a> {

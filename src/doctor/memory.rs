@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use crate::containment::contain;
 use crate::doctor::finding::{self, Finding};
 use crate::doctor::line::Line;
-use crate::shared_memory::{self, Sizes};
+use crate::memory::{self, Sizes};
+use crate::postgres::containment::contain;
 
 /// Compares the memory with the lines of pg_hba.conf and with the settings. Where nobody has logged in yet and the module
 /// is not preloaded, this makes the memory, as a login would.
 pub fn examine(lines: &[Line<'_>]) -> Vec<Finding> {
     // What PostgreSQL raises about it is a finding, and not the end of all others.
-    let in_use = match contain(shared_memory::sizes) {
+    let in_use = match contain(memory::sizes) {
         Ok(sizes) => sizes,
         Err(failure) => return vec![Finding::of_failure(&failure)],
     };

@@ -12,8 +12,8 @@ mod server;
 
 use pgrx::prelude::*;
 
-use crate::gucs;
-use crate::text::storable;
+use crate::postgres::text::storable;
+use crate::settings::gucs;
 use configuration::Configuration;
 use finding::Finding;
 use line::Line;

@@ -10,22 +10,22 @@ use oauth_core::{
 };
 use ureq::http::Response;
 
-use crate::cache_layout::IssuerKey;
 use crate::doctor::clock::ProviderClock;
 use crate::doctor::finding::{self, Finding};
-use crate::fetch_thread;
-use crate::http_client::UreqClient;
-use crate::key_source::{file_invalid, read_key_file};
-use crate::provider_settings::{KeyLocation, ProviderKeys};
-use crate::setting_lookup::Settings;
-use crate::setting_tables::{Number, Text};
+use crate::memory::key_cache_layout::IssuerKey;
+use crate::provider::fetch_thread;
+use crate::provider::http_client::UreqClient;
+use crate::provider::key_file;
 use crate::settings;
+use crate::settings::Settings;
+use crate::settings::provider::{KeyLocation, ProviderKeys};
+use crate::settings::tables::{Number, Text};
 
 /// What the providers have answered so far: several lines may name one.
 #[derive(Default)]
-pub struct Providers(Vec<(IssuerKey, Answer)>);
+pub struct Providers(Vec<(IssuerKey, ProviderAnswer)>);
 
-struct Answer {
+struct ProviderAnswer {
     keys: Result<JwkSet, Failure>,
     /// `None` if it did not tell the time.
     clock: Option<ProviderClock>,
@@ -74,7 +74,7 @@ impl Providers {
         Examined { findings, summary }
     }
 
-    fn ask(&mut self, source: &ProviderKeys) -> &Answer {
+    fn ask(&mut self, source: &ProviderKeys) -> &ProviderAnswer {
         let key = source.cache_key();
         let known = self.0.iter().position(|(of, _)| *of == key);
         let index = known.unwrap_or_else(|| {
@@ -100,14 +100,14 @@ pub fn examine_introspection(settings: &Settings, source: &ProviderKeys) -> Opti
     }
 }
 
-fn ask(source: &ProviderKeys) -> Answer {
+fn ask(source: &ProviderKeys) -> ProviderAnswer {
     let jwks_uri = match &source.location {
         KeyLocation::File(path) => {
             let keys = fs::metadata(path)
-                .map_err(|error| file_invalid(&error.to_string()))
-                .and_then(|metadata| read_key_file(path, &metadata));
+                .map_err(|error| key_file::invalid(&error.to_string()))
+                .and_then(|metadata| key_file::parse(path, &metadata));
             let keys = keys.map_err(Failure::from);
-            return Answer { keys, clock: None };
+            return ProviderAnswer { keys, clock: None };
         }
         KeyLocation::JwksUri(url) => Some(url.clone()),
         KeyLocation::Metadata => None,
@@ -121,12 +121,12 @@ fn ask(source: &ProviderKeys) -> Answer {
             clock: RefCell::default(),
         };
         let keys = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref()).map(|fetched| fetched.keys);
-        Ok(Answer {
+        Ok(ProviderAnswer {
             keys: keys.map_err(Failure::from),
             clock: client.clock.into_inner(),
         })
     });
-    answer.unwrap_or_else(|failure| Answer {
+    answer.unwrap_or_else(|failure| ProviderAnswer {
         keys: Err(failure),
         clock: None,
     })

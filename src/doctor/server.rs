@@ -4,11 +4,12 @@ use oauth_core::Issuer;
 
 use crate::doctor::configuration::{Configuration, FileSetting};
 use crate::doctor::finding::{self, Finding};
-use crate::gucs;
-use crate::hba_rules::is_this_module;
-use crate::setting_lookup::Settings;
-use crate::setting_tables::Switch;
-use crate::{refresh_worker, settings};
+use crate::provider::refresh_worker;
+use crate::settings;
+use crate::settings::Settings;
+use crate::settings::gucs;
+use crate::settings::hba_rules::is_this_module;
+use crate::settings::tables::Switch;
 
 /// `lines`: how many name this module; `issuers`: theirs, where they are valid.
 pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) -> Vec<Finding> {

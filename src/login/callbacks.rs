@@ -7,16 +7,21 @@ use oauth_core::{
 };
 use pgrx::{pg_guard, pg_sys};
 
-use crate::abi::{
+use crate::log::refusal_log::log_refusal;
+use crate::login::session_claims;
+use crate::login::session_start;
+use crate::memory;
+use crate::postgres::abi::{
     OAuthValidatorCallbacks, PG_OAUTH_VALIDATOR_MAGIC, ValidatorModuleResult, ValidatorModuleState,
     ValidatorStartupCB,
 };
-use crate::containment::{contain, end_backend};
-use crate::introspection::introspector;
-use crate::peer::TlsPeer;
-use crate::refusal_log::log_refusal;
-use crate::role_catalog::ServerCatalog;
-use crate::{hba, hba_options, session_claims, session_start, settings, shared_memory};
+use crate::postgres::client_certificate::TlsPeer;
+use crate::postgres::containment::{contain, end_backend};
+use crate::postgres::hba;
+use crate::postgres::role_catalog::ServerCatalog;
+use crate::provider::introspection::introspector;
+use crate::settings;
+use crate::settings::line_options;
 
 /// How often a login is judged again that was overtaken by a flush of the caches.
 const MAX_REPEATS: usize = 3;
@@ -31,7 +36,7 @@ static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
 
 /// What there is to start: settings are defined when the module is loaded, and those on lines of pg_hba.conf here.
 #[cfg(feature = "pg19")]
-const STARTUP: ValidatorStartupCB = Some(hba_options::register);
+const STARTUP: ValidatorStartupCB = Some(line_options::register);
 #[cfg(not(feature = "pg19"))]
 const STARTUP: ValidatorStartupCB = None;
 
@@ -94,7 +99,7 @@ fn fill(
     if let Some(failure) = refusal {
         count_refusal(failure);
         log_refusal(&role.to_string_lossy(), &decision, failure, policy.as_ref());
-        explain(result, &decision, failure, policy.as_ref(), callers_context);
+        set_error_detail(result, &decision, failure, policy.as_ref(), callers_context);
     }
     result.authn_id = decision
         .authn_id()
@@ -110,19 +115,19 @@ fn fill(
 
 /// PostgreSQL 19 puts our reason into its own log line, too.
 #[cfg(feature = "pg19")]
-fn explain(
+fn set_error_detail(
     result: &mut ValidatorModuleResult,
     decision: &Decision,
     failure: &oauth_core::Failure,
     policy: Option<&Policy>,
     context: pg_sys::MemoryContext,
 ) {
-    let reason = crate::refusal_log::reason(decision, failure, policy);
+    let reason = crate::log::refusal_log::reason(decision, failure, policy);
     result.error_detail = copy(&reason, context);
 }
 
 #[cfg(not(feature = "pg19"))]
-fn explain(
+fn set_error_detail(
     _result: &mut ValidatorModuleResult,
     _decision: &Decision,
     _failure: &oauth_core::Failure,
@@ -142,9 +147,7 @@ fn copy(text: &str, context: pg_sys::MemoryContext) -> *mut c_char {
 
 /// Counts a refusal, if there is memory to count in: to attach to it might be what has failed.
 fn count_refusal(failure: &oauth_core::Failure) {
-    if let (Some(line), Some(statistics)) =
-        (hba::matched_line(), shared_memory::attached_statistics())
-    {
+    if let (Some(line), Some(statistics)) = (hba::matched_line(), memory::attached_statistics()) {
         statistics.count_refused(&settings::issuer_name(&line.issuer), failure);
     }
 }
@@ -163,12 +166,12 @@ fn decide(
         );
     };
     // Before anything else: without it nothing is counted, and nobody gets in.
-    shared_memory::attach();
-    let revocations = shared_memory::revocations();
+    memory::attach();
+    let revocations = memory::revocations();
     // Before anything is read that the token is judged by.
     let mut begun = revocations.now();
     // SAFETY: the state that PostgreSQL gave to validate_cb, in which we are.
-    let options = unsafe { hba_options::read(state) };
+    let options = unsafe { line_options::read(state) };
     let settings = match options.and_then(|options| settings::read(&line, &options)) {
         Ok(settings) => settings,
         Err(misconfigured) => return (Decision::refused(misconfigured), None),

@@ -13,8 +13,8 @@ use oauth_core::{Internal, Printable, Timestamp};
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::before_exit::before_exit;
-use crate::server_log;
+use crate::log::server_log;
+use crate::postgres::before_exit::before_exit;
 
 /// The end that is scheduled for this process's session.
 static SCHEDULED: Mutex<Option<Scheduled>> = Mutex::new(None);

@@ -6,12 +6,15 @@ use oauth_core::{Grant, Internal, Policy, Printable, Timestamp};
 use parking_lot::Mutex;
 use pgrx::{PgSqlErrorCode, ereport, pg_guard};
 
-use crate::abi;
-use crate::revocations::Begun;
-use crate::session_registry::NewSession;
+use crate::log::server_log;
+use crate::login::session_expiry;
+use crate::memory;
+use crate::memory::revocations::Begun;
+use crate::memory::session_registry::NewSession;
+use crate::postgres::abi;
+use crate::postgres::text::copied_lossy;
+use crate::postgres::time;
 use crate::settings::LoginSettings;
-use crate::text::copied_lossy;
-use crate::{server_log, session_expiry, shared_memory, sql_time};
 
 /// The session that begins if PostgreSQL accepts the user.
 static EXPECTED: Mutex<Option<Expected>> = Mutex::new(None);
@@ -62,7 +65,7 @@ fn schedule_end(grant: &Grant, policy: &Policy, identity: &str) -> Result<(), In
     let message = format!(
         "OAuth session of \"{}\" ended: its token expired at {} (exp={})",
         Printable::new(identity),
-        sql_time::describe(exp),
+        time::describe(exp),
         exp.unix_seconds(),
     );
     let detail = server_log::facts(&[
@@ -98,12 +101,12 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
         log_accepted,
     }) = expected.filter(|_| status == STATUS_OK)
     {
-        shared_memory::sessions().enter(&session);
+        memory::sessions().enter(&session);
         // After that: whoever revokes from now on finds the session.
-        if shared_memory::revocations().overtook(begun, &session) {
+        if memory::revocations().overtook(begun, &session) {
             end_revoked(&session);
         }
-        shared_memory::statistics().count_accepted(&session.issuer);
+        memory::statistics().count_accepted(&session.issuer);
         if log_accepted {
             // SAFETY: PostgreSQL gives this backend's Port, whose role is known by now.
             let role = unsafe { copied_lossy((*port).user_name) };

@@ -14,8 +14,8 @@ use oauth_core::{
     layout_of,
 };
 
-use crate::cache_layout::Failure;
-use crate::guarded::Guarded;
+use crate::memory::locked::Locked;
+use crate::memory::plain::StoredFailure;
 
 /// Entries of a set.
 pub const PLACES: usize = 16;
@@ -35,13 +35,13 @@ pub const LIMITS: CacheLimits = CacheLimits {
 
 /// The cache. Its memory lives as long as the process.
 #[derive(Clone, Copy)]
-pub struct AnswerCache(&'static Guarded<[Set]>);
+pub struct AnswerCache(&'static Locked<[Set]>);
 
 /// What few logins read stands behind what all read. All bytes zero is a valid, empty set.
 #[repr(C)]
 struct Set {
     names: [Name; PLACES],
-    answers: [Answer; PLACES],
+    answers: [StoredAnswer; PLACES],
 }
 
 #[repr(C)]
@@ -52,14 +52,14 @@ struct Name {
 }
 
 #[repr(C)]
-struct Answer {
+struct StoredAnswer {
     freshness: Freshness,
     /// One of the constants below; 0: nothing is stored.
     kind: u32,
     length: u32,
     text: [u8; ANSWER_BYTES],
     /// Why the last request failed, if it did.
-    failure: Failure,
+    failure: StoredFailure,
 }
 
 const TEXT: u32 = 1;
@@ -71,7 +71,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
     digest
         .numbers(layout_of!(Set { names, answers }))
         .numbers(layout_of!(Name { key, used_at }))
-        .numbers(layout_of!(Answer {
+        .numbers(layout_of!(StoredAnswer {
             freshness,
             kind,
             length,
@@ -93,7 +93,7 @@ pub enum Said {
 }
 
 /// What a login finds.
-pub struct Lookup {
+pub struct FoundAnswer {
     pub plan: Plan,
     pub said: Option<Said>,
     pub failure: Option<Unavailable>,
@@ -117,14 +117,14 @@ impl AnswerCache {
 
     /// Bytes of a cache of that many sets.
     pub fn bytes(sets: usize) -> usize {
-        size_of::<Guarded<[Set; 0]>>() + sets * size_of::<Set>()
+        size_of::<Locked<[Set; 0]>>() + sets * size_of::<Set>()
     }
 
     /// # Safety
     /// `memory` is aligned, has `bytes(sets)` bytes, and nobody else uses it yet.
     pub unsafe fn initialize(memory: *mut c_void, sets: usize, tranche: i32) {
         // SAFETY: by this function's contract; all bytes zero is a valid Set.
-        unsafe { Guarded::initialize(Self::cast(memory, sets), Self::bytes(sets), tranche) };
+        unsafe { Locked::initialize(Self::cast(memory, sets), Self::bytes(sets), tranche) };
     }
 
     /// # Safety
@@ -134,8 +134,8 @@ impl AnswerCache {
         AnswerCache(unsafe { &*Self::cast(memory, sets) })
     }
 
-    fn cast(memory: *mut c_void, sets: usize) -> *mut Guarded<[Set]> {
-        std::ptr::slice_from_raw_parts_mut(memory.cast::<Set>(), sets) as *mut Guarded<[Set]>
+    fn cast(memory: *mut c_void, sets: usize) -> *mut Locked<[Set]> {
+        std::ptr::slice_from_raw_parts_mut(memory.cast::<Set>(), sets) as *mut Locked<[Set]>
     }
 
     /// The tranche of the lock.
@@ -144,7 +144,7 @@ impl AnswerCache {
     }
 
     /// What is known under this name, and what a login does. `None`: nothing is.
-    pub fn look_up(self, key: &AnswerKey, now: Timestamp) -> Option<Lookup> {
+    pub fn look_up(self, key: &AnswerKey, now: Timestamp) -> Option<FoundAnswer> {
         let mut text = [0; ANSWER_BYTES];
         let (plan, kind, length, failure) = {
             let sets = self.0.shared();
@@ -170,7 +170,7 @@ impl AnswerCache {
             _ => None,
         };
         let failure = failure.and_then(|failure| failure.report());
-        Some(Lookup {
+        Some(FoundAnswer {
             plan,
             said,
             failure,
@@ -264,7 +264,7 @@ impl Set {
     }
 
     /// The entry of this name, if the request for it that was claimed until then is still under way.
-    fn under_way(&mut self, key: &AnswerKey, until: Timestamp) -> Option<&mut Answer> {
+    fn under_way(&mut self, key: &AnswerKey, until: Timestamp) -> Option<&mut StoredAnswer> {
         let index = self.find(key)?;
         let answer = &mut self.answers[index];
         answer.freshness.is_under_way(until).then_some(answer)
@@ -272,7 +272,7 @@ impl Set {
 
     /// The entry of this name, new if there is none. A free place goes before one whose answer is of no use, and that
     /// before the least recently used one: tokens that nobody issued do not push out those in use.
-    fn find_or_make_room(&mut self, key: &AnswerKey, now: Timestamp) -> &mut Answer {
+    fn find_or_make_room(&mut self, key: &AnswerKey, now: Timestamp) -> &mut StoredAnswer {
         let index = self.find(key).unwrap_or_else(|| {
             let rank = |index: &usize| {
                 let used_at = self.names[*index].used_at.load(Ordering::Relaxed);
@@ -296,7 +296,7 @@ impl Set {
     }
 }
 
-impl Answer {
+impl StoredAnswer {
     fn plan(&self, now: Timestamp) -> Plan {
         match self.freshness.plan(self.kind != 0, &LIMITS, now) {
             // Once the clock was set back, an answer does not become good for longer.

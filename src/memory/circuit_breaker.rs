@@ -7,16 +7,16 @@ use oauth_core::{
     Freshness, LayoutDigest, PackedUnavailable, Plan, Timestamp, Unavailable, layout_of,
 };
 
-use crate::answer_cache::{AnswerKey, LIMITS};
-use crate::cache_layout::Failure;
-use crate::guarded::Guarded;
+use crate::memory::answer_cache::{AnswerKey, LIMITS};
+use crate::memory::locked::Locked;
+use crate::memory::plain::StoredFailure;
 
 /// Endpoints that can be down at the same time and be known as such.
-const PLACES: usize = 16;
+const BREAKERS: usize = 16;
 
 /// What all this looks like in memory.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
-    digest.numbers(&[PLACES]).numbers(layout_of!(Place {
+    digest.numbers(&[BREAKERS]).numbers(layout_of!(Breaker {
         key,
         freshness,
         failure
@@ -25,15 +25,15 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
 
 /// All bytes zero is valid: no endpoint is down.
 #[repr(C)]
-pub struct CircuitBreakers(Guarded<[Place; PLACES]>);
+pub struct CircuitBreakers(Locked<[Breaker; BREAKERS]>);
 
 #[repr(C)]
-struct Place {
-    /// Names the endpoint and how it is asked; all zero: the place is free.
+struct Breaker {
+    /// Names the endpoint and how it is asked; all zero: nobody uses it.
     key: AnswerKey,
     freshness: Freshness,
     /// What the last request failed with.
-    failure: Failure,
+    failure: StoredFailure,
 }
 
 /// How a login that has to ask may go on.
@@ -50,8 +50,8 @@ impl CircuitBreakers {
     /// # Safety
     /// `memory` is aligned, and nobody else uses it yet.
     pub unsafe fn initialize(memory: *mut Self, tranche: i32) {
-        // SAFETY: by this function's contract; all bytes zero is a valid Place.
-        unsafe { Guarded::initialize(&raw mut (*memory).0, size_of::<Self>(), tranche) };
+        // SAFETY: by this function's contract; all bytes zero is a valid Breaker.
+        unsafe { Locked::initialize(&raw mut (*memory).0, size_of::<Self>(), tranche) };
     }
 
     /// What a login does now. A trial is given up at `until`.
@@ -61,39 +61,39 @@ impl CircuitBreakers {
             entry => return entry.unwrap_or(Entry::Free),
         }
         // Of all that may try, one does.
-        let mut places = self.0.exclusive();
-        let Some(place) = places.iter_mut().find(|place| place.key == *key) else {
+        let mut breakers = self.0.exclusive();
+        let Some(breaker) = breakers.iter_mut().find(|breaker| breaker.key == *key) else {
             return Entry::Free;
         };
-        match place.plan(now) {
+        match breaker.plan(now) {
             Plan::Fetch => {
-                place.freshness.begin(until);
+                breaker.freshness.begin(until);
                 Entry::Trial
             }
             // Another login was faster.
-            _ => Entry::Refused(place.failure.report()),
+            _ => Entry::Refused(breaker.failure.report()),
         }
     }
 
     /// The same, without beginning a trial. `None`: the endpoint is not known to be down.
     pub fn look(&self, key: &AnswerKey, now: Timestamp) -> Option<Entry> {
         let failure = {
-            let places = self.0.shared();
-            let place = places.iter().find(|place| place.key == *key)?;
-            if place.plan(now) == Plan::Fetch {
+            let breakers = self.0.shared();
+            let breaker = breakers.iter().find(|breaker| breaker.key == *key)?;
+            if breaker.plan(now) == Plan::Fetch {
                 return Some(Entry::Trial);
             }
-            place.failure
+            breaker.failure
         };
         Some(Entry::Refused(failure.report()))
     }
 
     /// The endpoint has answered.
     pub fn open(&self, key: &AnswerKey) {
-        if self.0.shared().iter().any(|place| place.key == *key) {
-            let mut places = self.0.exclusive();
-            for place in places.iter_mut().filter(|place| place.key == *key) {
-                place.key = AnswerKey::default();
+        if self.0.shared().iter().any(|breaker| breaker.key == *key) {
+            let mut breakers = self.0.exclusive();
+            for breaker in breakers.iter_mut().filter(|breaker| breaker.key == *key) {
+                breaker.key = AnswerKey::default();
             }
         }
     }
@@ -108,45 +108,45 @@ impl CircuitBreakers {
         jitter: u32,
         now: Timestamp,
     ) {
-        let mut places = self.0.exclusive();
-        if let Some(place) = places.iter_mut().find(|place| place.key == *key) {
-            if trial.is_some_and(|until| place.freshness.is_under_way(until)) {
-                place.freshness.fail(jitter, now);
-                place.failure.note(failure);
+        let mut breakers = self.0.exclusive();
+        if let Some(breaker) = breakers.iter_mut().find(|breaker| breaker.key == *key) {
+            if trial.is_some_and(|until| breaker.freshness.is_under_way(until)) {
+                breaker.freshness.fail(jitter, now);
+                breaker.failure.note(failure);
             }
             return;
         }
         // One that nobody asks any more makes room.
-        let is_free = |place: &Place| place.key == AnswerKey::default();
-        let can_be_tried = |place: &Place| place.plan(now) == Plan::Fetch;
-        let free = places.iter().position(is_free);
-        let index = free.or_else(|| places.iter().position(can_be_tried));
-        if let Some(place) = index.and_then(|index| places.get_mut(index)) {
-            place.key = *key;
-            place.freshness = Freshness::COLD;
-            place.freshness.fail(jitter, now);
-            place.failure.note(failure);
+        let is_free = |breaker: &Breaker| breaker.key == AnswerKey::default();
+        let can_be_tried = |breaker: &Breaker| breaker.plan(now) == Plan::Fetch;
+        let free = breakers.iter().position(is_free);
+        let index = free.or_else(|| breakers.iter().position(can_be_tried));
+        if let Some(breaker) = index.and_then(|index| breakers.get_mut(index)) {
+            breaker.key = *key;
+            breaker.freshness = Freshness::COLD;
+            breaker.freshness.fail(jitter, now);
+            breaker.failure.note(failure);
         }
     }
 
     /// A trial has ended without a word on the endpoint.
     pub fn abandon(&self, key: &AnswerKey, until: Timestamp) {
-        let mut places = self.0.exclusive();
-        let place = places.iter_mut().find(|place| place.key == *key);
-        if let Some(place) = place.filter(|place| place.freshness.is_under_way(until)) {
-            place.freshness.abandon();
+        let mut breakers = self.0.exclusive();
+        let breaker = breakers.iter_mut().find(|breaker| breaker.key == *key);
+        if let Some(breaker) = breaker.filter(|breaker| breaker.freshness.is_under_way(until)) {
+            breaker.freshness.abandon();
         }
     }
 
     /// Forgets that any endpoint is down.
     pub fn flush(&self) {
-        for place in self.0.exclusive().iter_mut() {
-            place.key = AnswerKey::default();
+        for breaker in self.0.exclusive().iter_mut() {
+            breaker.key = AnswerKey::default();
         }
     }
 }
 
-impl Place {
+impl Breaker {
     fn plan(&self, now: Timestamp) -> Plan {
         self.freshness.plan(false, &LIMITS, now)
     }

@@ -10,19 +10,19 @@ use oauth_core::{
     FetchId, Freshness, PackedUnavailable, Plan, PublicKey, Reject, Timestamp, Unavailable,
 };
 
-use crate::cache_layout::{
-    BLOCK_ISSUERS, Block, FileVersion, Issuer, IssuerKey, MATERIAL_BYTES, NoRoom, PackedKeys,
-    State, Want,
+use crate::log::server_log;
+use crate::memory::key_cache_layout::{
+    BLOCK_ISSUERS, Block, CachedIssuer, IssuerKey, MATERIAL_BYTES, NoRoom, PackedKeys, State, Want,
 };
-use crate::guarded::Guarded;
-use crate::server_log;
+use crate::memory::locked::Locked;
+use crate::memory::plain::FileVersion;
 
 /// The cache.
 #[repr(transparent)]
-pub struct SharedCache<Blocks: ?Sized = [Block]>(Guarded<State<Blocks>>);
+pub struct KeyCache<Blocks: ?Sized = [Block]>(Locked<State<Blocks>>);
 
 /// What a login finds.
-pub struct Lookup {
+pub struct FoundKey {
     /// The key, or why none of those at hand will do.
     pub selected: Result<PublicKey, Reject>,
     pub freshness: Freshness,
@@ -34,7 +34,7 @@ pub struct Lookup {
 }
 
 /// An issuer in the cache.
-pub struct CachedIssuer {
+pub struct DueIssuer {
     pub key: IssuerKey,
     /// The issuer as pg_hba.conf has it.
     pub url: String,
@@ -62,7 +62,7 @@ pub enum Fetched {
     Nothing,
 }
 
-impl Lookup {
+impl FoundKey {
     /// Whether the cached keys settle the matter: a fetch could only bring a key that none of them is.
     pub fn settles(&self) -> bool {
         settles(self.selected.as_ref().err())
@@ -73,7 +73,7 @@ fn settles(refusal: Option<&Reject>) -> bool {
     !matches!(refusal, Some(Reject::UnknownKid | Reject::NoFittingKey))
 }
 
-impl SharedCache {
+impl KeyCache {
     /// How many blocks hold that many issuers.
     pub fn blocks(issuers: usize) -> usize {
         issuers.div_ceil(BLOCK_ISSUERS).max(1)
@@ -81,11 +81,11 @@ impl SharedCache {
 
     /// # Safety
     /// `memory` is aligned, has space for as many blocks as it is a pointer to, and nobody else uses it yet.
-    pub unsafe fn initialize(memory: *mut SharedCache, tranche: i32) {
+    pub unsafe fn initialize(memory: *mut KeyCache, tranche: i32) {
         let blocks = (memory as *mut [Block]).len();
-        let bytes = size_of::<SharedCache<[Block; 0]>>() + blocks * size_of::<Block>();
+        let bytes = size_of::<KeyCache<[Block; 0]>>() + blocks * size_of::<Block>();
         // SAFETY: by this function's contract; all bytes zero is a valid State.
-        unsafe { Guarded::initialize(memory as *mut Guarded<State>, bytes, tranche) };
+        unsafe { Locked::initialize(memory as *mut Locked<State>, bytes, tranche) };
     }
 
     /// How many issuers there is space for.
@@ -99,7 +99,7 @@ impl SharedCache {
     }
 
     /// What is cached of an issuer, for a token. `None`: nothing.
-    pub fn look_up(&self, want: &Want<'_>, now: Timestamp) -> Option<Lookup> {
+    pub fn look_up(&self, want: &Want<'_>, now: Timestamp) -> Option<FoundKey> {
         let mut material = [0; MATERIAL_BYTES];
         let (selected, freshness, fetches, file_version, failure) = {
             let state = self.0.shared();
@@ -118,7 +118,7 @@ impl SharedCache {
                 failure,
             )
         };
-        Some(Lookup {
+        Some(FoundKey {
             selected: selected.and_then(|head| head.key(&material).ok_or(Reject::KeyUnsuitable)),
             freshness,
             fetches,
@@ -195,7 +195,7 @@ impl SharedCache {
     }
 
     /// All that is cached, and when it was last used; the least recently used issuer first.
-    pub fn snapshot(&self) -> Vec<(Timestamp, Issuer)> {
+    pub fn snapshot(&self) -> Vec<(Timestamp, CachedIssuer)> {
         // Its space is there before the lock is taken.
         let mut copies = vec![None; self.capacity()];
         for (number, copy) in copies.iter_mut().enumerate() {
@@ -212,7 +212,7 @@ impl SharedCache {
     }
 
     /// The issuers whose freshness ends within `ahead`, and that a login has used since `used_since`.
-    pub fn due(&self, now: Timestamp, ahead: Duration, used_since: Timestamp) -> Vec<CachedIssuer> {
+    pub fn due(&self, now: Timestamp, ahead: Duration, used_since: Timestamp) -> Vec<DueIssuer> {
         // Its space is there before the lock is taken.
         let mut due = vec![None; self.capacity()];
         {
@@ -231,7 +231,7 @@ impl SharedCache {
             .flatten()
             .filter(|(_, url, _)| !url.get().is_empty());
         named
-            .map(|(key, url, is_failing)| CachedIssuer {
+            .map(|(key, url, is_failing)| DueIssuer {
                 key: *key,
                 url: url.get().to_owned(),
                 is_failing: *is_failing,

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use oauth_core::{
     Algorithm, CacheLimits, FetchId, Freshness, JwkSet, KeyHead, LayoutDigest, PackedUnavailable,
-    Reject, Timestamp, Unavailable, layout_of, select_key,
+    Reject, Timestamp, layout_of, select_key,
 };
+
+use crate::memory::plain::{FileVersion, FixedText, StoredFailure, TEXT_BYTES};
 
 /// Issuers of a block.
 pub const BLOCK_ISSUERS: usize = 16;
@@ -16,8 +18,6 @@ const KEYS: usize = 32;
 pub const MATERIAL_BYTES: usize = 1024 + 4;
 /// Bytes that are kept of a key's identifier, to be shown.
 const KID_BYTES: usize = 126;
-/// Bytes that are kept of a URL, and of what is said about a failure.
-const TEXT_BYTES: usize = 512;
 
 /// Names what is cached: a digest of the issuer and of where its keys are read from.
 pub type IssuerKey = [u8; 32];
@@ -35,7 +35,7 @@ pub struct State<Blocks: ?Sized = [Block]> {
 #[repr(C)]
 pub struct Block {
     names: [Name; BLOCK_ISSUERS],
-    issuers: [Issuer; BLOCK_ISSUERS],
+    issuers: [CachedIssuer; BLOCK_ISSUERS],
 }
 
 /// Which issuer a place holds.
@@ -48,7 +48,7 @@ pub struct Name {
 
 #[repr(C)]
 #[derive(Clone, Copy)]
-pub struct Issuer {
+pub struct CachedIssuer {
     pub freshness: Freshness,
     /// Fetches that have ended with an answer, good or bad: tells a waiter that one has.
     pub fetches: u64,
@@ -57,35 +57,14 @@ pub struct Issuer {
     /// Keys of the last answer for which there was no space, or that may not verify signatures.
     pub skipped_keys: u32,
     pub heads: [KeyHead; KEYS],
-    pub failure: Failure,
+    pub failure: StoredFailure,
     /// The issuer as pg_hba.conf has it, for a refresh in the background; empty if it is too long.
-    pub url: Text,
+    pub url: FixedText,
     pub materials: [[u8; MATERIAL_BYTES]; KEYS],
     /// As far as there is space for them; to be shown, and not to select by. Empty: none.
-    pub kids: [Text<KID_BYTES>; KEYS],
+    pub kids: [FixedText<KID_BYTES>; KEYS],
     /// When `failure` was noted, in microseconds since 1970, also after a later success. Zero: never.
     pub failed_at: i64,
-}
-
-/// Which version of a key file was read: its size, times of change and inode. All zero: none.
-pub type FileVersion = [i64; 4];
-
-/// The last failure, in a form that other processes can report.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Failure {
-    /// As `PackedUnavailable` has it; 0: none.
-    pub code: u8,
-    pub message: Text,
-    pub url: Text,
-}
-
-/// A text that is cut at the end of its space.
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct Text<const BYTES: usize = TEXT_BYTES> {
-    length: u16,
-    bytes: [u8; BYTES],
 }
 
 /// What all this looks like in memory.
@@ -99,7 +78,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
         }))
         .numbers(layout_of!(Block { names, issuers }))
         .numbers(layout_of!(Name { issuer, used_at }))
-        .numbers(layout_of!(Issuer {
+        .numbers(layout_of!(CachedIssuer {
             freshness,
             fetches,
             file_version,
@@ -112,8 +91,6 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
             kids,
             failed_at
         }))
-        .numbers(layout_of!(Failure { code, message, url }))
-        .numbers(layout_of!(Text { length, bytes }))
 }
 
 /// A key set in the form of the cache, made before the lock is taken.
@@ -168,25 +145,25 @@ impl State {
     }
 
     /// All places and what they hold, used or not.
-    pub fn places(&self) -> impl Iterator<Item = (&Name, &Issuer)> {
+    pub fn places(&self) -> impl Iterator<Item = (&Name, &CachedIssuer)> {
         let blocks = self.blocks.iter();
         blocks.flat_map(|block| block.names.iter().zip(&block.issuers))
     }
 
     /// The place of that number.
-    pub fn place(&self, number: usize) -> (&Name, &Issuer) {
+    pub fn place(&self, number: usize) -> (&Name, &CachedIssuer) {
         let block = &self.blocks[number / BLOCK_ISSUERS];
         let within = number % BLOCK_ISSUERS;
         (&block.names[within], &block.issuers[within])
     }
 
     /// The issuer in the place of that number.
-    pub fn issuer_mut(&mut self, number: usize) -> &mut Issuer {
+    pub fn issuer_mut(&mut self, number: usize) -> &mut CachedIssuer {
         &mut self.blocks[number / BLOCK_ISSUERS].issuers[number % BLOCK_ISSUERS]
     }
 
     /// All issuers, and the places for more.
-    pub fn issuers_mut(&mut self) -> impl Iterator<Item = &mut Issuer> {
+    pub fn issuers_mut(&mut self) -> impl Iterator<Item = &mut CachedIssuer> {
         self.blocks.iter_mut().flat_map(|block| &mut block.issuers)
     }
 
@@ -199,7 +176,7 @@ impl State {
     }
 
     /// The issuer, if this fetch of its keys is still under way.
-    pub fn under_way(&mut self, issuer: &IssuerKey, fetch: FetchId) -> Option<&mut Issuer> {
+    pub fn under_way(&mut self, issuer: &IssuerKey, fetch: FetchId) -> Option<&mut CachedIssuer> {
         let number = self.find(issuer)?;
         let issuer = self.issuer_mut(number);
         issuer.freshness.is_current(fetch).then_some(issuer)
@@ -217,7 +194,7 @@ impl State {
         if let Some(number) = self.find(&want.issuer) {
             return Ok((number, false));
         }
-        let may_go = |name: &Name, issuer: &Issuer| {
+        let may_go = |name: &Name, issuer: &CachedIssuer| {
             !name.is_used() || issuer.freshness.may_be_dropped(&want.limits, now)
         };
         let places = self.places().enumerate();
@@ -258,7 +235,7 @@ impl Name {
     }
 }
 
-impl Issuer {
+impl CachedIssuer {
     pub fn select(&self, want: &Want<'_>) -> Result<usize, Reject> {
         let count = (self.key_count as usize).min(KEYS);
         select_key(&self.heads[..count], want.kid, want.alg)
@@ -309,41 +286,5 @@ impl Issuer {
         self.key_count = packed.keys.len() as u32;
         self.skipped_keys = packed.skipped;
         self.file_version = packed.file_version;
-    }
-}
-
-impl Failure {
-    pub fn note(&mut self, failure: &PackedUnavailable) {
-        self.code = failure.code;
-        self.message.set(&failure.message);
-        self.url.set(&failure.url);
-    }
-
-    pub fn report(&self) -> Option<Unavailable> {
-        Unavailable::unpack(self.code, self.url.get(), self.message.get())
-    }
-}
-
-impl<const BYTES: usize> Text<BYTES> {
-    pub const EMPTY: Self = Text {
-        length: 0,
-        bytes: [0; BYTES],
-    };
-
-    pub fn set(&mut self, text: &str) {
-        let mut length = text.len().min(BYTES);
-        while !text.is_char_boundary(length) {
-            length -= 1;
-        }
-        self.bytes[..length].copy_from_slice(&text.as_bytes()[..length]);
-        self.length = length as u16;
-    }
-
-    pub fn get(&self) -> &str {
-        let bytes = self
-            .bytes
-            .get(..usize::from(self.length))
-            .unwrap_or_default();
-        std::str::from_utf8(bytes).unwrap_or_default()
     }
 }

@@ -8,14 +8,14 @@ use oauth_core::{LayoutDigest, layout_of};
 use once_cell::sync::OnceCell;
 use pgrx::pg_sys;
 
-use crate::wait_event;
+use crate::postgres::wait_event;
 
 /// A waiter looks again after this time even if nobody woke it: a process that was killed wakes nobody.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// `state` under a lock. Under the lock nothing is allocated, logged or asked.
 #[repr(C)]
-pub struct Guarded<T: ?Sized> {
+pub struct Locked<T: ?Sized> {
     lock: UnsafeCell<pg_sys::LWLock>,
     changed: UnsafeCell<pg_sys::ConditionVariable>,
     state: UnsafeCell<T>,
@@ -23,11 +23,11 @@ pub struct Guarded<T: ?Sized> {
 
 // SAFETY: `state` is reached only through Shared and Exclusive, which hold the lock; the lock and the condition
 // variable are PostgreSQL's own, and made for sharing.
-unsafe impl<T: ?Sized> Sync for Guarded<T> {}
+unsafe impl<T: ?Sized> Sync for Locked<T> {}
 
 /// What a guard looks like in memory; its parts are PostgreSQL's.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
-    type OfByte = Guarded<u8>;
+    type OfByte = Locked<u8>;
     digest.numbers(layout_of!(OfByte {
         lock,
         changed,
@@ -35,7 +35,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
     }))
 }
 
-impl<T: ?Sized> Guarded<T> {
+impl<T: ?Sized> Locked<T> {
     /// # Safety
     /// `memory` is aligned, has `bytes` bytes, which are all of this value, and nobody else uses it yet. All bytes
     /// zero is a valid `T`.
@@ -103,7 +103,7 @@ fn lock_event() -> u32 {
 }
 
 /// The state, for reading.
-pub struct Shared<'a, T: ?Sized>(&'a Guarded<T>);
+pub struct Shared<'a, T: ?Sized>(&'a Locked<T>);
 
 impl<T: ?Sized> Deref for Shared<'_, T> {
     type Target = T;
@@ -121,7 +121,7 @@ impl<T: ?Sized> Drop for Shared<'_, T> {
 }
 
 /// The state, for writing.
-pub struct Exclusive<'a, T: ?Sized>(&'a Guarded<T>);
+pub struct Exclusive<'a, T: ?Sized>(&'a Locked<T>);
 
 impl<T: ?Sized> Deref for Exclusive<'_, T> {
     type Target = T;

@@ -1,28 +1,34 @@
-//! Where the memory lives that all processes share, and how a process comes to it.
-//!
-//! Preloaded: in the server's main shared memory, requested at start. Else: in named DSM segments that the
-//! first login makes, which needs no restart but costs each login an attachment. What only some logins need is an area
-//! of its own, so that the others do not pay for it.
+//! The memory that all processes share: what lies where. What only some logins need is an area of its own, so that the
+//! others do not pay for it.
 
-use std::ffi::{CStr, CString, c_void};
+pub mod answer_cache;
+mod attach;
+pub mod circuit_breaker;
+pub mod key_cache;
+pub mod key_cache_layout;
+mod locked;
+pub mod plain;
+pub mod revocations;
+pub mod session_registry;
+pub mod statistics;
+
+use std::ffi::c_void;
 use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 
 use oauth_core::{LayoutDigest, layout_of};
 use pgrx::{pg_guard, pg_sys};
 
-use crate::answer_cache::{self, AnswerCache};
-use crate::cache_layout::{self, BLOCK_ISSUERS, Block};
-use crate::circuit_breaker::{self, CircuitBreakers};
-use crate::containment::taking_memory;
-use crate::guarded;
-use crate::revocations::{self, Counts, Revocations, Wanteds};
-use crate::session_registry::{self, SessionRegistry};
-use crate::settings;
-use crate::shared_cache::SharedCache;
-use crate::statistics::{self, Accepted, Counters, Statistics};
-
-/// What pg_stat_activity shows while a process waits for one of our locks.
-const LOCK_NAME: &CStr = c"Validator";
+use crate::settings::Settings;
+use crate::settings::tables::Number;
+use answer_cache::AnswerCache;
+pub use attach::is_preloading;
+use attach::{Area, area};
+use circuit_breaker::CircuitBreakers;
+use key_cache::KeyCache;
+use key_cache_layout::{BLOCK_ISSUERS, Block};
+use revocations::{Counts, Revocations, Wanteds};
+use session_registry::SessionRegistry;
+use statistics::{Accepted, Counters, Statistics};
 
 /// How large the parts are that settings size: in blocks of keys, and in sets of answers. The settings count when the
 /// memory is made, and for a server's whole life: preloaded at its start, on demand at the first login. So changed
@@ -37,10 +43,12 @@ pub struct Sizes {
 impl Sizes {
     /// What the settings say.
     pub fn wanted() -> Sizes {
+        let settings = Settings::of_server();
+        let wanted = |which| usize::try_from(settings.number(which)).unwrap_or(0);
         let narrow = |count| u32::try_from(count).unwrap_or(1);
         Sizes {
-            key_blocks: narrow(SharedCache::blocks(settings::jwks_cache_issuers())),
-            answer_sets: narrow(AnswerCache::sets(settings::introspection_cache_entries())),
+            key_blocks: narrow(KeyCache::blocks(wanted(Number::JwksCacheIssuers))),
+            answer_sets: narrow(AnswerCache::sets(wanted(Number::IntrospectionCacheEntries))),
         }
     }
 
@@ -96,40 +104,6 @@ pub fn sizes() -> Sizes {
     })
 }
 
-/// A piece of memory that is attached to, and made, as a whole.
-trait Area {
-    /// What it is called, among the module's own.
-    const NAME: &str;
-
-    /// Where this process has it; null: it has not looked yet.
-    fn attached() -> &'static AtomicPtr<c_void>;
-
-    /// The sizes in use, which `bytes` and `initialize` go by.
-    fn sizes() -> Sizes {
-        sizes()
-    }
-
-    fn bytes(sizes: Sizes) -> usize;
-
-    /// # Safety
-    /// `memory` is new, aligned, of `bytes()` bytes, and nobody else uses it yet.
-    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32);
-
-    /// The tranche of its locks.
-    ///
-    /// # Safety
-    /// `memory` is an initialized area of this kind.
-    unsafe fn tranche(memory: *mut c_void) -> i32;
-}
-
-/// Names an area. Whoever would lay it out differently, or count other things in it, uses other memory. It is shorter than
-/// what PostgreSQL cuts names to: 48 bytes in main memory (SHMEM_INDEX_KEYSIZE), 64 in its registry of segments.
-fn name<A: Area>(bytes: usize) -> CString {
-    let digest = LAYOUT.value();
-    let name = format!("validator {} {digest:016x} {bytes}", A::NAME);
-    CString::new(name).unwrap_or_default()
-}
-
 /// What all that lies in shared memory looks like, and what its numbers mean.
 const LAYOUT: LayoutDigest = {
     type OfNoBlocks = KeyMemory<[Block; 0]>;
@@ -151,9 +125,9 @@ const LAYOUT: LayoutDigest = {
             revocations,
             cache
         }));
-    let digest = statistics::layout(guarded::layout(digest));
+    let digest = statistics::layout(locked::layout(digest));
     let digest = circuit_breaker::layout(revocations::layout(digest));
-    let digest = answer_cache::layout(cache_layout::layout(digest));
+    let digest = answer_cache::layout(key_cache_layout::layout(plain::layout(digest)));
     session_registry::layout(digest)
 };
 
@@ -169,23 +143,21 @@ pub struct SharedState {
 
 impl Area for SharedState {
     const NAME: &str = "state";
+    const LAYOUT: LayoutDigest = LAYOUT;
 
     fn attached() -> &'static AtomicPtr<c_void> {
         static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
         &ATTACHED
     }
 
-    /// Preloaded, what was asked for at the start; else what the settings say, if this process is the first.
-    fn sizes() -> Sizes {
-        known_sizes().unwrap_or_else(Sizes::wanted)
-    }
-
-    fn bytes(_sizes: Sizes) -> usize {
+    fn bytes() -> usize {
         size_of::<SharedState>() + SessionRegistry::bytes()
     }
 
-    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32) {
+    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
         let state = memory.cast::<SharedState>();
+        // Preloaded, what was asked for at the start; else what the settings say, since this process is the first.
+        let sizes = known_sizes().unwrap_or_else(Sizes::wanted);
         // SAFETY: by this function's contract.
         unsafe {
             (&raw mut (*state).sizes).write(sizes);
@@ -210,7 +182,7 @@ struct KeyMemory<Blocks: ?Sized = [Block]> {
     // Before the cache, whose beginning is what each login touches.
     accepted: Accepted,
     revocations: Counts,
-    cache: SharedCache<Blocks>,
+    cache: KeyCache<Blocks>,
 }
 
 /// The cache of keys, and what lies beside it.
@@ -225,23 +197,24 @@ impl Keys {
 
 impl Area for Keys {
     const NAME: &str = "keys";
+    const LAYOUT: LayoutDigest = LAYOUT;
 
     fn attached() -> &'static AtomicPtr<c_void> {
         static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
         &ATTACHED
     }
 
-    fn bytes(sizes: Sizes) -> usize {
-        size_of::<KeyMemory<[Block; 0]>>() + sizes.key_blocks() * size_of::<Block>()
+    fn bytes() -> usize {
+        size_of::<KeyMemory<[Block; 0]>>() + sizes().key_blocks() * size_of::<Block>()
     }
 
-    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32) {
-        let keys = Self::at(memory, sizes);
+    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
+        let keys = Self::at(memory, sizes());
         // SAFETY: by this function's contract.
         unsafe {
             (&raw mut (*keys).accepted).write_bytes(0, 1);
             (&raw mut (*keys).revocations).write_bytes(0, 1);
-            SharedCache::initialize(&raw mut (*keys).cache, tranche);
+            KeyCache::initialize(&raw mut (*keys).cache, tranche);
         }
     }
 
@@ -256,19 +229,20 @@ struct Answers;
 
 impl Area for Answers {
     const NAME: &str = "answers";
+    const LAYOUT: LayoutDigest = LAYOUT;
 
     fn attached() -> &'static AtomicPtr<c_void> {
         static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
         &ATTACHED
     }
 
-    fn bytes(sizes: Sizes) -> usize {
-        AnswerCache::bytes(sizes.answer_sets())
+    fn bytes() -> usize {
+        AnswerCache::bytes(sizes().answer_sets())
     }
 
-    unsafe fn initialize(memory: *mut c_void, sizes: Sizes, tranche: i32) {
+    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
         // SAFETY: by this function's contract.
-        unsafe { AnswerCache::initialize(memory, sizes.answer_sets(), tranche) };
+        unsafe { AnswerCache::initialize(memory, sizes().answer_sets(), tranche) };
     }
 
     unsafe fn tranche(memory: *mut c_void) -> i32 {
@@ -290,7 +264,7 @@ pub fn attached_statistics() -> Option<Statistics> {
 }
 
 /// The cache of keys.
-pub fn cache() -> &'static SharedCache {
+pub fn cache() -> &'static KeyCache {
     // SAFETY: the memory is initialized, of this size, and mapped until the process ends.
     unsafe { &(*Keys::at(area::<Keys>(), sizes())).cache }
 }
@@ -345,12 +319,6 @@ pub fn answers() -> AnswerCache {
 static mut PREVIOUS_REQUEST_HOOK: pg_sys::shmem_request_hook_type = None;
 static mut PREVIOUS_STARTUP_HOOK: pg_sys::shmem_startup_hook_type = None;
 
-/// Whether the module is being loaded by shared_preload_libraries.
-pub fn is_preloading() -> bool {
-    // SAFETY: a plain read of a variable of the server.
-    unsafe { pg_sys::process_shared_preload_libraries_in_progress }
-}
-
 /// Asks for main shared memory. Called by `_PG_init` while libraries are preloaded.
 pub fn request_at_start() {
     // SAFETY: the postmaster loads libraries one after the other, in one thread.
@@ -370,11 +338,10 @@ unsafe extern "C-unwind" fn request() {
             previous();
         }
         // Once for the server's life: settings that change later must not ask for more after a crash.
-        let sizes = Sizes::wanted();
-        SIZES.store(sizes.pack(), Ordering::Relaxed);
-        pg_sys::RequestAddinShmemSpace(SharedState::bytes(sizes));
-        pg_sys::RequestAddinShmemSpace(Keys::bytes(sizes));
-        pg_sys::RequestAddinShmemSpace(Answers::bytes(sizes));
+        SIZES.store(Sizes::wanted().pack(), Ordering::Relaxed);
+        pg_sys::RequestAddinShmemSpace(SharedState::bytes());
+        pg_sys::RequestAddinShmemSpace(Keys::bytes());
+        pg_sys::RequestAddinShmemSpace(Answers::bytes());
     }
 }
 
@@ -385,106 +352,8 @@ unsafe extern "C-unwind" fn startup() {
         if let Some(previous) = PREVIOUS_STARTUP_HOOK {
             previous();
         }
-        make_at_start::<SharedState>();
-        make_at_start::<Keys>();
-        make_at_start::<Answers>();
+        attach::make_at_start::<SharedState>();
+        attach::make_at_start::<Keys>();
+        attach::make_at_start::<Answers>();
     }
 }
-
-/// # Safety
-/// Called in the startup hook of shared memory only.
-unsafe fn make_at_start<A: Area>() {
-    let mut found = false;
-    let sizes = A::sizes();
-    let bytes = A::bytes(sizes);
-    // SAFETY: by this function's contract; the memory was requested.
-    unsafe {
-        let memory = pg_sys::ShmemInitStruct(name::<A>(bytes).as_ptr(), bytes, &mut found);
-        if !found {
-            A::initialize(memory, sizes, new_tranche());
-        }
-        // Set anew after a crash, too: the new memory may be elsewhere.
-        A::attached().store(memory, Ordering::Relaxed);
-    }
-}
-
-/// The area; attaches to it, and makes it if this is the first process.
-fn area<A: Area>() -> *mut c_void {
-    let mut memory = A::attached().load(Ordering::Relaxed);
-    if memory.is_null() {
-        let bytes = A::bytes(A::sizes());
-        memory = taking_memory(|| attach_segment::<A>(bytes));
-        // SAFETY: the segment is initialized, and the tranche of its locks never changes.
-        unsafe { register_tranche(A::tranche(memory)) };
-        A::attached().store(memory, Ordering::Relaxed);
-    }
-    memory
-}
-
-#[cfg(feature = "pg18")]
-fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
-    #[pg_guard]
-    unsafe extern "C-unwind" fn initialize_segment<A: Area>(memory: *mut c_void) {
-        // SAFETY: PostgreSQL calls this once, with the new segment.
-        unsafe { A::initialize(memory, A::sizes(), new_tranche()) }
-    }
-    let (name, mut found) = (name::<A>(bytes), false);
-    // SAFETY: called in a backend's main thread; the segment stays mapped until the process ends.
-    unsafe {
-        pg_sys::GetNamedDSMSegment(
-            name.as_ptr(),
-            bytes,
-            Some(initialize_segment::<A>),
-            &mut found,
-        )
-    }
-}
-
-#[cfg(feature = "pg19")]
-fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
-    #[pg_guard]
-    unsafe extern "C-unwind" fn initialize_segment<A: Area>(
-        memory: *mut c_void,
-        _arg: *mut c_void,
-    ) {
-        // SAFETY: PostgreSQL calls this once, with the new segment.
-        unsafe { A::initialize(memory, A::sizes(), new_tranche()) }
-    }
-    let (name, mut found) = (name::<A>(bytes), false);
-    // SAFETY: called in a backend's main thread; the segment stays mapped until the process ends.
-    unsafe {
-        pg_sys::GetNamedDSMSegment(
-            name.as_ptr(),
-            bytes,
-            Some(initialize_segment::<A>),
-            &mut found,
-            std::ptr::null_mut(),
-        )
-    }
-}
-
-#[cfg(feature = "pg18")]
-fn new_tranche() -> i32 {
-    // SAFETY: may be called wherever shared memory is set up.
-    unsafe {
-        let tranche = pg_sys::LWLockNewTrancheId();
-        register_tranche(tranche);
-        tranche
-    }
-}
-
-#[cfg(feature = "pg19")]
-fn new_tranche() -> i32 {
-    // SAFETY: may be called wherever shared memory is set up; the name is static.
-    unsafe { pg_sys::LWLockNewTrancheId(LOCK_NAME.as_ptr()) }
-}
-
-/// Before PostgreSQL 19 each process names the tranche for itself.
-#[cfg(feature = "pg18")]
-unsafe fn register_tranche(tranche: i32) {
-    // SAFETY: the name is static.
-    unsafe { pg_sys::LWLockRegisterTranche(tranche, LOCK_NAME.as_ptr()) };
-}
-
-#[cfg(feature = "pg19")]
-unsafe fn register_tranche(_tranche: i32) {}

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use oauth_core::{LayoutDigest, layout_of};
 
-use crate::guarded::Guarded;
-use crate::session_registry::{NewSession, Wanted};
+use crate::memory::locked::Locked;
+use crate::memory::session_registry::{NewSession, Wanted};
 
 /// Calls of `end_sessions` that are remembered with whom they meant. A login that more have overtaken may have been
 /// meant by each of the forgotten ones.
@@ -34,7 +34,7 @@ pub struct Counts {
 
 /// Whom the last calls of `end_sessions` meant; only a login reads it that one has overtaken.
 #[repr(C)]
-pub struct Wanteds(Guarded<[Wanted; REMEMBERED]>);
+pub struct Wanteds(Locked<[Wanted; REMEMBERED]>);
 
 /// The revocations of this server.
 #[derive(Clone, Copy)]
@@ -55,7 +55,7 @@ impl Wanteds {
     /// `memory` is aligned, and nobody else uses it yet.
     pub unsafe fn initialize(memory: *mut Self, tranche: i32) {
         // SAFETY: by this function's contract; all bytes zero is a valid Wanted.
-        unsafe { Guarded::initialize(&raw mut (*memory).0, size_of::<Self>(), tranche) };
+        unsafe { Locked::initialize(&raw mut (*memory).0, size_of::<Self>(), tranche) };
     }
 }
 

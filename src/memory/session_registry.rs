@@ -10,21 +10,21 @@ use oauth_core::{LayoutDigest, Timestamp, cache_key, layout_of};
 use once_cell::sync::OnceCell;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::before_exit::before_exit;
-use crate::cache_layout::Text;
-use crate::guarded::Guarded;
+use crate::memory::locked::Locked;
+use crate::memory::plain::FixedText;
+use crate::postgres::before_exit::before_exit;
 
 /// From one place to the next: none lies on two pages.
-const PLACE_BYTES: usize = 1024;
+const SLOT_BYTES: usize = 1024;
 
 /// The places of all processes that can be logged in to.
 #[derive(Clone, Copy)]
-pub struct SessionRegistry(&'static [Place]);
+pub struct SessionRegistry(&'static [Slot]);
 
 #[repr(C, align(1024))]
-struct Place(Guarded<Entry>);
+struct Slot(Locked<Entry>);
 
-const _: () = assert!(size_of::<Place>() == PLACE_BYTES);
+const _: () = assert!(size_of::<Slot>() == SLOT_BYTES);
 
 /// All bytes zero: the place is free.
 #[repr(C)]
@@ -50,14 +50,14 @@ struct Entry {
 struct Named<const BYTES: usize> {
     /// All zero: there is no text.
     digest: [u8; 32],
-    text: Text<BYTES>,
+    text: FixedText<BYTES>,
 }
 
 /// What all this looks like in memory.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
     type OfIssuer = Named<238>;
     digest
-        .numbers(&[PLACE_BYTES])
+        .numbers(&[SLOT_BYTES])
         .numbers(layout_of!(Entry {
             pid,
             backend_start,
@@ -145,19 +145,19 @@ impl Wanted {
 impl SessionRegistry {
     /// Bytes that it needs wherever it begins.
     pub fn bytes() -> usize {
-        // Space to begin at a multiple of PLACE_BYTES.
-        (places() + 1) * PLACE_BYTES
+        // Space to begin at a multiple of SLOT_BYTES.
+        (slots() + 1) * SLOT_BYTES
     }
 
     /// # Safety
     /// `memory` has `bytes()` bytes, and nobody else uses it yet.
     pub unsafe fn initialize(memory: *mut c_void, tranche: i32) {
-        let first = first_place(memory);
-        for n in 0..places() {
+        let first = first_slot(memory);
+        for n in 0..slots() {
             // SAFETY: by this function's contract; all bytes zero is a valid Entry.
             unsafe {
-                let place = &raw mut (*first.add(n)).0;
-                Guarded::initialize(place, size_of::<Guarded<Entry>>(), tranche);
+                let slot = &raw mut (*first.add(n)).0;
+                Locked::initialize(slot, size_of::<Locked<Entry>>(), tranche);
             }
         }
     }
@@ -166,26 +166,26 @@ impl SessionRegistry {
     /// `memory` was initialized, and stays until the process ends.
     pub unsafe fn at(memory: *mut c_void) -> Self {
         // SAFETY: by this function's contract.
-        SessionRegistry(unsafe { std::slice::from_raw_parts(first_place(memory), places()) })
+        SessionRegistry(unsafe { std::slice::from_raw_parts(first_slot(memory), slots()) })
     }
 
     /// Notes this process's session, until the process ends.
     pub fn enter(self, session: &NewSession) {
-        let Some(place) = self.own_place() else {
+        let Some(slot) = self.own_slot() else {
             return;
         };
-        // The place stays known if the session is entered twice, and is left once.
-        if OWN_PLACE.set(place).is_ok() {
+        // The slot stays known if the session is entered twice, and is left once.
+        if OWN_SLOT.set(slot).is_ok() {
             before_exit(leave_at_exit);
         }
         let entry = Entry::of(session);
-        *place.0.exclusive() = entry;
+        *slot.0.exclusive() = entry;
     }
 
     /// All sessions that are open.
     pub fn list(self) -> Vec<LiveSession> {
-        let entries = self.0.iter().enumerate().map(|(n, place)| {
-            let entry = *place.0.shared();
+        let entries = self.0.iter().enumerate().map(|(n, slot)| {
+            let entry = *slot.0.shared();
             (n, entry)
         });
         entries
@@ -197,9 +197,9 @@ impl SessionRegistry {
     /// Tells the wanted sessions to end, in the way of pg_terminate_backend; how many were told.
     pub fn end(self, wanted: &Wanted) -> usize {
         let mut ended = 0;
-        for (n, place) in self.0.iter().enumerate() {
+        for (n, slot) in self.0.iter().enumerate() {
             // Until the lock is released, the process can not leave its place, so that its id stays its own.
-            let entry = place.0.shared();
+            let entry = slot.0.shared();
             if is_alive(n, entry.pid) && wanted.is(&entry) {
                 // SAFETY: a process id of one of this server's backends, which leads a group of its own.
                 let told = unsafe { libc::kill(-entry.pid, libc::SIGTERM) };
@@ -209,7 +209,7 @@ impl SessionRegistry {
         ended
     }
 
-    fn own_place(self) -> Option<&'static Place> {
+    fn own_slot(self) -> Option<&'static Slot> {
         // SAFETY: a plain variable of this process, set when it has become one of the server's.
         let number = unsafe { pg_sys::MyProcNumber };
         self.0.get(usize::try_from(number).ok()?)
@@ -217,23 +217,23 @@ impl SessionRegistry {
 }
 
 /// Where this process has entered its session.
-static OWN_PLACE: OnceCell<&Place> = OnceCell::new();
+static OWN_SLOT: OnceCell<&Slot> = OnceCell::new();
 
 #[pg_guard]
 unsafe extern "C-unwind" fn leave_at_exit(_code: i32, _arg: pg_sys::Datum) {
-    if let Some(place) = OWN_PLACE.get() {
-        place.0.exclusive().pid = 0;
+    if let Some(slot) = OWN_SLOT.get() {
+        slot.0.exclusive().pid = 0;
     }
 }
 
 /// How many processes of the server can be backends: fixed when it starts.
-fn places() -> usize {
+fn slots() -> usize {
     // SAFETY: a plain variable of the server, set before shared memory is asked for.
     usize::try_from(unsafe { pg_sys::MaxBackends }).unwrap_or(0)
 }
 
-fn first_place(memory: *mut c_void) -> *mut Place {
-    memory.wrapping_add(memory.align_offset(PLACE_BYTES)).cast()
+fn first_slot(memory: *mut c_void) -> *mut Slot {
+    memory.wrapping_add(memory.align_offset(SLOT_BYTES)).cast()
 }
 
 /// Whether the process with this number is still the one with this id.
@@ -280,7 +280,7 @@ impl<const BYTES: usize> Named<BYTES> {
     fn of(text: Option<&str>) -> Self {
         let mut named = Named {
             digest: [0; 32],
-            text: Text::EMPTY,
+            text: FixedText::EMPTY,
         };
         if let Some(text) = text {
             named.digest = digest(text);

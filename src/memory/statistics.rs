@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use oauth_core::{Clock, Failure, LayoutDigest, SystemClock, Timestamp, cache_key, layout_of};
 
-use crate::cache_layout::Text;
+use crate::memory::plain::FixedText;
 
 /// Issuers that are counted.
 const ISSUERS: usize = 32;
@@ -62,7 +62,7 @@ pub struct Counters {
 pub struct Row {
     is_named: AtomicBool,
     /// Written once, by who took the row, before `is_named` is set.
-    name: UnsafeCell<Text<512>>,
+    name: UnsafeCell<FixedText<512>>,
     refusals: [Refusals; Failure::CODE_COUNT],
     /// Requests for keys.
     pub fetches: Requests,

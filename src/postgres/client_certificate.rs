@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_int, c_uchar, c_void};
 use oauth_core::{Misconfigured, Peer};
 use pgrx::pg_sys;
 
-use crate::hba;
+use crate::postgres::hba;
 
 /// The client's end of this backend's connection.
 pub struct TlsPeer;

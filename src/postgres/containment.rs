@@ -9,7 +9,7 @@ use oauth_core::{Failure, Internal, Misconfigured, Printable};
 use pgrx::pg_sys::panic::CaughtError;
 use pgrx::{PgSqlErrorCode, PgTryBuilder, pg_sys};
 
-use crate::hba;
+use crate::postgres::hba;
 
 /// Runs `work`. Only errors by which PostgreSQL ends a query or a backend are passed on.
 ///
@@ -25,7 +25,7 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
                 error.rethrow();
             }
             release_all();
-            Err(explain(&error))
+            Err(failure_of(&error))
         })
         .execute()
 }
@@ -66,7 +66,7 @@ pub fn release_all() {
 }
 
 /// Whose fault it is.
-fn explain(error: &CaughtError) -> Failure {
+fn failure_of(error: &CaughtError) -> Failure {
     let report = match error {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
         // The text of a panic may quote what it worked on; its place is enough to find it.

@@ -2,8 +2,8 @@
 
 use pgrx::pg_sys;
 
-use crate::abi;
-use crate::text::copied;
+use crate::postgres::abi;
+use crate::postgres::text::copied;
 
 /// What the matched line says about OAuth, copied: the line's memory is gone after authentication.
 pub struct HbaLine {

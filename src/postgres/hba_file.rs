@@ -4,9 +4,9 @@ use std::ffi::{c_int, c_void};
 
 use pgrx::pg_sys;
 
-use crate::abi;
-use crate::hba::FileLine;
-use crate::text::copied_lossy;
+use crate::postgres::abi;
+use crate::postgres::hba::FileLine;
+use crate::postgres::text::copied_lossy;
 
 /// As PostgreSQL's own view does: what is wrong with a line is not logged again.
 const QUIETLY: c_int = pg_sys::DEBUG3 as c_int;

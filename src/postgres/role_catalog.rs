@@ -7,8 +7,8 @@ use std::ffi::CString;
 use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
 use pgrx::{pg_guard, pg_sys};
 
-use crate::abi;
-use crate::text::copied_lossy;
+use crate::postgres::abi;
+use crate::postgres::text::copied_lossy;
 
 /// This server.
 pub struct ServerCatalog;

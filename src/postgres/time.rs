@@ -4,7 +4,7 @@ use oauth_core::Timestamp;
 use pgrx::datum::TimestampWithTimeZone;
 use pgrx::pg_sys;
 
-use crate::text::copied_lossy;
+use crate::postgres::text::copied_lossy;
 
 /// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
 const EPOCH: i64 = 946_684_800_000_000;

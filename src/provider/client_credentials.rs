@@ -8,11 +8,11 @@ use oauth_core::{
     Misconfigured, Printable, SystemClock,
 };
 
-use crate::http_client::ClientIdentity;
-use crate::provider_settings::{BearerFile, ClientSettings};
-use crate::random;
-use crate::secret_file::Secret;
-use crate::setting_values;
+use crate::postgres::random;
+use crate::provider::http_client::ClientIdentity;
+use crate::provider::secret_file::Secret;
+use crate::settings;
+use crate::settings::provider::{BearerFile, ClientSettings};
 
 impl ClientSettings {
     /// Read at each request, so that a new secret is noticed.
@@ -60,7 +60,7 @@ impl ClientSettings {
     /// RFC 7523 §3. Its audience is the issuer, as the current drafts of OAuth demand of all providers.
     fn assertion(&self, pem: &str, issuer: &Issuer) -> Result<String, Failure> {
         let unusable = || invalid("client_key_file", "it has no RSA, P-256 or Ed25519 key");
-        let der = crate::http_client::private_key(pem).ok_or_else(unusable)?;
+        let der = crate::provider::http_client::private_key(pem).ok_or_else(unusable)?;
         let key = AssertionKey::from_der(der.der()).ok_or_else(unusable)?;
         let audience = issuer.identifier();
         let assertion = key.assertion(&self.id, audience, &unique_id()?, SystemClock.now());
@@ -93,7 +93,7 @@ fn read_file(file: &Option<PathBuf>, setting: &str) -> Result<Secret, Misconfigu
 }
 
 fn invalid(setting: &str, why: &str) -> Misconfigured {
-    setting_values::invalid(&format!("validator.{setting}"), why)
+    settings::invalid(&format!("validator.{setting}"), why)
 }
 
 /// RFC 7523 §3: `jti`, different each time.

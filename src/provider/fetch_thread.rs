@@ -23,7 +23,8 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{check_for_interrupts, pg_sys};
 
-use crate::{signals, wait_event};
+use crate::postgres::signals;
+use crate::postgres::wait_event;
 
 /// Added to the deadline, so that the work's own, more exact word on what timed out comes first.
 pub const GRACE: Duration = Duration::from_millis(50);

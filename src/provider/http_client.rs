@@ -18,11 +18,11 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, TlsConfig, parse_p
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
-use crate::http_transport;
-use crate::provider_settings::{BearerFile, HttpSettings};
-use crate::secret_file::Secret;
-use crate::setting_values;
-use crate::trust_roots::{SystemRoots, trust_roots};
+use crate::provider::http_transport;
+use crate::provider::secret_file::Secret;
+use crate::provider::trust_roots::{SystemRoots, trust_roots};
+use crate::settings;
+use crate::settings::provider::{BearerFile, HttpSettings};
 
 /// Bytes of the largest response header.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
@@ -100,7 +100,7 @@ impl BearerFile {
     }
 
     fn invalid() -> Misconfigured {
-        setting_values::invalid(
+        settings::invalid(
             "validator.http_bearer_file",
             "the file holds something that is no bearer token",
         )

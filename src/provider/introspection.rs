@@ -13,17 +13,17 @@ use oauth_core::{
     freshness_lifetime,
 };
 
-use crate::answer_cache::{AnswerKey, Ended, Said};
-use crate::circuit_breaker::Entry;
-use crate::fetch_thread;
-use crate::flight::Flight;
-use crate::http_client::UreqClient;
-use crate::key_source::file_version;
-use crate::provider_settings::{ClientSettings, HttpSettings, ProviderIntrospection};
-use crate::random::random;
-use crate::secret_file::Secret;
-use crate::shared_memory;
-use crate::statistics::{self, Row};
+use crate::memory;
+use crate::memory::answer_cache::{AnswerKey, Ended, Said};
+use crate::memory::circuit_breaker::Entry;
+use crate::memory::statistics::{self, Row};
+use crate::postgres::random::random;
+use crate::provider::fetch_thread;
+use crate::provider::file_version::file_version;
+use crate::provider::http_client::UreqClient;
+use crate::provider::secret_file::Secret;
+use crate::provider::single_flight::SingleFlight;
+use crate::settings::provider::{ClientSettings, HttpSettings, ProviderIntrospection};
 
 /// Names what is stored of the issuer's metadata.
 const METADATA: &str = "endpoint";
@@ -157,7 +157,7 @@ impl ProviderIntrospection {
     }
 
     fn cached(&self, key: &AnswerKey) -> Option<Said> {
-        let found = shared_memory::answers().look_up(key, SystemClock.now())?;
+        let found = memory::answers().look_up(key, SystemClock.now())?;
         found.said
     }
 
@@ -183,7 +183,7 @@ impl ProviderIntrospection {
         url: &Endpoint,
         ask: impl FnOnce(Timestamp) -> Result<Ended, Failure>,
     ) -> Result<Option<Said>, Failure> {
-        let cache = shared_memory::answers();
+        let cache = memory::answers();
         let mut has_waited = false;
         loop {
             let now = SystemClock.now();
@@ -280,7 +280,7 @@ impl ProviderIntrospection {
         let until = self.flight_end(SystemClock.now());
         let breaker = self.breaker_key();
         let flight =
-            Flight::begin(move || shared_memory::circuit_breakers().abandon(&breaker, until));
+            SingleFlight::begin(move || memory::circuit_breakers().abandon(&breaker, until));
         let answer = self.ask_unless_down(endpoint, token, deadline, until);
         flight.end();
         answer
@@ -294,7 +294,7 @@ impl ProviderIntrospection {
         deadline: Instant,
         until: Timestamp,
     ) -> Result<Answer, Failure> {
-        let (breakers, key) = (shared_memory::circuit_breakers(), self.breaker_key());
+        let (breakers, key) = (memory::circuit_breakers(), self.breaker_key());
         let trial = match breakers.enter(&key, SystemClock.now(), until) {
             Entry::Free => None,
             Entry::Trial => Some(until),
@@ -317,7 +317,7 @@ impl ProviderIntrospection {
 
     /// Refuses at once, and before anything is fetched or claimed, while the endpoint is down.
     fn ensure_not_down(&self) -> Result<(), Failure> {
-        let found = shared_memory::circuit_breakers().look(&self.breaker_key(), SystemClock.now());
+        let found = memory::circuit_breakers().look(&self.breaker_key(), SystemClock.now());
         match found {
             Some(Entry::Refused(Some(failure))) => Err(failure.into()),
             _ => Ok(()),
@@ -347,7 +347,7 @@ impl ProviderIntrospection {
     }
 
     fn count(&self, count: impl FnOnce(&Row)) {
-        let statistics = shared_memory::attached_statistics();
+        let statistics = memory::attached_statistics();
         if let Some(row) = statistics.and_then(|all| all.row(self.issuer.identifier())) {
             count(row);
         }
@@ -395,9 +395,9 @@ fn ask_for_all(
     ask: impl FnOnce(Timestamp) -> Result<Ended, Failure>,
 ) -> Result<Option<Said>, Failure> {
     let (owned, breaker) = (*key, *breaker);
-    let flight = Flight::begin(move || {
-        shared_memory::answers().abandon(&owned, until);
-        shared_memory::circuit_breakers().abandon(&breaker, until);
+    let flight = SingleFlight::begin(move || {
+        memory::answers().abandon(&owned, until);
+        memory::circuit_breakers().abandon(&breaker, until);
     });
     let (ended, result) = match ask(until) {
         Ok(Ended::Said(said, lifetime)) => (Ended::Said(said.clone(), lifetime), Ok(Some(said))),
@@ -409,7 +409,7 @@ fn ask_for_all(
         // Our own fault, or a setting's: others find out for themselves, once it is mended at once.
         Err(failure) => (Ended::Nothing, Err(failure)),
     };
-    shared_memory::answers().end(key, until, &ended, SystemClock.now());
+    memory::answers().end(key, until, &ended, SystemClock.now());
     flight.end();
     result
 }

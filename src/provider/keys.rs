@@ -1,8 +1,5 @@
 //! The provider's keys: from the shared cache where it can answer, else from the provider or a file.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
@@ -11,27 +8,25 @@ use oauth_core::{
     freshness_lifetime,
 };
 
-use crate::cache_layout::{FileVersion, IssuerKey, NoRoom, PackedKeys, Want};
-use crate::fetch_thread;
-use crate::flight::Flight;
-use crate::http_client::UreqClient;
-use crate::provider_settings::{KeyLocation, ProviderKeys};
-use crate::random::random;
-use crate::refusal_log::log_failed_refresh;
-use crate::setting_values;
-use crate::shared_cache::{Fetched, Lookup, SharedCache};
-use crate::shared_memory;
-use crate::statistics::{self, Row};
-
-/// Bytes of the largest key file.
-const MAX_FILE_BYTES: u64 = oauth_core::MAX_RESPONSE_BYTES as u64;
+use crate::log::refusal_log::log_failed_refresh;
+use crate::memory;
+use crate::memory::key_cache::{Fetched, FoundKey, KeyCache};
+use crate::memory::key_cache_layout::{IssuerKey, NoRoom, PackedKeys, Want};
+use crate::memory::plain::FileVersion;
+use crate::memory::statistics::{self, Row};
+use crate::postgres::random::random;
+use crate::provider::fetch_thread;
+use crate::provider::http_client::UreqClient;
+use crate::provider::key_file;
+use crate::provider::single_flight::SingleFlight;
+use crate::settings::provider::{KeyLocation, ProviderKeys};
 
 impl KeySource for ProviderKeys {
     fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
-        let cache = shared_memory::cache();
+        let cache = memory::cache();
         let want = self.want(kid, alg);
         match &self.location {
-            KeyLocation::File(path) => find_in_file(cache, &want, path),
+            KeyLocation::File(path) => key_file::find_key(cache, &want, path),
             KeyLocation::Metadata | KeyLocation::JwksUri(_) => self.find_at_provider(cache, &want),
         }
     }
@@ -40,7 +35,7 @@ impl KeySource for ProviderKeys {
 impl ProviderKeys {
     /// Fetches the keys again, unless another process does.
     pub fn refresh(&self) -> Result<(), Failure> {
-        let cache = shared_memory::cache();
+        let cache = memory::cache();
         // Only freshness is looked at, so it does not matter which key is wanted.
         let want = self.want(None, Algorithm::RS256);
         let now = SystemClock.now();
@@ -54,10 +49,10 @@ impl ProviderKeys {
 
     /// Fetches the keys now, however fresh those at hand are. Serves interrupts.
     pub fn fetch_now(&self) -> Result<(), Failure> {
-        let cache = shared_memory::cache();
+        let cache = memory::cache();
         let want = self.want(None, Algorithm::RS256);
         if let KeyLocation::File(path) = &self.location {
-            read_file_into(cache, &want, path)?;
+            key_file::read_into(cache, &want, path)?;
             return Ok(());
         }
         // What another process asks for now may have been answered before the reason to ask again.
@@ -81,7 +76,7 @@ impl ProviderKeys {
 
     /// What is counted of the issuer.
     fn statistics(&self) -> Option<&'static Row> {
-        shared_memory::attached_statistics()?.row(self.issuer.identifier())
+        memory::attached_statistics()?.row(self.issuer.identifier())
     }
 
     fn want<'a>(&'a self, kid: Option<&'a str>, alg: Algorithm) -> Want<'a> {
@@ -118,7 +113,7 @@ impl ProviderKeys {
     }
 
     /// Uses what is cached, fetches, or waits for another's fetch, as the plan says.
-    fn find_at_provider(&self, cache: &SharedCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
+    fn find_at_provider(&self, cache: &KeyCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
         let deadline = Instant::now() + self.timeout;
         // The number of fetches that had ended when this login began to wait for one.
         let mut waited_since = None;
@@ -127,7 +122,7 @@ impl ProviderKeys {
         loop {
             let now = SystemClock.now();
             let found = cache.look_up(want, now);
-            let settled = found.as_ref().is_some_and(Lookup::settles);
+            let settled = found.as_ref().is_some_and(FoundKey::settles);
             if let (Some(found), Some(fetches)) = (&found, waited_since)
                 && found.fetches != fetches
                 && found.freshness.was_attempted()
@@ -181,13 +176,13 @@ impl ProviderKeys {
     /// Fetches, and stores the answer or the failure.
     fn fetch(
         &self,
-        cache: &SharedCache,
+        cache: &KeyCache,
         want: &Want<'_>,
         fetch: FetchId,
         deadline: Instant,
     ) -> Outcome {
         let issuer = want.issuer;
-        let flight = Flight::begin(move || shared_memory::cache().abandon_fetch(&issuer, fetch));
+        let flight = SingleFlight::begin(move || memory::cache().abandon_fetch(&issuer, fetch));
         let start = Instant::now();
         let fetched = self.ask_provider(deadline);
         let now = SystemClock.now();
@@ -233,7 +228,7 @@ impl ProviderKeys {
     }
 
     /// Sleeps until a fetch has ended. Serves interrupts.
-    fn wait(&self, cache: &SharedCache, want: &Want<'_>, deadline: Instant) -> Result<(), Failure> {
+    fn wait(&self, cache: &KeyCache, want: &Want<'_>, deadline: Instant) -> Result<(), Failure> {
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return Err(timed_out(&self.issuer).into());
@@ -257,7 +252,7 @@ struct Outcome {
 }
 
 /// What a login makes of the end of a fetch that it waited for: it does not fetch again.
-fn answer_after_fetch(found: &Lookup, now: Timestamp) -> Result<PublicKey, Failure> {
+fn answer_after_fetch(found: &FoundKey, now: Timestamp) -> Result<PublicKey, Failure> {
     match &found.failure {
         Some(failure) if !(found.settles() && found.freshness.is_usable(now)) => {
             Err(failure.clone().into())
@@ -267,7 +262,7 @@ fn answer_after_fetch(found: &Lookup, now: Timestamp) -> Result<PublicKey, Failu
 }
 
 /// The provider has failed a moment ago: what it failed with then.
-fn unavailable(found: &Lookup, issuer: &Issuer) -> Failure {
+fn unavailable(found: &FoundKey, issuer: &Issuer) -> Failure {
     found
         .failure
         .clone()
@@ -287,63 +282,4 @@ fn timed_out(issuer: &Issuer) -> Unavailable {
         url,
         cause: UnavailableCause::Timeout,
     }
-}
-
-/// Reads the key file where the cache has not this version of it.
-fn find_in_file(cache: &SharedCache, want: &Want<'_>, path: &Path) -> Result<PublicKey, Failure> {
-    let now = SystemClock.now();
-    let metadata = fs::metadata(path).map_err(|error| file_invalid(&error.to_string()))?;
-    let version = file_version(&metadata);
-    if let Some(found) = cache.look_up(want, now)
-        && found.file_version == version
-    {
-        return found.selected.map_err(Failure::from);
-    }
-    read_file_into(cache, want, path)?.find_key(want.kid, want.alg)
-}
-
-/// Reads the key file, whether or not it has changed.
-fn read_file_into(
-    cache: &SharedCache,
-    want: &Want<'_>,
-    path: &Path,
-) -> Result<JwkSet, Misconfigured> {
-    let metadata = fs::metadata(path).map_err(|error| file_invalid(&error.to_string()))?;
-    let set = read_key_file(path, &metadata)?;
-    let packed = PackedKeys::new(&set, file_version(&metadata));
-    cache.store_file(want, &packed, SystemClock.now());
-    Ok(set)
-}
-
-/// Parses the key file.
-pub fn read_key_file(path: &Path, metadata: &fs::Metadata) -> Result<JwkSet, Misconfigured> {
-    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
-        return Err(file_invalid("it is not a file, or larger than 256 kB"));
-    }
-    let bytes = fs::read(path).map_err(|error| file_invalid(&error.to_string()))?;
-    JwkSet::parse(&bytes).map_err(|cause| file_invalid(&cause.to_string()))
-}
-
-/// Changes whenever the file does.
-pub fn file_version(metadata: &fs::Metadata) -> FileVersion {
-    let inode = metadata.ino().cast_signed();
-    let changed = metadata
-        .ctime()
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(metadata.ctime_nsec());
-    let modified = metadata
-        .mtime()
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(metadata.mtime_nsec());
-    [
-        metadata.len().cast_signed().wrapping_add(1),
-        modified,
-        changed,
-        inode,
-    ]
-}
-
-/// The key file cannot be used.
-pub fn file_invalid(why: &str) -> Misconfigured {
-    setting_values::invalid("validator.jwks_file", why)
 }

@@ -12,13 +12,17 @@ use oauth_core::{Clock, Misconfigured, SystemClock};
 use pgrx::bgworkers::{BackgroundWorkerBuilder, BgWorkerStartTime};
 use pgrx::{check_for_interrupts, pg_guard, pg_sys};
 
-use crate::cache_layout::IssuerKey;
-use crate::provider_settings::ProviderKeys;
-use crate::refusal_log::log_failed_refresh;
-use crate::setting_lookup::Settings;
-use crate::setting_tables::Number;
-use crate::shared_cache::CachedIssuer;
-use crate::{fetch_thread, gucs, settings, shared_memory, signals};
+use crate::log::refusal_log::log_failed_refresh;
+use crate::memory;
+use crate::memory::key_cache::DueIssuer;
+use crate::memory::key_cache_layout::IssuerKey;
+use crate::postgres::signals;
+use crate::provider::fetch_thread;
+use crate::settings;
+use crate::settings::Settings;
+use crate::settings::gucs;
+use crate::settings::provider::ProviderKeys;
+use crate::settings::tables::Number;
 
 /// How often the worker looks whether something is due.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -129,11 +133,11 @@ type LookedAt = Vec<(IssuerKey, Instant)>;
 /// The issuer to refresh next, of those that are due and were not looked at a moment ago. One whose provider answers
 /// comes before one whose provider does not: so those that hang hold it up for one timeout at most, however many they
 /// are, and `ahead` allows for that.
-fn next_due(looked_at: &mut LookedAt) -> Option<CachedIssuer> {
+fn next_due(looked_at: &mut LookedAt) -> Option<DueIssuer> {
     looked_at.retain(|(_, at)| at.elapsed() < INTERVAL);
     let now = SystemClock.now();
     let ahead = http_timeout() + INTERVAL;
-    let due = shared_memory::cache().due(now, ahead, now.minus(FORGET));
+    let due = memory::cache().due(now, ahead, now.minus(FORGET));
     let next = due
         .into_iter()
         .filter(|issuer| looked_at.iter().all(|(key, _)| *key != issuer.key))
@@ -143,7 +147,7 @@ fn next_due(looked_at: &mut LookedAt) -> Option<CachedIssuer> {
 }
 
 /// One refresh. A failure is noted in the cache, and logged once per pause between attempts.
-fn refresh(issuer: &CachedIssuer) {
+fn refresh(issuer: &DueIssuer) {
     let refreshed = match provider_keys(&issuer.url, &issuer.key) {
         // Under changed settings the keys are read from elsewhere: the next login will do so.
         Ok(None) => Ok(()),

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use oauth_core::Misconfigured;
 
-use crate::setting_values;
+use crate::settings;
 
 /// Bytes of the largest file that is read.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -24,7 +24,7 @@ impl Secret {
     pub fn read(file: &Path, name: &str) -> Result<Self, Misconfigured> {
         let invalid = |why: &str| {
             let why = format!("\"{}\": {why}", file.display());
-            setting_values::invalid(&format!("validator.{name}"), &why)
+            settings::invalid(&format!("validator.{name}"), &why)
         };
         let unreadable = |error: io::Error| invalid(&error.to_string());
         // A pipe would be waited for.

@@ -5,24 +5,24 @@ use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::before_exit::before_exit;
-use crate::containment::release_all;
+use crate::postgres::before_exit::before_exit;
+use crate::postgres::containment::release_all;
 
 type Abandon = Box<dyn FnOnce() + Send>;
 
 /// What gives up the request that is under way in this process.
 static UNDER_WAY: Mutex<Option<Abandon>> = Mutex::new(None);
 
-/// A request under way. Dropped without [`end`](Flight::end), it is given up.
-pub struct Flight(());
+/// A request under way. Dropped without [`end`](SingleFlight::end), it is given up.
+pub struct SingleFlight(());
 
-impl Flight {
+impl SingleFlight {
     /// `abandon` gives the request up, so that another process can send it.
     pub fn begin(abandon: impl FnOnce() + Send + 'static) -> Self {
         static REGISTERED: OnceCell<()> = OnceCell::new();
         REGISTERED.get_or_init(|| before_exit(abandon_at_exit));
         *UNDER_WAY.lock() = Some(Box::new(abandon));
-        Flight(())
+        SingleFlight(())
     }
 
     /// The outcome is noted for all.
@@ -31,7 +31,7 @@ impl Flight {
     }
 }
 
-impl Drop for Flight {
+impl Drop for SingleFlight {
     fn drop(&mut self) {
         if std::thread::panicking() {
             // An error of PostgreSQL that unwinds may have left its locks held, and no guard of ours is alive here.

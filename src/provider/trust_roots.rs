@@ -13,9 +13,9 @@ use once_cell::sync::OnceCell;
 use rustls_native_certs::load_certs_from_paths;
 use ureq::tls::{Certificate, PemItem, RootCerts, parse_pem};
 
-use crate::cache_layout::FileVersion;
-use crate::key_source::file_version;
-use crate::setting_values;
+use crate::memory::plain::FileVersion;
+use crate::provider::file_version::file_version;
+use crate::settings;
 
 type Roots = Vec<Certificate<'static>>;
 
@@ -135,7 +135,7 @@ pub fn trust_roots(
 }
 
 fn read_ca_file(path: &Path) -> Result<Roots, Misconfigured> {
-    let invalid = |why: &str| setting_values::invalid("validator.ca_file", why);
+    let invalid = |why: &str| settings::invalid("validator.ca_file", why);
     let pem = fs::read(path).map_err(|error| invalid(&error.to_string()))?;
     let mut roots = Vec::new();
     for item in parse_pem(&pem) {

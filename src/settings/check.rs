@@ -6,7 +6,7 @@ use std::str::FromStr;
 use pgrx::guc::GucCheckError;
 use pgrx::pg_guard;
 
-use crate::text::borrowed;
+use crate::postgres::text::borrowed;
 
 /// What PostgreSQL calls before a text setting takes a value.
 pub type CheckHook = unsafe extern "C-unwind" fn(*mut *mut c_char, *mut *mut c_void, u32) -> bool;

@@ -11,10 +11,10 @@ use oauth_core::{Misconfigured, Preset};
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::setting_tables::{self, Kind, NUMBERS, Place, SWITCHES, Setting, TEXTS};
-use crate::setting_tables::{Number, Switch, Text};
-use crate::setting_values::{ProfileNames, invalid};
-use crate::text::{borrowed, c_string};
+use crate::postgres::text::{borrowed, c_string};
+use crate::settings::tables::{self, Kind, Level, NUMBERS, SWITCHES, Setting, TEXTS};
+use crate::settings::tables::{Number, Switch, Text};
+use crate::settings::values::{ProfileNames, invalid};
 
 /// What every setting's name starts with.
 pub const PREFIX: &str = "validator";
@@ -84,7 +84,7 @@ static PROFILES: Mutex<Vec<Profile>> = Mutex::new(Vec::new());
 
 /// Defines all settings of the server, and those of the profiles that `validator.profiles` names by now.
 pub fn define() {
-    define_all(PREFIX, &SERVER, Place::Server);
+    define_all(PREFIX, &SERVER, Level::Server);
     // A list that does not parse has been refused before, so it names none.
     let _ = define_profiles();
 }
@@ -110,7 +110,7 @@ pub fn define_profiles() -> Result<Vec<Profile>, Misconfigured> {
                 name,
                 values: Box::leak(Box::new(Values::new())),
             };
-            define_all(&profile.prefix(), profile.values, Place::Profile);
+            define_all(&profile.prefix(), profile.values, Level::Profile);
             defined.push(profile);
             profile
         }));
@@ -130,11 +130,11 @@ impl Profile {
 }
 
 /// Defines the settings that can be made at `place`, and reserves the prefix, so that a misspelt name is reported.
-fn define_all(prefix: &str, values: &'static Values, place: Place) {
-    let is_here = |of: Place| of == place || of == Place::Both;
-    for setting in setting_tables::all().filter(|setting| is_here(setting.place)) {
+fn define_all(prefix: &str, values: &'static Values, level: Level) {
+    let is_here = |of: Level| of == level || of == Level::Both;
+    for setting in tables::all().filter(|setting| is_here(setting.level)) {
         define_one(prefix, setting.name, |name| {
-            define_variable(name, setting, values, place)
+            define_variable(name, setting, values, level)
         });
     }
     let prefix = c_string(prefix);
@@ -143,7 +143,7 @@ fn define_all(prefix: &str, values: &'static Values, place: Place) {
 }
 
 /// Has PostgreSQL keep the setting's value among `values`.
-fn define_variable(name: &CStr, setting: &Setting, values: &'static Values, place: Place) {
+fn define_variable(name: &CStr, setting: &Setting, values: &'static Values, level: Level) {
     let (name, description) = (name.as_ptr(), setting.description.as_ptr());
     let (details, context) = (setting.details.as_ptr(), pg_sys::GucContext::PGC_SIGHUP);
     // SAFETY: descriptions and value are static; PostgreSQL copies name and default.
@@ -164,7 +164,7 @@ fn define_variable(name: &CStr, setting: &Setting, values: &'static Values, plac
                 0,
                 Some(check_hook),
                 None,
-                show_hook(which).filter(|_| place == Place::Server),
+                show_hook(which).filter(|_| level == Level::Server),
             ),
             Kind::Number {
                 which,

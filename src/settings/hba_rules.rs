@@ -7,9 +7,9 @@ use std::path::Path;
 use oauth_core::Misconfigured;
 use pgrx::spi::{SpiHeapTupleData, SpiResult};
 
-use crate::hba::{FileLine, HbaLine};
-use crate::hba_options::{self, LineOptions};
-use crate::query::{rows, text};
+use crate::postgres::hba::{FileLine, HbaLine};
+use crate::postgres::query::{rows, text};
+use crate::settings::line_options::{self, LineOptions};
 
 /// One rule of pg_hba.conf and the files that it includes.
 pub struct HbaRule {
@@ -53,7 +53,7 @@ impl HbaRule {
             Some(name)
         });
         for name in names {
-            if !hba_options::names().any(|known| known == name) {
+            if !line_options::names().any(|known| known == name) {
                 return Err(options.invalid(name, "a line can have no setting of this name"));
             }
         }
@@ -129,7 +129,7 @@ pub fn read_hba() -> Vec<HbaRule> {
 /// PostgreSQL 19's view leaves out the settings on lines.
 #[cfg(feature = "pg19")]
 fn with_line_settings(mut rules: Vec<HbaRule>) -> Vec<HbaRule> {
-    for (place, option) in crate::hba_file::line_settings() {
+    for (place, option) in crate::postgres::hba_file::line_settings() {
         let here =
             |rule: &&mut HbaRule| rule.place.file == place.file && rule.place.line == place.line;
         if let Some(rule) = rules.iter_mut().find(here)

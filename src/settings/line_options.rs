@@ -8,17 +8,17 @@ use oauth_core::Misconfigured;
 use pgrx::pg_sys;
 
 #[cfg(not(feature = "pg19"))]
-use crate::abi::ValidatorModuleState;
-use crate::setting_tables::{self, Kind, Number, Place, Switch, Text};
-use crate::setting_values;
+use crate::postgres::abi::ValidatorModuleState;
+use crate::settings::tables::{self, Kind, Level, Number, Switch, Text};
+use crate::settings::values;
 
 /// The option that names a profile.
 const PROFILE: &str = "profile";
 
 /// What may follow `validator.` on a line: every setting that a profile can have, too.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    setting_tables::all()
-        .filter(|setting| setting.place == Place::Both)
+    tables::all()
+        .filter(|setting| setting.level == Level::Both)
         .map(|setting| setting.name)
         .chain([PROFILE])
 }
@@ -60,7 +60,7 @@ impl LineOptions {
         get: impl Fn(&str) -> Option<CString>,
     ) -> Result<Self, Misconfigured> {
         let mut options = LineOptions::at(place);
-        for setting in setting_tables::all().filter(|setting| setting.place == Place::Both) {
+        for setting in tables::all().filter(|setting| setting.level == Level::Both) {
             if let Some(value) = get(setting.name) {
                 let added = options.add(&setting.kind, value);
                 added.map_err(|why| options.invalid(setting.name, &why))?;
@@ -111,7 +111,7 @@ impl LineOptions {
 
     /// The line's value of a setting (named without `validator.`) can not be used.
     pub fn invalid(&self, name: &str, why: &str) -> Misconfigured {
-        setting_values::invalid(
+        values::invalid(
             &format!("validator.{name}"),
             &format!("{}: {why}", self.place),
         )
@@ -164,9 +164,9 @@ mod postgresql_19 {
     use pgrx::pg_guard;
 
     use super::LineOptions;
-    use crate::abi::{self, ValidatorModuleState};
-    use crate::hba;
-    use crate::text::copied;
+    use crate::postgres::abi::{self, ValidatorModuleState};
+    use crate::postgres::hba;
+    use crate::postgres::text::copied;
 
     /// Tells PostgreSQL which names a line may have.
     ///

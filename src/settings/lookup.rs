@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use oauth_core::Misconfigured;
 
-use crate::gucs::{PREFIX, Profile, SERVER, is_set};
-use crate::hba_options::LineOptions;
-use crate::setting_tables::{NUMBERS, Number, Place, SWITCHES, Switch, TEXTS, Text};
-use crate::setting_values;
+use crate::settings::gucs::{PREFIX, Profile, SERVER, is_set};
+use crate::settings::line_options::LineOptions;
+use crate::settings::tables::{Level, NUMBERS, Number, SWITCHES, Switch, TEXTS, Text};
+use crate::settings::values;
 
 /// The settings in force for a login, or for no login in particular.
 #[derive(Clone, Copy)]
@@ -41,11 +41,11 @@ impl<'a> Settings<'a> {
     }
 
     /// The one place that knows which value goes before which.
-    fn find<T>(&self, on_line: Option<T>, name: &str, place: Place) -> Found<T> {
+    fn find<T>(&self, on_line: Option<T>, name: &str, level: Level) -> Found<T> {
         match (on_line, self.profile) {
             (Some(value), _) => Found::OnLine(value),
-            (None, Some(profile)) if place == Place::Profile => Found::InProfile(profile),
-            (None, Some(profile)) if place == Place::Both && is_set(&profile.prefix(), name) => {
+            (None, Some(profile)) if level == Level::Profile => Found::InProfile(profile),
+            (None, Some(profile)) if level == Level::Both && is_set(&profile.prefix(), name) => {
                 Found::InProfile(profile)
             }
             _ => Found::OfServer,
@@ -79,7 +79,7 @@ impl<'a> Settings<'a> {
     /// The value of a number setting, in its unit. Its range keeps it from being negative.
     pub fn number(&self, which: Number) -> u64 {
         let setting = &NUMBERS[which as usize];
-        let value: c_int = match self.find(self.line.number(which), setting.name, setting.place) {
+        let value: c_int = match self.find(self.line.number(which), setting.name, setting.level) {
             Found::OnLine(value) => value,
             Found::InProfile(profile) => profile.values.number(which),
             Found::OfServer => SERVER.number(which),
@@ -90,7 +90,7 @@ impl<'a> Settings<'a> {
     /// The value of a switch.
     pub fn switch(&self, which: Switch) -> bool {
         let setting = &SWITCHES[which as usize];
-        match self.find(self.line.switch(which), setting.name, setting.place) {
+        match self.find(self.line.switch(which), setting.name, setting.level) {
             Found::OnLine(value) => value,
             Found::InProfile(profile) => profile.values.switch(which),
             Found::OfServer => SERVER.switch(which),
@@ -105,11 +105,11 @@ impl<'a> Settings<'a> {
             Found::InProfile(profile) => profile.prefix(),
             Found::OfServer => PREFIX.to_owned(),
         };
-        setting_values::invalid(&format!("{prefix}.{name}"), why)
+        values::invalid(&format!("{prefix}.{name}"), why)
     }
 
     fn find_text(&self, which: Text) -> Found<&'a str> {
         let setting = &TEXTS[which as usize];
-        self.find(self.line.text(which), setting.name, setting.place)
+        self.find(self.line.text(which), setting.name, setting.level)
     }
 }

@@ -8,14 +8,14 @@ use oauth_core::{
 };
 use pgrx::pg_sys;
 
-use crate::setting_check::{CheckHook, check, check_text};
-use crate::setting_values::{
+use crate::settings::check::{CheckHook, check, check_text};
+use crate::settings::values::{
     AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, PlainText, ProfileNames,
 };
 
 /// Where a setting can be made.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum Level {
     /// `validator.NAME`: it is the server's.
     Server,
     /// `validator_PROFILE.NAME`: it makes no sense elsewhere.
@@ -27,7 +27,7 @@ pub enum Place {
 /// A row of the tables.
 pub struct Setting {
     pub name: &'static str,
-    pub place: Place,
+    pub level: Level,
     pub description: &'static CStr,
     pub details: &'static CStr,
     pub kind: Kind,
@@ -66,7 +66,7 @@ macro_rules! texts {
 
         pub const TEXTS: &[Setting] = &[$(Setting {
             name: $name,
-            place: Place::$place,
+            level: Level::$place,
             description: $description,
             details: $details,
             kind: Kind::Text {
@@ -165,7 +165,7 @@ macro_rules! numbers {
 
         pub const NUMBERS: &[Setting] = &[$(Setting {
             name: $name,
-            place: Place::$place,
+            level: Level::$place,
             description: $description,
             details: $details,
             kind: Kind::Number {
@@ -222,7 +222,7 @@ macro_rules! switches {
 
         pub const SWITCHES: &[Setting] = &[$(Setting {
             name: $name,
-            place: Place::$place,
+            level: Level::$place,
             description: $description,
             details: $details,
             kind: Kind::Switch { which: Switch::$variant, default: $default },

@@ -11,14 +11,15 @@ use oauth_core::{
 };
 use pgrx::prelude::*;
 
-use crate::hba::HbaLine;
-use crate::hba_rules::{HbaRule, read_hba};
-use crate::introspection::introspector;
-use crate::peer::TlsPeer;
-use crate::role_catalog::ServerCatalog;
+use crate::log::refusal_log;
+use crate::postgres::client_certificate::TlsPeer;
+use crate::postgres::hba::HbaLine;
+use crate::postgres::role_catalog::ServerCatalog;
+use crate::postgres::text::storable;
+use crate::provider::introspection::introspector;
+use crate::settings;
 use crate::settings::LoginSettings;
-use crate::text::storable;
-use crate::{refusal_log, settings};
+use crate::settings::hba_rules::{HbaRule, read_hba};
 
 const NO_LINE: &str = "no line of pg_hba.conf that uses this module has this issuer: a login with a token of it \
     cannot be";
@@ -155,7 +156,7 @@ fn user_map(decision: &Decision, role: &str, line: &HbaLine) -> Option<Step> {
 
 /// The reason, its facts, and what to do.
 fn told(failure: &Failure, policy: Option<&Policy>) -> String {
-    let (facts, hint) = refusal_log::explain(failure, policy);
+    let (facts, hint) = refusal_log::describe(failure, policy);
     let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
     format!("{failure}: {facts}.{hint}")
 }

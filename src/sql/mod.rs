@@ -1,8 +1,14 @@
 //! What SQL sees; `sql/` declares it in schema `validator`.
 
+mod check_token;
+mod claims;
+mod keys;
+mod sessions;
+mod statistics;
+
 use pgrx::prelude::*;
 
-use crate::shared_memory;
+use crate::memory;
 
 /// The version of the module that is loaded, which is not always the extension's.
 #[pg_extern(sql = false, immutable, parallel_safe)]
@@ -13,8 +19,8 @@ fn version() -> &'static str {
 /// Forgets what is cached of all providers. Logins that are under way are judged again, by nothing of before.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
 fn flush_cache() {
-    shared_memory::cache().flush();
-    shared_memory::answers().flush();
-    shared_memory::circuit_breakers().flush();
-    shared_memory::revocations().note_flush();
+    memory::cache().flush();
+    memory::answers().flush();
+    memory::circuit_breakers().flush();
+    memory::revocations().note_flush();
 }

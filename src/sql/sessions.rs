@@ -3,9 +3,11 @@
 use pgrx::ereport;
 use pgrx::prelude::*;
 
-use crate::session_registry::Wanted;
-use crate::text::storable;
-use crate::{server_log, shared_memory, sql_time};
+use crate::log::server_log;
+use crate::memory;
+use crate::memory::session_registry::Wanted;
+use crate::postgres::text::storable;
+use crate::postgres::time;
 
 /// The rows of the view `validator.sessions`.
 #[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
@@ -23,7 +25,7 @@ fn list_sessions() -> TableIterator<
         name!(expires_at, Option<TimestampWithTimeZone>),
     ),
 > {
-    let sessions = shared_memory::sessions().list().into_iter();
+    let sessions = memory::sessions().list().into_iter();
     TableIterator::new(sessions.map(|session| {
         (
             session.pid,
@@ -33,7 +35,7 @@ fn list_sessions() -> TableIterator<
             session.client_id.map(storable),
             session.jti.map(storable),
             session.sid.map(storable),
-            sql_time::timestamptz(session.expires_at),
+            time::timestamptz(session.expires_at),
         )
     }))
 }
@@ -62,8 +64,8 @@ fn end_sessions(
     }
     let wanted = Wanted::new(issuer, identity, jti, sid);
     // First: a login that is under way is either told by this, or found among the sessions.
-    shared_memory::revocations().note_end(&wanted);
-    let ended = shared_memory::sessions().end(&wanted);
+    memory::revocations().note_end(&wanted);
+    let ended = memory::sessions().end(&wanted);
     log_end(
         ended,
         &[

@@ -1,17 +1,12 @@
-//! What SQL sees of the statistics and of the cached keys; `sql/` declares it in schema `validator`.
+//! What SQL sees of the statistics; `sql/` declares it in schema `validator`.
 
 use std::time::Duration;
 
-use oauth_core::{Clock, Failure, Printable, SystemClock, Timestamp};
-use pgrx::ereport;
-use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::cache_layout::{Issuer, IssuerKey};
-use crate::hba::HbaLine;
-use crate::hba_rules::{HbaRule, read_hba};
-use crate::text::storable;
-use crate::{refusal_log, settings, shared_memory, sql_time};
+use crate::memory;
+use crate::postgres::text::storable;
+use crate::postgres::time;
 
 /// The rows of the view `validator.stats`.
 #[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
@@ -35,7 +30,7 @@ fn list_stats() -> TableIterator<
         name!(stats_reset, Option<TimestampWithTimeZone>),
     ),
 > {
-    let statistics = shared_memory::statistics();
+    let statistics = memory::statistics();
     let reset_at = statistics.reset_at();
     TableIterator::new(statistics.summaries().into_iter().map(move |one| {
         let refused = one.refusals.iter().map(|(_, count, _)| count).sum();
@@ -53,7 +48,7 @@ fn list_stats() -> TableIterator<
             millis(one.introspections.max),
             bigint(one.introspection_cache_hits),
             bigint(one.waits),
-            sql_time::timestamptz(reset_at),
+            time::timestamptz(reset_at),
         )
     }))
 }
@@ -70,88 +65,11 @@ fn list_refusals() -> TableIterator<
     ),
 > {
     let mut rows = Vec::new();
-    for one in shared_memory::statistics().summaries() {
+    for one in memory::statistics().summaries() {
         for (reason, count, last_at) in one.refusals {
             let issuer = storable(one.issuer.clone());
-            let last_at = sql_time::timestamptz(last_at);
+            let last_at = time::timestamptz(last_at);
             rows.push((issuer, reason, bigint(count), last_at));
-        }
-    }
-    TableIterator::new(rows)
-}
-
-/// The rows of the view `validator.issuers`.
-#[allow(clippy::type_complexity)]
-#[pg_extern(sql = false, volatile, parallel_restricted)]
-fn list_issuers() -> TableIterator<
-    'static,
-    (
-        name!(issuer, String),
-        name!(state, &'static str),
-        name!(keys, i32),
-        name!(unusable_keys, i32),
-        name!(fetched_at, Option<TimestampWithTimeZone>),
-        name!(fresh_until, Option<TimestampWithTimeZone>),
-        name!(usable_until, Option<TimestampWithTimeZone>),
-        name!(last_used_at, Option<TimestampWithTimeZone>),
-        name!(last_error, Option<String>),
-        name!(last_error_at, Option<TimestampWithTimeZone>),
-    ),
-> {
-    let now = SystemClock.now();
-    TableIterator::new(cached_issuers().into_iter().map(move |cached| {
-        let freshness = &cached.issuer.freshness;
-        let is_known = freshness.fetched_at() != Timestamp::NEVER;
-        let time = |time| sql_time::timestamptz(time).filter(|_| is_known);
-        let usable = cached
-            .issuer
-            .known_keys()
-            .filter(|(head, ..)| head.kind().is_some());
-        (
-            storable(cached.name),
-            freshness.state(now),
-            i32::try_from(usable.count()).unwrap_or(0),
-            i32::try_from(cached.issuer.skipped_keys).unwrap_or(0),
-            time(freshness.fetched_at()),
-            time(freshness.fresh_until()),
-            time(freshness.usable_until()),
-            sql_time::timestamptz(cached.used_at),
-            cached.issuer.last_error().map(storable),
-            (cached.issuer.failed_at != 0)
-                .then(|| {
-                    sql_time::timestamptz(Timestamp::from_unix_micros(cached.issuer.failed_at))
-                })
-                .flatten(),
-        )
-    }))
-}
-
-/// The rows of the view `validator.keys`.
-#[allow(clippy::type_complexity)]
-#[pg_extern(sql = false, volatile, parallel_restricted)]
-fn list_keys() -> TableIterator<
-    'static,
-    (
-        name!(issuer, String),
-        name!(kid, Option<String>),
-        name!(alg, Option<&'static str>),
-        name!(kty, Option<&'static str>),
-        name!(thumbprint, Option<String>),
-        name!(usable, bool),
-    ),
-> {
-    let mut rows = Vec::new();
-    for cached in cached_issuers() {
-        for (head, material, kid) in cached.issuer.known_keys() {
-            let key = head.key(material);
-            rows.push((
-                storable(cached.name.clone()),
-                Some(storable(kid.to_owned())).filter(|kid| !kid.is_empty()),
-                head.alg().map(|alg| alg.name()),
-                key.as_ref().map(|key| key.kty()),
-                key.as_ref().and_then(|key| key.thumbprint()),
-                key.is_some(),
-            ));
         }
     }
     TableIterator::new(rows)
@@ -160,78 +78,7 @@ fn list_keys() -> TableIterator<
 /// Sets all counters to zero.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
 fn reset_stats() {
-    shared_memory::statistics().reset();
-}
-
-/// Fetches an issuer's keys now. Only of an issuer that pg_hba.conf names: who may call this may not have the server ask
-/// any URL.
-#[pg_extern(sql = false, volatile, parallel_unsafe)]
-fn refresh_keys(issuer: &str) {
-    let mut fetched = Vec::new();
-    for rule in read_hba() {
-        let Some(line) = rule.oauth_line() else {
-            continue;
-        };
-        if line.issuer == issuer || settings::issuer_name(&line.issuer) == issuer {
-            let refreshed = fetch_for(&rule, &line, &mut fetched);
-            refreshed.unwrap_or_else(|failure| raise(&line.issuer, &failure));
-        }
-    }
-    if fetched.is_empty() {
-        ereport!(
-            ERROR,
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "no line of pg_hba.conf that uses this module has this issuer"
-        );
-    }
-}
-
-/// Fetches the keys for a line, unless they are the ones of another line.
-fn fetch_for(rule: &HbaRule, line: &HbaLine, fetched: &mut Vec<IssuerKey>) -> Result<(), Failure> {
-    let options = rule.line_options()?;
-    let settings = settings::for_line(line, &options)?;
-    let keys = settings::read_keys(&settings, &line.issuer)?;
-    if !fetched.contains(&keys.cache_key()) {
-        keys.fetch_now()?;
-        fetched.push(keys.cache_key());
-    }
-    Ok(())
-}
-
-fn raise(url: &str, failure: &Failure) {
-    let message = format!(
-        "could not fetch the keys of OAuth issuer \"{}\": {failure}",
-        Printable::new(url)
-    );
-    let (facts, hint) = refusal_log::explain(failure, None);
-    let code = PgSqlErrorCode::ERRCODE_CONNECTION_FAILURE;
-    let mut report = ErrorReport::new(code, message, "validator").set_detail(facts);
-    if let Some(hint) = hint {
-        report = report.set_hint(hint);
-    }
-    report.report(PgLogLevel::ERROR);
-}
-
-struct CachedIssuer {
-    name: String,
-    used_at: Timestamp,
-    issuer: Issuer,
-}
-
-/// What is cached of each issuer. After a change of settings there may be more of one than is in use: the last used
-/// counts.
-fn cached_issuers() -> Vec<CachedIssuer> {
-    let mut issuers: Vec<CachedIssuer> = Vec::new();
-    for (used_at, issuer) in shared_memory::cache().snapshot() {
-        let name = settings::issuer_name(issuer.url.get());
-        issuers.retain(|other| other.name != name);
-        issuers.push(CachedIssuer {
-            name,
-            used_at,
-            issuer,
-        });
-    }
-    issuers
+    memory::statistics().reset();
 }
 
 fn bigint(count: u64) -> i64 {

@@ -1,0 +1,50 @@
+//! Keys from a file. Its version is looked at for each login, and it is read when that has changed.
+
+use std::fs;
+use std::path::Path;
+
+use oauth_core::{Clock, Failure, JwkSet, KeySource, Misconfigured, PublicKey, SystemClock};
+
+use crate::memory::key_cache::KeyCache;
+use crate::memory::key_cache_layout::{PackedKeys, Want};
+use crate::provider::file_version::file_version;
+use crate::settings;
+
+/// Bytes of the largest key file.
+const MAX_FILE_BYTES: u64 = oauth_core::MAX_RESPONSE_BYTES as u64;
+
+/// Reads the key file where the cache has not this version of it.
+pub fn find_key(cache: &KeyCache, want: &Want<'_>, path: &Path) -> Result<PublicKey, Failure> {
+    let now = SystemClock.now();
+    let metadata = fs::metadata(path).map_err(|error| invalid(&error.to_string()))?;
+    let version = file_version(&metadata);
+    if let Some(found) = cache.look_up(want, now)
+        && found.file_version == version
+    {
+        return found.selected.map_err(Failure::from);
+    }
+    read_into(cache, want, path)?.find_key(want.kid, want.alg)
+}
+
+/// Reads the key file, whether or not it has changed.
+pub fn read_into(cache: &KeyCache, want: &Want<'_>, path: &Path) -> Result<JwkSet, Misconfigured> {
+    let metadata = fs::metadata(path).map_err(|error| invalid(&error.to_string()))?;
+    let set = parse(path, &metadata)?;
+    let packed = PackedKeys::new(&set, file_version(&metadata));
+    cache.store_file(want, &packed, SystemClock.now());
+    Ok(set)
+}
+
+/// Parses the key file.
+pub fn parse(path: &Path, metadata: &fs::Metadata) -> Result<JwkSet, Misconfigured> {
+    if !metadata.is_file() || metadata.len() > MAX_FILE_BYTES {
+        return Err(invalid("it is not a file, or larger than 256 kB"));
+    }
+    let bytes = fs::read(path).map_err(|error| invalid(&error.to_string()))?;
+    JwkSet::parse(&bytes).map_err(|cause| invalid(&cause.to_string()))
+}
+
+/// The key file cannot be used.
+pub fn invalid(why: &str) -> Misconfigured {
+    settings::invalid("validator.jwks_file", why)
+}

@@ -1,0 +1,17 @@
+//! Everything that an administrator sets, as a login sees it.
+
+mod check;
+pub mod gucs;
+pub mod hba_rules;
+pub mod line_options;
+mod login;
+mod lookup;
+mod profiles;
+pub mod provider;
+pub mod tables;
+pub mod values;
+
+pub use login::{LoginSettings, issuer_name, policy_of, read, read_introspection, read_keys};
+pub use lookup::Settings;
+pub use profiles::{for_line, profile_issuers};
+pub use values::invalid;
