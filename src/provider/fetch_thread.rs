@@ -148,7 +148,8 @@ fn fetch_event() -> u32 {
     wait_event::named(&EVENT, c"ValidatorFetch")
 }
 
-fn unavailable(url: &Endpoint, cause: UnavailableCause) -> Failure {
+/// Asking for `url` has failed.
+pub fn unavailable(url: &Endpoint, cause: UnavailableCause) -> Failure {
     let url = Printable::new(url.as_str());
     Unavailable { url, cause }.into()
 }

@@ -14,7 +14,7 @@ use oauth_core::{
 };
 
 use crate::memory;
-use crate::memory::answer_cache::{AnswerKey, Ended, Said};
+use crate::memory::answer_cache::{AnswerCache, AnswerKey, Ended, Said};
 use crate::memory::circuit_breaker::Entry;
 use crate::memory::statistics::{self, Row};
 use crate::postgres::random::random;
@@ -22,7 +22,7 @@ use crate::provider::fetch_thread;
 use crate::provider::file_version::file_version;
 use crate::provider::http_client::UreqClient;
 use crate::provider::secret_file::Secret;
-use crate::provider::single_flight::SingleFlight;
+use crate::provider::single_flight::{Look, Shared, SingleFlight, flight_end, obtain, timed_out};
 use crate::settings::provider::{ClientSettings, HttpSettings, ProviderIntrospection};
 
 /// Names what is stored of the issuer's metadata.
@@ -183,40 +183,14 @@ impl ProviderIntrospection {
         url: &Endpoint,
         ask: impl FnOnce(Timestamp) -> Result<Ended, Failure>,
     ) -> Result<Option<Said>, Failure> {
-        let cache = memory::answers();
-        let mut has_waited = false;
-        loop {
-            let now = SystemClock.now();
-            let found = cache.look_up(key, now);
-            match found.as_ref().map_or(Plan::Fetch, |found| found.plan) {
-                Plan::Use => return Ok(found.and_then(|found| found.said)),
-                Plan::Unavailable => {
-                    // The provider has failed a moment ago: what it failed with then.
-                    let failure = found.and_then(|found| found.failure);
-                    return Err(failure.unwrap_or_else(|| timed_out(url)).into());
-                }
-                Plan::Wait => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Err(timed_out(url).into());
-                    }
-                    if !has_waited {
-                        has_waited = true;
-                        self.count(|row| statistics::add(&row.waits, 1));
-                    }
-                    cache.sleep_while(left, || {
-                        let found = cache.look_up(key, SystemClock.now());
-                        found.is_some_and(|found| found.plan == Plan::Wait)
-                    });
-                }
-                _ => {
-                    let until = self.flight_end(now);
-                    if cache.claim(key, now, until) {
-                        return ask_for_all(key, &self.breaker_key(), until, ask);
-                    }
-                }
-            }
-        }
+        let mut answer = FindAnswer {
+            provider: self,
+            cache: memory::answers(),
+            key,
+            url,
+            ask: Some(ask),
+        };
+        obtain(&mut answer, deadline, self.timeout)
     }
 
     /// Where to ask: as set, or as the metadata says, which is asked for once for all logins.
@@ -277,7 +251,7 @@ impl ProviderIntrospection {
         token: &Bearer<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
-        let until = self.flight_end(SystemClock.now());
+        let until = flight_end(SystemClock.now(), self.timeout);
         let breaker = self.breaker_key();
         let flight =
             SingleFlight::begin(move || memory::circuit_breakers().abandon(&breaker, until));
@@ -299,7 +273,7 @@ impl ProviderIntrospection {
             Entry::Free => None,
             Entry::Trial => Some(until),
             Entry::Refused(failure) => {
-                return Err(failure.unwrap_or_else(|| timed_out(endpoint)).into());
+                return Err(failure.map_or_else(|| timed_out(endpoint), Failure::from));
             }
         };
         let answer = self.ask(endpoint, token, deadline);
@@ -327,10 +301,6 @@ impl ProviderIntrospection {
     /// What is down is an endpoint, as it is asked.
     fn breaker_key(&self) -> AnswerKey {
         self.key_of("down", "")
-    }
-
-    fn flight_end(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.timeout).plus(fetch_thread::GRACE)
     }
 
     /// One request, on the helper thread.
@@ -387,6 +357,62 @@ impl ProviderIntrospection {
     }
 }
 
+/// A login looks for an answer, which `ask` gets.
+struct FindAnswer<'a, Ask> {
+    provider: &'a ProviderIntrospection,
+    cache: AnswerCache,
+    key: &'a AnswerKey,
+    url: &'a Endpoint,
+    ask: Option<Ask>,
+}
+
+impl<Ask: FnOnce(Timestamp) -> Result<Ended, Failure>> Shared for FindAnswer<'_, Ask> {
+    type Value = Option<Said>;
+    /// When the request is given up.
+    type Claim = Timestamp;
+
+    fn look(&mut self, now: Timestamp) -> Look<Option<Said>> {
+        let Some(found) = self.cache.look_up(self.key, now) else {
+            return Look::Ask;
+        };
+        match found.plan {
+            Plan::Use => Look::Known(Ok(found.said)),
+            // The provider has failed a moment ago: what it failed with then.
+            Plan::Unavailable => Look::Known(Err(match found.failure {
+                Some(failure) => failure.into(),
+                None => timed_out(self.url),
+            })),
+            Plan::Wait => Look::Wait,
+            _ => Look::Ask,
+        }
+    }
+
+    fn claim(&mut self, now: Timestamp, until: Timestamp) -> Result<Option<Timestamp>, Failure> {
+        Ok(self.cache.claim(self.key, now, until).then_some(until))
+    }
+
+    fn ask(&mut self, until: Timestamp) -> Option<Result<Option<Said>, Failure>> {
+        let ask = self.ask.take()?;
+        let breaker = self.provider.breaker_key();
+        Some(ask_for_all(self.key, &breaker, until, ask))
+    }
+
+    fn sleep(&self, limit: Duration) {
+        self.cache.sleep_while(limit, || {
+            let found = self.cache.look_up(self.key, SystemClock.now());
+            found.is_some_and(|found| found.plan == Plan::Wait)
+        });
+    }
+
+    fn count_wait(&self) {
+        self.provider.count(|row| statistics::add(&row.waits, 1));
+    }
+
+    fn url(&self) -> &Endpoint {
+        self.url
+    }
+}
+
 /// Sends a request for all logins that wait for its answer, and notes how it ended.
 fn ask_for_all(
     key: &AnswerKey,
@@ -417,13 +443,6 @@ fn ask_for_all(
 /// Whether a request failed, or was not sent, because the endpoint is down.
 fn is_outage(failure: &Unavailable) -> bool {
     matches!(failure.cause, UnavailableCause::Reported { .. }) || failure.cause.is_outage()
-}
-
-fn timed_out(url: &Endpoint) -> Unavailable {
-    Unavailable {
-        url: Printable::new(url.as_str()),
-        cause: UnavailableCause::Timeout,
-    }
 }
 
 /// A file's name, and which version of it is there. Empty: none is set.

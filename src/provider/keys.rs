@@ -3,14 +3,14 @@
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Algorithm, Clock, Failure, FetchId, Issuer, JwkSet, KeySource, Misconfigured, Plan, Printable,
-    PublicKey, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause, fetch_jwk_set,
+    Algorithm, Clock, Endpoint, Failure, FetchId, JwkSet, KeySource, Misconfigured, Plan,
+    Printable, PublicKey, SystemClock, Timestamp, Unavailable, UnavailableCause, fetch_jwk_set,
     freshness_lifetime,
 };
 
 use crate::log::refusal_log::log_failed_refresh;
 use crate::memory;
-use crate::memory::key_cache::{Fetched, FoundKey, KeyCache};
+use crate::memory::key_cache::{Claim, Fetched, FoundKey, KeyCache};
 use crate::memory::key_cache_layout::{IssuerKey, NoRoom, PackedKeys, Want};
 use crate::memory::plain::FileVersion;
 use crate::memory::statistics::{self, Row};
@@ -18,7 +18,7 @@ use crate::postgres::random::random;
 use crate::provider::fetch_thread;
 use crate::provider::http_client::UreqClient;
 use crate::provider::key_file;
-use crate::provider::single_flight::SingleFlight;
+use crate::provider::single_flight::{Look, Shared, SingleFlight, flight_end, obtain, timed_out};
 use crate::settings::provider::{KeyLocation, ProviderKeys};
 
 impl KeySource for ProviderKeys {
@@ -40,7 +40,7 @@ impl ProviderKeys {
         let want = self.want(None, Algorithm::RS256);
         let now = SystemClock.now();
         let deadline = Instant::now() + self.timeout;
-        match cache.claim_refresh(&want, now, self.flight_end(now)) {
+        match cache.claim_refresh(&want, now, flight_end(now, self.timeout)) {
             // What overtakes it has its own outcome.
             Some(fetch) => self.fetch(cache, &want, fetch, deadline).result,
             None => Ok(()),
@@ -55,23 +55,14 @@ impl ProviderKeys {
             key_file::read_into(cache, &want, path)?;
             return Ok(());
         }
-        // What another process asks for now may have been answered before the reason to ask again.
         let deadline = Instant::now() + self.timeout;
-        loop {
-            let now = SystemClock.now();
-            let claimed = cache.claim_now(&want, now, self.flight_end(now));
-            if let Some(fetch) = claimed.map_err(full)? {
-                let fetched = self.fetch(cache, &want, fetch, deadline);
-                if fetched.counts {
-                    return fetched.result;
-                }
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(timed_out(&self.issuer).into());
-            }
-            cache.sleep_while(left, || cache.is_fetching(&want.issuer, SystemClock.now()));
-        }
+        let mut now = FetchNow {
+            provider: self,
+            cache,
+            want: &want,
+            deadline,
+        };
+        obtain(&mut now, deadline, self.timeout)
     }
 
     /// What is counted of the issuer.
@@ -87,10 +78,6 @@ impl ProviderKeys {
             alg,
             limits: self.limits,
         }
-    }
-
-    fn flight_end(&self, now: Timestamp) -> Timestamp {
-        now.plus(self.timeout).plus(fetch_thread::GRACE)
     }
 
     /// What is cached under one name must come from one place, and be trusted for the same reasons.
@@ -115,62 +102,14 @@ impl ProviderKeys {
     /// Uses what is cached, fetches, or waits for another's fetch, as the plan says.
     fn find_at_provider(&self, cache: &KeyCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
         let deadline = Instant::now() + self.timeout;
-        // The number of fetches that had ended when this login began to wait for one.
-        let mut waited_since = None;
-        // A login asks once, and again if what it asked was overtaken, such as by a flush.
-        let mut has_asked = false;
-        loop {
-            let now = SystemClock.now();
-            let found = cache.look_up(want, now);
-            let settled = found.as_ref().is_some_and(FoundKey::settles);
-            if let (Some(found), Some(fetches)) = (&found, waited_since)
-                && found.fetches != fetches
-                && found.freshness.was_attempted()
-            {
-                return answer_after_fetch(found, now);
-            }
-            let plan = match &found {
-                Some(found) => found.freshness.plan(settled, &self.limits, now),
-                None => Plan::Fetch,
-            };
-            match (plan, found) {
-                (Plan::Use | Plan::UnknownKey, Some(found)) => {
-                    return found.selected.map_err(Failure::from);
-                }
-                (Plan::Unavailable, Some(found)) => return Err(unavailable(&found, &self.issuer)),
-                (Plan::Wait, Some(found)) => {
-                    if waited_since.replace(found.fetches).is_none()
-                        && let Some(row) = self.statistics()
-                    {
-                        statistics::add(&row.waits, 1);
-                    }
-                    self.wait(cache, want, deadline)?;
-                }
-                (Plan::Fetch | Plan::UseAndRefresh, _) => {
-                    if has_asked && Instant::now() >= deadline {
-                        return Err(timed_out(&self.issuer).into());
-                    }
-                    // Another process may have been faster: then look again.
-                    let claimed = cache.claim(want, now, self.flight_end(now));
-                    if let Some(claim) = claimed.map_err(full)? {
-                        has_asked = true;
-                        let fetched = self.fetch(cache, want, claim.fetch, deadline);
-                        match fetched.result {
-                            // The keys at hand are still good, whoever is at fault.
-                            Err(failure) if fetched.counts && claim.is_refresh => {
-                                log_failed_refresh(&self.url, &failure);
-                            }
-                            Err(failure) if fetched.counts => return Err(failure),
-                            // Every login is judged by what the cache has: of a very large set, that is a part; and
-                            // after a flush nothing that was fetched before.
-                            _ => {}
-                        }
-                    }
-                }
-                // Plans for what is not cached are to fetch.
-                (_, None) => return Err(Reject::UnknownKid.into()),
-            }
-        }
+        let mut key = FindKey {
+            provider: self,
+            cache,
+            want,
+            deadline,
+            waited_since: None,
+        };
+        obtain(&mut key, deadline, self.timeout)
     }
 
     /// Fetches, and stores the answer or the failure.
@@ -226,21 +165,131 @@ impl ProviderKeys {
             Ok((fetched.keys, lifetime))
         })
     }
+}
 
-    /// Sleeps until a fetch has ended. Serves interrupts.
-    fn wait(&self, cache: &KeyCache, want: &Want<'_>, deadline: Instant) -> Result<(), Failure> {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(timed_out(&self.issuer).into());
+/// A login looks for a key.
+struct FindKey<'a> {
+    provider: &'a ProviderKeys,
+    cache: &'a KeyCache,
+    want: &'a Want<'a>,
+    deadline: Instant,
+    /// The number of fetches that had ended when this login began to wait for one.
+    waited_since: Option<u64>,
+}
+
+impl Shared for FindKey<'_> {
+    type Value = PublicKey;
+    type Claim = Claim;
+
+    fn look(&mut self, now: Timestamp) -> Look<PublicKey> {
+        let found = self.cache.look_up(self.want, now);
+        if let (Some(found), Some(fetches)) = (&found, self.waited_since)
+            && found.fetches != fetches
+            && found.freshness.was_attempted()
+        {
+            return Look::Known(answer_after_fetch(found, now));
         }
-        cache.sleep_while(left, || {
+        let Some(found) = found else {
+            return Look::Ask;
+        };
+        let limits = &self.want.limits;
+        match found.freshness.plan(found.settles(), limits, now) {
+            Plan::Use | Plan::UnknownKey => Look::Known(found.selected.map_err(Failure::from)),
+            // The provider has failed a moment ago: what it failed with then.
+            Plan::Unavailable => Look::Known(Err(match found.failure {
+                Some(failure) => failure.into(),
+                None => timed_out(self.url()),
+            })),
+            Plan::Wait => {
+                self.waited_since = Some(found.fetches);
+                Look::Wait
+            }
+            Plan::Fetch | Plan::UseAndRefresh => Look::Ask,
+        }
+    }
+
+    fn claim(&mut self, now: Timestamp, until: Timestamp) -> Result<Option<Claim>, Failure> {
+        self.cache.claim(self.want, now, until).map_err(full)
+    }
+
+    fn ask(&mut self, claim: Claim) -> Option<Result<PublicKey, Failure>> {
+        let (provider, want) = (self.provider, self.want);
+        let fetched = provider.fetch(self.cache, want, claim.fetch, self.deadline);
+        match fetched.result {
+            // The cached keys are still good, whoever is at fault.
+            Err(failure) if fetched.counts && claim.is_refresh => {
+                log_failed_refresh(&provider.url, &failure);
+                None
+            }
+            Err(failure) if fetched.counts => Some(Err(failure)),
+            // Every login is judged by what the cache has: of a very large set, that is a part; and after a flush nothing
+            // that was fetched before.
+            _ => None,
+        }
+    }
+
+    fn sleep(&self, limit: Duration) {
+        self.cache.sleep_while(limit, || {
             // The fetch may have ended by now.
             let now = SystemClock.now();
-            cache.look_up(want, now).is_some_and(|found| {
-                found.freshness.plan(found.settles(), &self.limits, now) == Plan::Wait
+            self.cache.look_up(self.want, now).is_some_and(|found| {
+                let plan = found
+                    .freshness
+                    .plan(found.settles(), &self.want.limits, now);
+                plan == Plan::Wait
             })
         });
-        Ok(())
+    }
+
+    fn count_wait(&self) {
+        if let Some(row) = self.provider.statistics() {
+            statistics::add(&row.waits, 1);
+        }
+    }
+
+    fn url(&self) -> &Endpoint {
+        self.provider.issuer.discovery()
+    }
+}
+
+/// Somebody wants the keys fetched, however fresh they are: what another process asks for now may have been answered
+/// before the reason to ask again.
+struct FetchNow<'a> {
+    provider: &'a ProviderKeys,
+    cache: &'a KeyCache,
+    want: &'a Want<'a>,
+    deadline: Instant,
+}
+
+impl Shared for FetchNow<'_> {
+    type Value = ();
+    type Claim = FetchId;
+
+    fn look(&mut self, now: Timestamp) -> Look<()> {
+        match self.cache.is_fetching(&self.want.issuer, now) {
+            true => Look::Wait,
+            false => Look::Ask,
+        }
+    }
+
+    fn claim(&mut self, now: Timestamp, until: Timestamp) -> Result<Option<FetchId>, Failure> {
+        self.cache.claim_now(self.want, now, until).map_err(full)
+    }
+
+    fn ask(&mut self, fetch: FetchId) -> Option<Result<(), Failure>> {
+        let fetched = self
+            .provider
+            .fetch(self.cache, self.want, fetch, self.deadline);
+        fetched.counts.then_some(fetched.result)
+    }
+
+    fn sleep(&self, limit: Duration) {
+        let is_fetching = || self.cache.is_fetching(&self.want.issuer, SystemClock.now());
+        self.cache.sleep_while(limit, is_fetching);
+    }
+
+    fn url(&self) -> &Endpoint {
+        self.provider.issuer.discovery()
     }
 }
 
@@ -261,25 +310,8 @@ fn answer_after_fetch(found: &FoundKey, now: Timestamp) -> Result<PublicKey, Fai
     }
 }
 
-/// The provider has failed a moment ago: what it failed with then.
-fn unavailable(found: &FoundKey, issuer: &Issuer) -> Failure {
-    found
-        .failure
-        .clone()
-        .unwrap_or_else(|| timed_out(issuer))
-        .into()
-}
-
 /// Without a place in the cache nothing would keep logins from asking the provider each time.
 fn full(no_room: NoRoom) -> Failure {
     let issuers = no_room.issuers;
     Misconfigured::KeyCacheFull { issuers }.into()
-}
-
-fn timed_out(issuer: &Issuer) -> Unavailable {
-    let url = Printable::new(issuer.discovery().as_str());
-    Unavailable {
-        url,
-        cause: UnavailableCause::Timeout,
-    }
 }

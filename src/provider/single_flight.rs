@@ -1,12 +1,96 @@
-//! A request that this process sends for all: it must not leave it open, not when an error unwinds, and not when
-//! the process ends.
+//! One request for all who want the same: of the processes that want it, one sends it, and the others wait for its outcome
+//! in a cache that all share. A process must not leave its request open, not when an error unwinds, and not when it ends.
 
+use std::time::{Duration, Instant};
+
+use oauth_core::{Clock, Endpoint, Failure, SystemClock, Timestamp, UnavailableCause};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::postgres::before_exit::before_exit;
 use crate::postgres::containment::release_all;
+use crate::provider::fetch_thread;
+
+/// What a login wants of a shared cache, and how to get it where the cache does not have it.
+pub trait Shared {
+    type Value;
+    /// A request that this process has begun.
+    type Claim;
+
+    /// What the cache says now.
+    fn look(&mut self, now: Timestamp) -> Look<Self::Value>;
+
+    /// Begins the request, to be given up at `until`. `None`: another process was faster.
+    fn claim(&mut self, now: Timestamp, until: Timestamp) -> Result<Option<Self::Claim>, Failure>;
+
+    /// Sends it, and notes its outcome for all. `None`: the cache knows more than this request brought.
+    fn ask(&mut self, claim: Self::Claim) -> Option<Result<Self::Value, Failure>>;
+
+    /// Sleeps until the request of another process ends, at most for `limit`. Serves interrupts.
+    fn sleep(&self, limit: Duration);
+
+    /// Called once, before this login waits for another's request.
+    fn count_wait(&self) {}
+
+    /// What is asked, for a message.
+    fn url(&self) -> &Endpoint;
+}
+
+/// What a cache says.
+pub enum Look<T> {
+    /// This is the answer.
+    Known(Result<T, Failure>),
+    /// Another process is asking.
+    Wait,
+    /// Somebody has to ask.
+    Ask,
+}
+
+/// Uses what the cache has, asks, or waits for another's request, until `deadline`. A request takes at most `timeout`.
+pub fn obtain<S: Shared>(
+    shared: &mut S,
+    deadline: Instant,
+    timeout: Duration,
+) -> Result<S::Value, Failure> {
+    // A login asks once, and again if what it asked was overtaken, such as by a flush.
+    let (mut has_asked, mut has_waited) = (false, false);
+    loop {
+        let now = SystemClock.now();
+        let left = deadline.saturating_duration_since(Instant::now());
+        match shared.look(now) {
+            Look::Known(result) => return result,
+            Look::Wait if left.is_zero() => return Err(timed_out(shared.url())),
+            Look::Wait => {
+                if !has_waited {
+                    has_waited = true;
+                    shared.count_wait();
+                }
+                shared.sleep(left);
+            }
+            Look::Ask if has_asked && left.is_zero() => return Err(timed_out(shared.url())),
+            Look::Ask => {
+                let until = flight_end(now, timeout);
+                if let Some(claim) = shared.claim(now, until)? {
+                    has_asked = true;
+                    if let Some(result) = shared.ask(claim) {
+                        return result;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// When a request that begins now is given up: somewhat later than its sender stops waiting.
+pub fn flight_end(now: Timestamp, timeout: Duration) -> Timestamp {
+    now.plus(timeout).plus(fetch_thread::GRACE)
+}
+
+/// A provider did not answer in time.
+pub fn timed_out(url: &Endpoint) -> Failure {
+    fetch_thread::unavailable(url, UnavailableCause::Timeout)
+}
 
 type Abandon = Box<dyn FnOnce() + Send>;
 
