@@ -6,33 +6,9 @@ use serde_json::Value;
 
 use crate::json::Object;
 use crate::policy::Policy;
+use crate::provider_rules::Proof;
 use crate::reject::Reject;
 use crate::scope::has_scope;
-
-/// What shows that a token of a provider is an access token.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Proof {
-    /// All of these claims are there.
-    AllOf(&'static [&'static str]),
-    /// One of these claims is there.
-    AnyOf(&'static [&'static str]),
-    /// None of these claims is there.
-    NoneOf(&'static [&'static str]),
-    /// None of these claims is there, unless scopes are, which an ID token has not.
-    NoneOfWithoutScope(&'static [&'static str]),
-    /// The claim is this string.
-    Equals(&'static str, &'static str),
-    /// The claim is a string with this beginning.
-    StartsWith(&'static str, &'static str),
-    /// OpenID Connect Core 1.0 §2: the audience of an ID token is its client; this token's is not.
-    AudienceIsNotClient,
-    /// No audience ends in this.
-    AudienceNotUnder(&'static str),
-    /// `email`, if it is there, is verified.
-    EmailVerified,
-    /// Kubernetes: `sub` is the service account that the claim `kubernetes.io` describes.
-    ServiceAccount,
-}
 
 /// Payload `typ` of Keycloak and Rauthy for other kinds of token.
 const OTHER_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];

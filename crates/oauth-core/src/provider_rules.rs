@@ -3,7 +3,6 @@
 //! Where a row accepts what `GENERIC` refuses, such as a header `typ` that ID tokens have too, its own proofs of an
 //! access token make up for it. docs/providers/ names the provider's documents for each row.
 
-use crate::access_token::Proof;
 use crate::algorithm::Algorithm;
 
 /// One row of the table.
@@ -67,6 +66,31 @@ pub(crate) enum ScopeNames {
     Same,
     /// Microsoft Entra ID: without the resource, and in a token of an application, as a value of `roles`.
     WithoutResource,
+}
+
+/// What shows that a token of a provider is an access token.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// All of these claims are there.
+    AllOf(&'static [&'static str]),
+    /// One of these claims is there.
+    AnyOf(&'static [&'static str]),
+    /// None of these claims is there.
+    NoneOf(&'static [&'static str]),
+    /// None of these claims is there, unless scopes are, which an ID token has not.
+    NoneOfWithoutScope(&'static [&'static str]),
+    /// The claim is this string.
+    Equals(&'static str, &'static str),
+    /// The claim is a string with this beginning.
+    StartsWith(&'static str, &'static str),
+    /// OpenID Connect Core 1.0 §2: the audience of an ID token is its client; this token's is not.
+    AudienceIsNotClient,
+    /// No audience ends in this.
+    AudienceNotUnder(&'static str),
+    /// `email`, if it is there, is verified.
+    EmailVerified,
+    /// Kubernetes: `sub` is the service account that the claim `kubernetes.io` describes.
+    ServiceAccount,
 }
 
 const STANDARD_SCOPES: ScopeRule = ScopeRule {
