@@ -1,6 +1,5 @@
 //! The provider's word on a token: RFC 7662.
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -12,57 +11,10 @@ use crate::policy::Policy;
 use crate::printable::Printable;
 use crate::reject::{Failure, Internal, Reject, UnavailableCause};
 use crate::scope::has_scope;
-use crate::setting::SettingError;
 use crate::token::Bearer;
 
 /// What a provider says for "no" is kept for at most this long: a token may become active a moment later.
 const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
-
-/// Which tokens the provider is asked about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum IntrospectionMode {
-    /// None.
-    #[default]
-    Off,
-    /// Those that can not be judged here: they are not signed JWTs.
-    Opaque,
-    /// All: signed JWTs too, after every check that can be made here.
-    Always,
-}
-
-impl FromStr for IntrospectionMode {
-    type Err = SettingError;
-
-    fn from_str(text: &str) -> Result<Self, SettingError> {
-        match text {
-            "off" => Ok(IntrospectionMode::Off),
-            "opaque" => Ok(IntrospectionMode::Opaque),
-            "always" => Ok(IntrospectionMode::Always),
-            _ => Err(SettingError::new("it is one of off, opaque, always")),
-        }
-    }
-}
-
-/// What of an answer may be missing; everything that is there is always checked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IntrospectionRules {
-    /// Which tokens the provider is asked about.
-    pub mode: IntrospectionMode,
-    /// Whether an answer must have `aud`.
-    pub audience_required: bool,
-    /// Whether an answer must have `exp`.
-    pub exp_required: bool,
-}
-
-impl Default for IntrospectionRules {
-    fn default() -> Self {
-        IntrospectionRules {
-            mode: IntrospectionMode::Off,
-            audience_required: true,
-            exp_required: true,
-        }
-    }
-}
 
 /// Asks the provider about a token. Asked only for tokens that pass every check that can be made without.
 pub trait Introspector {
@@ -73,7 +25,7 @@ pub trait Introspector {
     fn introspect(&self, token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure>;
 }
 
-/// Nobody to ask; goes with [`IntrospectionMode::Off`].
+/// Nobody to ask; goes with [`IntrospectionMode::Off`](crate::IntrospectionMode::Off).
 #[derive(Debug, Clone, Copy)]
 pub struct NoIntrospection;
 

@@ -66,6 +66,7 @@ mod fetch;
 mod freshness;
 mod identity;
 mod introspection;
+mod introspection_rules;
 mod issuer;
 mod json;
 mod judge;
@@ -98,10 +99,8 @@ pub use fetch::{
     FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint, fetch_jwk_set,
 };
 pub use freshness::{CacheLimits, FetchId, Freshness, Plan, freshness_lifetime};
-pub use introspection::{
-    IntrospectionMode, IntrospectionResponse, IntrospectionRules, Introspector, NoIntrospection,
-    NotActive,
-};
+pub use introspection::{IntrospectionResponse, Introspector, NoIntrospection, NotActive};
+pub use introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use issuer::{Endpoint, Issuer};
 pub use judge::{Decision, Evidence, Grant, LoginAttempt, explain, judge};
 pub use jwk::{Jwk, JwkSet, PublicKey};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::algorithm::Algorithms;
-use crate::introspection::IntrospectionRules;
+use crate::introspection_rules::IntrospectionRules;
 use crate::issuer::Issuer;
 use crate::preset::Preset;
 use crate::reject::Misconfigured;
