@@ -5,7 +5,8 @@ use crate::claims;
 use crate::clock::{Clock, Timestamp};
 use crate::confirmation::{Peer, validate_confirmation};
 use crate::identity::parse_identity;
-use crate::introspection::{self, IntrospectionResponse, Introspector};
+use crate::introspected;
+use crate::introspection::{IntrospectionResponse, Introspector};
 use crate::introspection_rules::IntrospectionMode;
 use crate::json::Object;
 use crate::keys::KeySource;
@@ -286,8 +287,8 @@ fn judge_opaque(
         .take("expiry", expires_at, |exp| until(*exp, now))?;
     let valid = validate_times(claims, policy, now);
     known.steps.take("times", valid, |()| times(claims))?;
-    let valid = introspection::validate_is_access_token(claims)
-        .and_then(|()| introspection::validate_shows_access_token(claims, policy));
+    let valid = introspected::validate_is_access_token(claims)
+        .and_then(|()| introspected::validate_shows_access_token(claims, policy));
     known
         .steps
         .take("access_token", valid, |()| String::new())?;
@@ -317,8 +318,8 @@ fn confirm(
     clock: &dyn Clock,
     known: &mut Known,
 ) -> Result<Grant, Failure> {
-    introspection::validate_is_access_token(answer.claims())?;
-    let claims = &introspection::overlay(&grant.claims, answer, policy)?;
+    introspected::validate_is_access_token(answer.claims())?;
+    let claims = &introspected::overlay(&grant.claims, answer, policy)?;
     claims::validate_issuer(claims, policy)?;
     claims::validate_audience(claims, policy)?;
     let now = clock.now();

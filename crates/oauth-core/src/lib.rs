@@ -65,6 +65,7 @@ mod entra;
 mod fetch;
 mod freshness;
 mod identity;
+mod introspected;
 mod introspection;
 mod introspection_rules;
 mod issuer;
