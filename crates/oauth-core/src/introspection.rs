@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
+use crate::bearer::Bearer;
 use crate::clock::Timestamp;
 use crate::json::{self, Object};
 use crate::printable::Printable;
 use crate::reject::{Failure, Internal, Reject, UnavailableCause};
-use crate::token::Bearer;
 
 /// What a provider says for "no" is kept for at most this long: a token may become active a moment later.
 const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);

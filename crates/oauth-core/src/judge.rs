@@ -1,6 +1,7 @@
 //! The judgement: the one place that grants.
 
 use crate::access_token::validate_is_access_token;
+use crate::bearer::Bearer;
 use crate::claims;
 use crate::clock::{Clock, Timestamp};
 use crate::confirmation::{Peer, validate_confirmation};
@@ -18,7 +19,7 @@ use crate::scope::validate_scope;
 use crate::steps::{
     StepReport, Steps, binding, client, printed, role, scopes, shown, times, until,
 };
-use crate::token::{Bearer, UnverifiedToken, is_opaque, validate_size};
+use crate::token::{UnverifiedToken, is_opaque, validate_size};
 use crate::verified_claims::VerifiedClaims;
 
 /// What a client asks for when it logs in with a token.

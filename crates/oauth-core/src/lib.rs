@@ -56,6 +56,7 @@
 
 mod access_token;
 mod algorithm;
+mod bearer;
 mod claims;
 mod client_auth;
 mod clock;
@@ -93,6 +94,7 @@ mod verified_claims;
 mod verify;
 
 pub use algorithm::{Algorithm, Algorithms, KeyKind};
+pub use bearer::Bearer;
 pub use client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use confirmation::{NoCertificate, Peer};
@@ -121,6 +123,5 @@ pub use setting::{
     ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
 };
 pub use steps::StepReport;
-pub use token::Bearer;
 pub use verified_claims::VerifiedClaims;
 pub use verify::rehearse;

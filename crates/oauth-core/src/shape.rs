@@ -10,8 +10,11 @@ use base64::engine::general_purpose::{GeneralPurpose, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use serde_json::Value;
 
+use crate::bearer::Bearer;
 use crate::json;
-use crate::token::{Bearer, MAX_HEADER_BYTES};
+
+/// Bytes of the largest decoded JOSE header.
+pub(crate) const MAX_HEADER_BYTES: usize = 4096;
 
 /// What a token's text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

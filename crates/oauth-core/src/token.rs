@@ -5,29 +5,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
 use crate::algorithm::Algorithm;
+use crate::bearer::Bearer;
 use crate::json::{self, Object};
 use crate::policy::Policy;
 use crate::printable::Printable;
 use crate::reject::Reject;
-use crate::shape::Shape;
-
-/// Bytes of the largest decoded JOSE header.
-pub(crate) const MAX_HEADER_BYTES: usize = 4096;
-
-/// A bearer token as it came from the client: a secret, so it can be neither printed nor copied.
-pub struct Bearer<'a>(&'a str);
-
-impl<'a> Bearer<'a> {
-    /// Takes the token's text, without the word `Bearer`.
-    pub fn new(token: &'a str) -> Self {
-        Bearer(token)
-    }
-
-    /// The token's text, for who has to send or digest it. Never for a log.
-    pub fn expose(&self) -> &'a str {
-        self.0
-    }
-}
+use crate::shape::{MAX_HEADER_BYTES, Shape};
 
 /// Whether a token cannot be judged here at all, so that only the provider can. One that only looks malformed to us is
 /// not opaque.

@@ -1,0 +1,16 @@
+//! The token as the client sent it.
+
+/// A bearer token as it came from the client: a secret, so it can be neither printed nor copied.
+pub struct Bearer<'a>(&'a str);
+
+impl<'a> Bearer<'a> {
+    /// Takes the token's text, without the word `Bearer`.
+    pub fn new(token: &'a str) -> Self {
+        Bearer(token)
+    }
+
+    /// The token's text, for who has to send or digest it. Never for a log.
+    pub fn expose(&self) -> &'a str {
+        self.0
+    }
+}
