@@ -6,17 +6,17 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk as ParsedJwk, KeyOperations, PublicKeyUse,
 };
 use serde_json::Value;
 
-use crate::algorithm::{Algorithm, Algorithms, KeyKind};
+use crate::algorithm::{Algorithm, Algorithms};
 use crate::ed25519::has_small_order;
 use crate::json;
 use crate::key_record::{KeyHead, select_key};
 use crate::printable::Printable;
+use crate::public_key::PublicKey;
 use crate::reject::{Reject, UnavailableCause};
 
 /// Keys that are considered of one set; providers publish two to ten.
@@ -25,45 +25,6 @@ const MAX_KEYS: usize = 256;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Bytes of the longest RSA exponent; 65537 has three.
 const MAX_RSA_EXPONENT_BYTES: usize = 4;
-
-/// The raw public material of a key, of a kind that can verify signatures.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum PublicKey {
-    /// RFC 7518 §6.3.1: modulus and exponent, big-endian without leading zeros.
-    Rsa {
-        /// The modulus.
-        n: Vec<u8>,
-        /// The exponent.
-        e: Vec<u8>,
-    },
-    /// RFC 7518 §6.2.1: a point on P-256, uncompressed (`0x04 x y`).
-    P256(Vec<u8>),
-    /// RFC 7518 §6.2.1: a point on P-384, uncompressed (`0x04 x y`).
-    P384(Vec<u8>),
-    /// RFC 8037 §2: an Ed25519 public key, 32 bytes.
-    Ed25519(Vec<u8>),
-}
-
-impl PublicKey {
-    /// What kind of key this is.
-    pub fn kind(&self) -> KeyKind {
-        match self {
-            PublicKey::Rsa { .. } => KeyKind::Rsa,
-            PublicKey::P256(_) => KeyKind::P256,
-            PublicKey::P384(_) => KeyKind::P384,
-            PublicKey::Ed25519(_) => KeyKind::Ed25519,
-        }
-    }
-
-    pub(crate) fn to_decoding_key(&self) -> DecodingKey {
-        match self {
-            PublicKey::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
-            PublicKey::P256(point) | PublicKey::P384(point) => DecodingKey::from_ec_der(point),
-            PublicKey::Ed25519(point) => DecodingKey::from_ed_der(point),
-        }
-    }
-}
 
 /// One key of a set, with what it may be used for.
 ///

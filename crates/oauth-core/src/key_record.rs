@@ -3,8 +3,8 @@
 use aws_lc_rs::digest;
 
 use crate::algorithm::{Algorithm, KeyKind};
-use crate::jwk::PublicKey;
 use crate::layout_of;
+use crate::public_key::PublicKey;
 use crate::reject::Reject;
 
 /// What a key is selected by. Plain data: it may live in shared memory, beside the key's material.

@@ -1,7 +1,8 @@
 //! Where keys come from: passed in, so that a judgement needs no network.
 
 use crate::algorithm::Algorithm;
-use crate::jwk::{JwkSet, PublicKey};
+use crate::jwk::JwkSet;
+use crate::public_key::PublicKey;
 use crate::reject::Failure;
 
 /// Finds the key that verifies a token. Asked only for tokens whose structure and header are acceptable.

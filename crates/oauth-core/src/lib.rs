@@ -82,6 +82,7 @@ mod policy_doubts;
 mod preset;
 mod printable;
 mod provider_rules;
+mod public_key;
 mod reject;
 mod roles;
 mod scope;
@@ -106,7 +107,7 @@ pub use introspection::{IntrospectionResponse, Introspector, NoIntrospection, No
 pub use introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use issuer::{Endpoint, Issuer};
 pub use judge::{Decision, Evidence, Grant, LoginAttempt, explain, judge};
-pub use jwk::{Jwk, JwkSet, PublicKey};
+pub use jwk::{Jwk, JwkSet};
 pub use key_record::{KeyHead, cache_key, select_key};
 pub use keys::KeySource;
 pub use layout::LayoutDigest;
@@ -115,6 +116,7 @@ pub use policy::{Policy, PolicyBuilder};
 pub use policy_doubts::Doubt;
 pub use preset::Preset;
 pub use printable::Printable;
+pub use public_key::PublicKey;
 pub use reject::{
     Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,
 };

@@ -4,18 +4,9 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::jwk::PublicKey;
+use crate::public_key::PublicKey;
 
 impl PublicKey {
-    /// RFC 7517 §4.1: `kty`.
-    pub fn kty(&self) -> &'static str {
-        match self {
-            PublicKey::Rsa { .. } => "RSA",
-            PublicKey::P256(_) | PublicKey::P384(_) => "EC",
-            PublicKey::Ed25519(_) => "OKP",
-        }
-    }
-
     /// RFC 7638 §3, with RFC 8037 §2: the SHA-256 thumbprint, base64url-encoded. `None`: the material is no key.
     pub fn thumbprint(&self) -> Option<String> {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);

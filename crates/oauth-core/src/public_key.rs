@@ -1,0 +1,60 @@
+//! A public key: its material, and what it verifies.
+
+use jsonwebtoken::{DecodingKey, crypto};
+
+use crate::algorithm::{Algorithm, KeyKind};
+
+/// The raw public material of a key, of a kind that can verify signatures.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublicKey {
+    /// RFC 7518 §6.3.1: modulus and exponent, big-endian without leading zeros.
+    Rsa {
+        /// The modulus.
+        n: Vec<u8>,
+        /// The exponent.
+        e: Vec<u8>,
+    },
+    /// RFC 7518 §6.2.1: a point on P-256, uncompressed (`0x04 x y`).
+    P256(Vec<u8>),
+    /// RFC 7518 §6.2.1: a point on P-384, uncompressed (`0x04 x y`).
+    P384(Vec<u8>),
+    /// RFC 8037 §2: an Ed25519 public key, 32 bytes.
+    Ed25519(Vec<u8>),
+}
+
+impl PublicKey {
+    /// What kind of key this is.
+    pub fn kind(&self) -> KeyKind {
+        match self {
+            PublicKey::Rsa { .. } => KeyKind::Rsa,
+            PublicKey::P256(_) => KeyKind::P256,
+            PublicKey::P384(_) => KeyKind::P384,
+            PublicKey::Ed25519(_) => KeyKind::Ed25519,
+        }
+    }
+
+    /// RFC 7517 §4.1: `kty`.
+    pub fn kty(&self) -> &'static str {
+        match self {
+            PublicKey::Rsa { .. } => "RSA",
+            PublicKey::P256(_) | PublicKey::P384(_) => "EC",
+            PublicKey::Ed25519(_) => "OKP",
+        }
+    }
+
+    /// Whether `signature`, base64url-encoded as in a token, is this key's over `input`. A key of the wrong kind, or one
+    /// that is not a point of its curve, verifies nothing.
+    pub fn verifies(&self, alg: Algorithm, input: &[u8], signature: &str) -> bool {
+        let (key, alg) = (self.to_decoding_key(), alg.to_jsonwebtoken());
+        crypto::verify(signature, input, &key, alg).unwrap_or(false)
+    }
+
+    fn to_decoding_key(&self) -> DecodingKey {
+        match self {
+            PublicKey::Rsa { n, e } => DecodingKey::from_rsa_raw_components(n, e),
+            PublicKey::P256(point) | PublicKey::P384(point) => DecodingKey::from_ec_der(point),
+            PublicKey::Ed25519(point) => DecodingKey::from_ed_der(point),
+        }
+    }
+}
