@@ -1,11 +1,6 @@
 //! A digest of what plain data looks like in memory, and of what its numbers mean: two versions of the software that lay
 //! it out differently must never share memory.
 
-use crate::algorithm::{Algorithm, KeyKind};
-use crate::freshness::Freshness;
-use crate::key_record::KeyHead;
-use crate::reject::{Misconfigured, Reject, Unavailable};
-
 /// A digest (FNV-1a) that is computed when the software is compiled. It keeps accidents apart, not attackers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LayoutDigest(u64);
@@ -13,16 +8,6 @@ pub struct LayoutDigest(u64);
 impl LayoutDigest {
     /// Of nothing.
     pub const NEW: LayoutDigest = LayoutDigest(0xcbf2_9ce4_8422_2325);
-
-    /// Of the plain data and the numbered tables of this crate.
-    pub const OF_CORE: LayoutDigest = LayoutDigest::NEW
-        .numbers(Freshness::LAYOUT)
-        .numbers(KeyHead::LAYOUT)
-        .texts(Reject::CODES)
-        .texts(&Misconfigured::CODES)
-        .texts(&Unavailable::CAUSES)
-        .algorithms(&Algorithm::ALL)
-        .kinds(&KeyHead::KINDS);
 
     /// Together with some bytes.
     const fn bytes(self, mut bytes: &[u8]) -> LayoutDigest {
@@ -60,29 +45,6 @@ impl LayoutDigest {
         digest.bytes(&[0xfd])
     }
 
-    const fn algorithms(self, mut algorithms: &[Algorithm]) -> LayoutDigest {
-        let mut digest = self;
-        while let Some((algorithm, rest)) = algorithms.split_first() {
-            digest = digest.text(algorithm.name());
-            algorithms = rest;
-        }
-        digest
-    }
-
-    const fn kinds(self, mut kinds: &[KeyKind]) -> LayoutDigest {
-        let mut digest = self;
-        while let Some((kind, rest)) = kinds.split_first() {
-            digest = digest.text(match kind {
-                KeyKind::Rsa => "RSA",
-                KeyKind::P256 => "P-256",
-                KeyKind::P384 => "P-384",
-                KeyKind::Ed25519 => "Ed25519",
-            });
-            kinds = rest;
-        }
-        digest
-    }
-
     /// The digest as a number.
     pub const fn value(self) -> u64 {
         self.0
@@ -118,9 +80,8 @@ mod tests {
             new.numbers(&[1, 2]),
             new.numbers(&[2, 1]),
             new.numbers(&[1]).numbers(&[2]),
-            LayoutDigest::OF_CORE,
-            LayoutDigest::OF_CORE.text("0.1.0"),
-            LayoutDigest::OF_CORE.text("0.1.1"),
+            new.text("0.1.0"),
+            new.text("0.1.1"),
         ];
         for (n, digest) in digests.iter().enumerate() {
             assert!(!digests.iter().take(n).any(|other| other == digest), "{n}");

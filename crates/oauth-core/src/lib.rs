@@ -61,6 +61,7 @@ mod claims;
 mod client_auth;
 mod clock;
 mod confirmation;
+mod core_layout;
 mod ed25519;
 mod entra;
 mod fetch;
