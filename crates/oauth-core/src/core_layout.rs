@@ -1,10 +1,10 @@
 //! What the plain data of this crate looks like in memory, and what its numbers mean.
 
-use crate::algorithm::{Algorithm, KeyKind};
-use crate::freshness::Freshness;
-use crate::key_record::KeyHead;
-use crate::layout::LayoutDigest;
-use crate::reject::{Misconfigured, Reject, Unavailable};
+use crate::basics::layout::LayoutDigest;
+use crate::failure::reject::{Misconfigured, Reject, Unavailable};
+use crate::keys::algorithm::{Algorithm, KeyKind};
+use crate::keys::record::KeyHead;
+use crate::provider::freshness::Freshness;
 
 impl LayoutDigest {
     /// Of the plain data and the numbered tables of this crate.

@@ -54,77 +54,47 @@
 //! # }
 //! ```
 
-mod access_token;
-mod algorithm;
-mod bearer;
-mod claims;
-mod client_auth;
-mod clock;
-mod confirmation;
+mod basics;
+mod checks;
 mod core_layout;
-mod ed25519;
-mod entra;
-mod fetch;
-mod freshness;
-mod identity;
-mod introspected;
-mod introspection;
-mod introspection_rules;
-mod issuer;
-mod json;
+mod failure;
 mod judge;
-mod jwk;
-mod key_record;
 mod keys;
-mod layout;
-mod metadata;
 mod policy;
-mod policy_doubts;
-mod preset;
-mod printable;
-mod provider_rules;
-mod public_key;
-mod reject;
-mod roles;
-mod scope;
-mod setting;
-mod shape;
-mod steps;
-mod thumbprint;
-mod token;
-mod verified_claims;
-mod verify;
+mod provider;
 
-pub use algorithm::{Algorithm, Algorithms, KeyKind};
-pub use bearer::Bearer;
-pub use client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
-pub use clock::{Clock, SystemClock, Timestamp};
-pub use confirmation::{NoCertificate, Peer};
-pub use fetch::{
-    FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint, fetch_jwk_set,
-};
-pub use freshness::{CacheLimits, FetchId, Freshness, Plan, freshness_lifetime};
-pub use introspection::{IntrospectionResponse, Introspector, NoIntrospection, NotActive};
-pub use introspection_rules::{IntrospectionMode, IntrospectionRules};
-pub use issuer::{Endpoint, Issuer};
-pub use judge::{Decision, Evidence, Grant, LoginAttempt, explain, judge};
-pub use jwk::{Jwk, JwkSet};
-pub use key_record::{KeyHead, cache_key, select_key};
-pub use keys::KeySource;
-pub use layout::LayoutDigest;
-pub use metadata::ProviderMetadata;
-pub use policy::{Policy, PolicyBuilder};
-pub use policy_doubts::Doubt;
-pub use preset::Preset;
-pub use printable::Printable;
-pub use public_key::PublicKey;
-pub use reject::{
-    Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,
-};
-pub use roles::{NoCatalog, RoleCatalog};
-pub use setting::{
+pub use basics::bearer::Bearer;
+pub use basics::clock::{Clock, SystemClock, Timestamp};
+pub use basics::layout::LayoutDigest;
+pub use basics::printable::Printable;
+pub use basics::setting::{
     ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
 };
-pub use steps::StepReport;
-pub use verified_claims::VerifiedClaims;
-pub use verify::rehearse;
+pub use checks::confirmation::{NoCertificate, Peer};
+pub use checks::roles::{NoCatalog, RoleCatalog};
+pub use checks::signature::rehearse;
+pub use failure::reject::{
+    Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,
+};
+pub use judge::explanation::StepReport;
+pub use judge::verified_claims::VerifiedClaims;
+pub use judge::{Decision, Evidence, Grant, LoginAttempt, explain, judge};
+pub use keys::algorithm::{Algorithm, Algorithms, KeyKind};
+pub use keys::jwk::{Jwk, JwkSet};
+pub use keys::public_key::PublicKey;
+pub use keys::record::{KeyHead, cache_key, select_key};
+pub use keys::source::KeySource;
+pub use policy::doubts::Doubt;
+pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
+pub use policy::preset::Preset;
+pub use policy::{Policy, PolicyBuilder};
+pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
+pub use provider::fetch::{
+    FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint, fetch_jwk_set,
+};
+pub use provider::freshness::{CacheLimits, FetchId, Freshness, Plan, freshness_lifetime};
+pub use provider::introspection::{
+    IntrospectionResponse, Introspector, NoIntrospection, NotActive,
+};
+pub use provider::issuer::{Endpoint, Issuer};
+pub use provider::metadata::ProviderMetadata;

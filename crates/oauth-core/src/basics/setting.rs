@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde_json::Value;
 
-use crate::json::Object;
-use crate::printable::Printable;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
 
 /// Bytes of the longest name, value or pointer in a setting.
 const MAX_ITEM_BYTES: usize = 1024;

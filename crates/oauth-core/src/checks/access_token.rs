@@ -4,11 +4,11 @@
 
 use serde_json::Value;
 
-use crate::json::Object;
+use crate::basics::json::Object;
+use crate::checks::scope::has_scope;
+use crate::failure::reject::Reject;
 use crate::policy::Policy;
-use crate::provider_rules::Proof;
-use crate::reject::Reject;
-use crate::scope::has_scope;
+use crate::policy::provider_rules::Proof;
 
 /// Payload `typ` of Keycloak and Rauthy for other kinds of token.
 const OTHER_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use crate::clock::Timestamp;
-use crate::entra;
-use crate::json::Object;
+use crate::basics::clock::Timestamp;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::checks::entra;
+use crate::failure::reject::Reject;
 use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::provider_rules::{AudienceRule, IssuerRule};
-use crate::reject::Reject;
+use crate::policy::provider_rules::{AudienceRule, IssuerRule};
 
 /// RFC 9068 §4: `iss` must exactly be the issuer's identifier.
 pub(crate) fn validate_issuer(claims: &Object, policy: &Policy) -> Result<(), Reject> {

@@ -5,10 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use crate::json::Object;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::failure::reject::{Failure, Misconfigured, Reject};
 use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::reject::{Failure, Misconfigured, Reject};
 
 /// RFC 8705 §3.1: the SHA-256 of the certificate's DER.
 const CERTIFICATE_METHOD: &str = "x5t#S256";

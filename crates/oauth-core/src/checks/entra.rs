@@ -1,7 +1,7 @@
 //! The ways of Microsoft Entra ID: tenants, two versions of tokens, and scopes named without their resource.
 
-use crate::json::Object;
-use crate::reject::Reject;
+use crate::basics::json::Object;
+use crate::failure::reject::Reject;
 
 /// Access token claims reference, `roles`: in a token of an application, which has no `scp`, these stand for scopes.
 pub(crate) const SCOPES_OF_APPLICATIONS: &[&str] = &["roles"];

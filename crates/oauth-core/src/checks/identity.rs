@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::json::Object;
+use crate::basics::json::Object;
+use crate::basics::printable::is_invisible;
+use crate::failure::reject::Reject;
 use crate::policy::Policy;
-use crate::printable::is_invisible;
-use crate::reject::Reject;
 
 /// Bytes of the longest identity, with its prefix. RFC 9068 sets no limit; OpenID Connect Core 1.0 §2
 /// limits `sub` to 255 characters.

@@ -1,12 +1,12 @@
 //! Checks of what the provider says of a token (RFC 7662 §2.2): is it about this one, and about an access token?
 
-use crate::access_token::names_other_kind;
-use crate::introspection::IntrospectionResponse;
-use crate::json::Object;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::checks::access_token::names_other_kind;
+use crate::checks::scope::has_scope;
+use crate::failure::reject::Reject;
 use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::reject::Reject;
-use crate::scope::has_scope;
+use crate::provider::introspection::IntrospectionResponse;
 
 /// Members by which some provider or other says what kind of token it is asked about.
 const KIND_MEMBERS: [&str; 8] = [

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use crate::json::Object;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::basics::setting::ClaimPath;
+use crate::failure::reject::{Failure, Reject};
 use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::reject::{Failure, Reject};
-use crate::setting::ClaimPath;
 
 /// Values that a claim may list, and bytes that they may have together.
 const MAX_VALUES: usize = 1000;

@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use crate::entra;
-use crate::json::Object;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::checks::entra;
+use crate::failure::reject::Reject;
 use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::provider_rules::ScopeNames;
-use crate::reject::Reject;
+use crate::policy::provider_rules::ScopeNames;
 
 /// The claims that carry scopes: RFC 8693 §4.2, and the form that some providers use.
 const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::{GeneralPurpose, URL_SAFE_NO_PAD};
 use base64::engine::{DecodePaddingMode, GeneralPurposeConfig};
 use serde_json::Value;
 
-use crate::bearer::Bearer;
-use crate::json;
+use crate::basics::bearer::Bearer;
+use crate::basics::json;
 
 /// Bytes of the largest decoded JOSE header.
 pub(crate) const MAX_HEADER_BYTES: usize = 4096;

@@ -1,11 +1,11 @@
 //! From an unverified to a verified token: RFC 7515 §5.2, steps 7 and 8.
 
-use crate::algorithm::Algorithm;
-use crate::json::{self, JsonError, Object};
-use crate::jwk::JwkSet;
-use crate::public_key::PublicKey;
-use crate::reject::Reject;
-use crate::token::UnverifiedToken;
+use crate::basics::json::{self, JsonError, Object};
+use crate::checks::structure::UnverifiedToken;
+use crate::failure::reject::Reject;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::jwk::JwkSet;
+use crate::keys::public_key::PublicKey;
 
 /// The claims of a token whose signature is the issuer's. Only [`UnverifiedToken::verify`] makes one.
 pub(crate) struct VerifiedToken {

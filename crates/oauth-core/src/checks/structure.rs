@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
-use crate::algorithm::Algorithm;
-use crate::bearer::Bearer;
-use crate::json::{self, Object};
+use crate::basics::bearer::Bearer;
+use crate::basics::json::{self, Object};
+use crate::basics::printable::Printable;
+use crate::checks::shape::{MAX_HEADER_BYTES, Shape};
+use crate::failure::reject::Reject;
+use crate::keys::algorithm::Algorithm;
 use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::reject::Reject;
-use crate::shape::{MAX_HEADER_BYTES, Shape};
 
 /// Whether a token cannot be judged here at all, so that only the provider can. One that only looks malformed to us is
 /// not opaque.

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::printable::Printable;
+use crate::basics::printable::Printable;
 
 /// Anything that keeps a token from being accepted, sorted by whose fault it is.
 #[derive(Debug, Clone, PartialEq, Eq)]

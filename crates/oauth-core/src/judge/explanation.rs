@@ -1,12 +1,12 @@
 //! The steps of a judgement, told one by one to whoever asks why a token is refused.
 
-use crate::claims;
-use crate::clock::Timestamp;
-use crate::json::Object;
+use crate::basics::clock::Timestamp;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::checks::claims;
+use crate::checks::structure::JoseHeader;
+use crate::failure::reject::Failure;
 use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::reject::Failure;
-use crate::token::JoseHeader;
 
 /// One step of a judgement, and how it ended.
 #[derive(Debug)]

@@ -1,26 +1,29 @@
 //! The judgement: the one place that grants.
 
-use crate::access_token::validate_is_access_token;
-use crate::bearer::Bearer;
-use crate::claims;
-use crate::clock::{Clock, Timestamp};
-use crate::confirmation::{Peer, validate_confirmation};
-use crate::identity::parse_identity;
-use crate::introspected;
-use crate::introspection::{IntrospectionResponse, Introspector};
-use crate::introspection_rules::IntrospectionMode;
-use crate::json::Object;
-use crate::keys::KeySource;
-use crate::policy::Policy;
-use crate::printable::Printable;
-use crate::reject::{Failure, Reject};
-use crate::roles::{RoleCatalog, authorize_role};
-use crate::scope::validate_scope;
-use crate::steps::{
+pub(crate) mod explanation;
+pub(crate) mod verified_claims;
+
+use crate::basics::bearer::Bearer;
+use crate::basics::clock::{Clock, Timestamp};
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::checks::access_token::validate_is_access_token;
+use crate::checks::claims;
+use crate::checks::confirmation::{Peer, validate_confirmation};
+use crate::checks::identity::parse_identity;
+use crate::checks::introspected;
+use crate::checks::roles::{RoleCatalog, authorize_role};
+use crate::checks::scope::validate_scope;
+use crate::checks::structure::{UnverifiedToken, is_opaque, validate_size};
+use crate::failure::reject::{Failure, Reject};
+use crate::judge::explanation::{
     StepReport, Steps, binding, client, printed, role, scopes, shown, times, until,
 };
-use crate::token::{UnverifiedToken, is_opaque, validate_size};
-use crate::verified_claims::VerifiedClaims;
+use crate::judge::verified_claims::VerifiedClaims;
+use crate::keys::source::KeySource;
+use crate::policy::Policy;
+use crate::policy::introspection_rules::IntrospectionMode;
+use crate::provider::introspection::{IntrospectionResponse, Introspector};
 
 /// What a client asks for when it logs in with a token.
 pub struct LoginAttempt<'a> {

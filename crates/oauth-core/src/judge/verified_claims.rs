@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::json::Object;
-use crate::setting::ClaimPath;
+use crate::basics::json::Object;
+use crate::basics::setting::ClaimPath;
 
 /// The claims of an accepted token: of the verified JWT, or of the provider's word. Only a grant holds them.
 pub struct VerifiedClaims(pub(crate) Object);
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     fn claims(json: &str) -> VerifiedClaims {
-        VerifiedClaims(crate::json::parse_object(json.as_bytes()).unwrap())
+        VerifiedClaims(crate::basics::json::parse_object(json.as_bytes()).unwrap())
     }
 
     fn find(json: &str, path: &str) -> Option<String> {

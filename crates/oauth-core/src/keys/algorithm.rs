@@ -2,8 +2,8 @@
 
 use std::str::FromStr;
 
-use crate::printable::Printable;
-use crate::setting::{SettingError, parse_list};
+use crate::basics::printable::Printable;
+use crate::basics::setting::{SettingError, parse_list};
 
 /// An asymmetric signature algorithm. `none` and the HMAC family are not among them, so that no
 /// setting can allow them.

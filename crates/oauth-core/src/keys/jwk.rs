@@ -11,13 +11,13 @@ use jsonwebtoken::jwk::{
 };
 use serde_json::Value;
 
-use crate::algorithm::{Algorithm, Algorithms};
-use crate::ed25519::has_small_order;
-use crate::json;
-use crate::key_record::{KeyHead, select_key};
-use crate::printable::Printable;
-use crate::public_key::PublicKey;
-use crate::reject::{Reject, UnavailableCause};
+use crate::basics::json;
+use crate::basics::printable::Printable;
+use crate::failure::reject::{Reject, UnavailableCause};
+use crate::keys::algorithm::{Algorithm, Algorithms};
+use crate::keys::ed25519::has_small_order;
+use crate::keys::public_key::PublicKey;
+use crate::keys::record::{KeyHead, select_key};
 
 /// Keys that are considered of one set; providers publish two to ten.
 const MAX_KEYS: usize = 256;

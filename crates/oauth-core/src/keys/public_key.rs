@@ -2,7 +2,7 @@
 
 use jsonwebtoken::{DecodingKey, crypto};
 
-use crate::algorithm::{Algorithm, KeyKind};
+use crate::keys::algorithm::{Algorithm, KeyKind};
 
 /// The raw public material of a key, of a kind that can verify signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]

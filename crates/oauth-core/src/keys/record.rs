@@ -2,10 +2,10 @@
 
 use aws_lc_rs::digest;
 
-use crate::algorithm::{Algorithm, KeyKind};
+use crate::failure::reject::Reject;
+use crate::keys::algorithm::{Algorithm, KeyKind};
+use crate::keys::public_key::PublicKey;
 use crate::layout_of;
-use crate::public_key::PublicKey;
-use crate::reject::Reject;
 
 /// What a key is selected by. Plain data: it may live in shared memory, beside the key's material.
 #[repr(C)]

@@ -1,9 +1,9 @@
 //! Where keys come from: passed in, so that a judgement needs no network.
 
-use crate::algorithm::Algorithm;
-use crate::jwk::JwkSet;
-use crate::public_key::PublicKey;
-use crate::reject::Failure;
+use crate::failure::reject::Failure;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::jwk::JwkSet;
+use crate::keys::public_key::PublicKey;
 
 /// Finds the key that verifies a token. Asked only for tokens whose structure and header are acceptable.
 pub trait KeySource {

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::public_key::PublicKey;
+use crate::keys::public_key::PublicKey;
 
 impl PublicKey {
     /// RFC 7638 §3, with RFC 8037 §2: the SHA-256 thumbprint, base64url-encoded. `None`: the material is no key.
@@ -44,7 +44,7 @@ fn ec_members(crv: &str, point: &[u8]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::jwk::JwkSet;
+    use crate::keys::jwk::JwkSet;
 
     fn thumbprint_of(jwk: &str) -> Option<String> {
         let set = JwkSet::parse(format!(r#"{{"keys":[{jwk}]}}"#).as_bytes()).unwrap();

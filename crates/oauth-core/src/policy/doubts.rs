@@ -1,10 +1,10 @@
 //! What is allowed to be set and yet works against itself: for a doctor who looks at settings, not for the judgement.
 
-use crate::algorithm::Algorithm;
-use crate::jwk::JwkSet;
+use crate::keys::algorithm::Algorithm;
+use crate::keys::jwk::JwkSet;
+use crate::policy::preset::Preset;
+use crate::policy::provider_rules::{Rules, ScopeRule};
 use crate::policy::{Policy, PolicyBuilder};
-use crate::preset::Preset;
-use crate::provider_rules::{Rules, ScopeRule};
 
 /// Something in a policy that is probably not what was meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use crate::setting::SettingError;
+use crate::basics::setting::SettingError;
 
 /// Which tokens the provider is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

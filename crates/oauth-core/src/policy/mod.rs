@@ -1,13 +1,18 @@
 //! What an issuer's tokens must be like: built once, checked, then only read.
 
+pub(crate) mod doubts;
+pub(crate) mod introspection_rules;
+pub(crate) mod preset;
+pub(crate) mod provider_rules;
+
 use std::time::Duration;
 
-use crate::algorithm::Algorithms;
-use crate::introspection_rules::IntrospectionRules;
-use crate::issuer::Issuer;
-use crate::preset::Preset;
-use crate::reject::Misconfigured;
-use crate::setting::{ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
+use crate::basics::setting::{ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
+use crate::failure::reject::Misconfigured;
+use crate::keys::algorithm::Algorithms;
+use crate::policy::introspection_rules::IntrospectionRules;
+use crate::policy::preset::Preset;
+use crate::provider::issuer::Issuer;
 
 /// More would not be a difference of clocks, but a longer life for tokens.
 const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);

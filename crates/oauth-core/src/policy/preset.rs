@@ -4,8 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::provider_rules::{self as rules, Rules};
-use crate::setting::SettingError;
+use crate::basics::setting::SettingError;
+use crate::policy::provider_rules::{self as rules, Rules};
 
 /// The ways of one provider.
 ///

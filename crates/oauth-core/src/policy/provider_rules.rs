@@ -3,7 +3,7 @@
 //! Where a row accepts what `GENERIC` refuses, such as a header `typ` that ID tokens have too, its own proofs of an
 //! access token make up for it. docs/providers/ names the provider's documents for each row.
 
-use crate::algorithm::Algorithm;
+use crate::keys::algorithm::Algorithm;
 
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
-use crate::bearer::Bearer;
-use crate::clock::Timestamp;
-use crate::setting::SettingError;
+use crate::basics::bearer::Bearer;
+use crate::basics::clock::Timestamp;
+use crate::basics::setting::SettingError;
 
 /// RFC 7523 §3: how long an assertion may be used; a request takes no longer.
 const ASSERTION_LIFETIME: Duration = Duration::from_secs(60);

@@ -2,11 +2,11 @@
 
 use http::{HeaderMap, Response, StatusCode};
 
-use crate::issuer::{Endpoint, Issuer};
-use crate::jwk::JwkSet;
-use crate::metadata::{self, ProviderMetadata};
-use crate::printable::Printable;
-use crate::reject::{Unavailable, UnavailableCause};
+use crate::basics::printable::Printable;
+use crate::failure::reject::{Unavailable, UnavailableCause};
+use crate::keys::jwk::JwkSet;
+use crate::provider::issuer::{Endpoint, Issuer};
+use crate::provider::metadata::{self, ProviderMetadata};
 
 /// Bytes of the largest answer that a client may return.
 pub const MAX_RESPONSE_BYTES: usize = 256 * 1024;

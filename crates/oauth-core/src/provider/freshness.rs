@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::{AGE, CACHE_CONTROL};
 
-use crate::clock::Timestamp;
+use crate::basics::clock::Timestamp;
 use crate::layout_of;
 
 /// What an answer without `Cache-Control` counts as: long enough to be a cache, short enough that a key

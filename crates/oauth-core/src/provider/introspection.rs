@@ -5,11 +5,11 @@ use std::time::Duration;
 use http::StatusCode;
 use serde_json::Value;
 
-use crate::bearer::Bearer;
-use crate::clock::Timestamp;
-use crate::json::{self, Object};
-use crate::printable::Printable;
-use crate::reject::{Failure, Internal, Reject, UnavailableCause};
+use crate::basics::bearer::Bearer;
+use crate::basics::clock::Timestamp;
+use crate::basics::json::{self, Object};
+use crate::basics::printable::Printable;
+use crate::failure::reject::{Failure, Internal, Reject, UnavailableCause};
 
 /// What a provider says for "no" is kept for at most this long: a token may become active a moment later.
 const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
@@ -59,7 +59,7 @@ impl IntrospectionResponse {
         if status == StatusCode::FORBIDDEN {
             return Err(NotActive::Unavailable(UnavailableCause::ClientForbidden));
         }
-        crate::fetch::validate_status(status).map_err(NotActive::Unavailable)?;
+        crate::provider::fetch::validate_status(status).map_err(NotActive::Unavailable)?;
         let malformed = |why| NotActive::Unavailable(UnavailableCause::Malformed(why));
         let mut members = document.ok_or_else(|| {
             malformed(Printable::new(

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::issuer::{Endpoint, Issuer};
-use crate::json::{self, Object};
-use crate::printable::Printable;
-use crate::reject::UnavailableCause;
+use crate::basics::json::{self, Object};
+use crate::basics::printable::Printable;
+use crate::failure::reject::UnavailableCause;
+use crate::provider::issuer::{Endpoint, Issuer};
 
 /// The parts of the provider's metadata that are used.
 #[derive(Debug, Clone, PartialEq, Eq)]

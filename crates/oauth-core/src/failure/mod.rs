@@ -1,0 +1,3 @@
+//! Why a token does not open a session, and whose fault that is.
+
+pub(crate) mod reject;

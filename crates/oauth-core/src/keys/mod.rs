@@ -1,0 +1,9 @@
+//! The provider's keys: what they are, which one verifies a token, and where they come from.
+
+pub(crate) mod algorithm;
+pub(crate) mod ed25519;
+pub(crate) mod jwk;
+pub(crate) mod public_key;
+pub(crate) mod record;
+pub(crate) mod source;
+pub(crate) mod thumbprint;

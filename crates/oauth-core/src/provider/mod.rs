@@ -1,0 +1,8 @@
+//! The identity provider: who it is, what it says of itself and of tokens, and how it is asked.
+
+pub(crate) mod client_auth;
+pub(crate) mod fetch;
+pub(crate) mod freshness;
+pub(crate) mod introspection;
+pub(crate) mod issuer;
+pub(crate) mod metadata;
