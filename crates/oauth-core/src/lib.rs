@@ -64,12 +64,11 @@ mod policy;
 mod provider;
 
 pub use basics::bearer::Bearer;
+pub use basics::claim_path::ClaimPath;
 pub use basics::clock::{Clock, SystemClock, Timestamp};
 pub use basics::layout::LayoutDigest;
 pub use basics::printable::Printable;
-pub use basics::setting::{
-    ClaimPath, IdentityPrefix, RequiredClaims, SettingError, StringList, TokenTypes,
-};
+pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::roles::{NoCatalog, RoleCatalog};
 pub use checks::signature::rehearse;
@@ -87,6 +86,7 @@ pub use keys::source::KeySource;
 pub use policy::doubts::Doubt;
 pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;
+pub use policy::values::{IdentityPrefix, RequiredClaims, TokenTypes};
 pub use policy::{Policy, PolicyBuilder};
 pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
 pub use provider::fetch::{

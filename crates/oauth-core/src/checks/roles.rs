@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
+use crate::basics::claim_path::ClaimPath;
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
-use crate::basics::setting::ClaimPath;
 use crate::failure::reject::{Failure, Reject};
 use crate::policy::Policy;
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::basics::claim_path::ClaimPath;
 use crate::basics::json::Object;
-use crate::basics::setting::ClaimPath;
 
 /// The claims of an accepted token: of the verified JWT, or of the provider's word. Only a grant holds them.
 pub struct VerifiedClaims(pub(crate) Object);

@@ -4,14 +4,17 @@ pub(crate) mod doubts;
 pub(crate) mod introspection_rules;
 pub(crate) mod preset;
 pub(crate) mod provider_rules;
+pub(crate) mod values;
 
 use std::time::Duration;
 
-use crate::basics::setting::{ClaimPath, IdentityPrefix, RequiredClaims, StringList, TokenTypes};
+use crate::basics::claim_path::ClaimPath;
+use crate::basics::setting::StringList;
 use crate::failure::reject::Misconfigured;
 use crate::keys::algorithm::Algorithms;
 use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;
+use crate::policy::values::{IdentityPrefix, RequiredClaims, TokenTypes};
 use crate::provider::issuer::Issuer;
 
 /// More would not be a difference of clocks, but a longer life for tokens.

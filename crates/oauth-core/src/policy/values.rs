@@ -1,0 +1,208 @@
+//! What a policy consists of, as an administrator writes it: parsed once into types that cannot be wrong.
+
+use std::str::FromStr;
+
+use crate::basics::claim_path::ClaimPath;
+use crate::basics::printable::Printable;
+use crate::basics::setting::{SettingError, parse_list};
+
+/// The accepted values of the `typ` header (RFC 7515 §4.1.9). The prefix `application/` and case
+/// are ignored; `-` stands for a header without `typ`.
+///
+/// ```
+/// use oauth_core::TokenTypes;
+/// let accepted: TokenTypes = "at+jwt".parse().unwrap();
+/// assert!(accepted.accept(Some("application/AT+JWT")));
+/// assert!(!accepted.accept(Some("JWT")) && !accepted.accept(None));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenTypes {
+    names: Vec<String>,
+    absent: bool,
+}
+
+impl TokenTypes {
+    pub(crate) fn of(names: &[&str]) -> Self {
+        let (absent, named): (Vec<&str>, Vec<&str>) = names.iter().partition(|name| **name == "-");
+        TokenTypes {
+            names: named.into_iter().map(short_media_type).collect(),
+            absent: !absent.is_empty(),
+        }
+    }
+
+    /// Whether a header with this `typ` is accepted.
+    pub fn accept(&self, typ: Option<&str>) -> bool {
+        match typ {
+            None => self.absent,
+            Some(typ) => {
+                let typ = short_media_type(typ);
+                self.names.contains(&typ)
+            }
+        }
+    }
+}
+
+impl Default for TokenTypes {
+    /// RFC 9068 §2.1: `at+jwt`.
+    fn default() -> Self {
+        TokenTypes {
+            names: vec!["at+jwt".to_owned()],
+            absent: false,
+        }
+    }
+}
+
+impl FromStr for TokenTypes {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let mut types = TokenTypes {
+            names: Vec::new(),
+            absent: false,
+        };
+        for item in parse_list(text)? {
+            match short_media_type(&item) {
+                name if name == "-" => types.absent = true,
+                name if name.is_empty() => {
+                    return Err(SettingError::new(
+                        "the list has a token type without a name",
+                    ));
+                }
+                name => types.names.push(name),
+            }
+        }
+        if types.names.is_empty() && !types.absent {
+            return Err(SettingError::new("at least one token type is needed"));
+        }
+        Ok(types)
+    }
+}
+
+/// RFC 7515 §4.1.9: `application/` may be left out; media types ignore case.
+fn short_media_type(typ: &str) -> String {
+    let lower = typ.to_ascii_lowercase();
+    match lower.strip_prefix("application/") {
+        Some(short) if !short.contains('/') => short.to_owned(),
+        _ => lower,
+    }
+}
+
+/// Claims that must hold: `name=value` pairs.
+///
+/// A value equals a string claim byte for byte, a boolean claim as `true` or `false`, a number claim in its
+/// shortest form (`2`, `2.5`), and an array if one of its elements equals it.
+///
+/// ```
+/// use oauth_core::RequiredClaims;
+/// assert!("acr=phr, email_verified=true".parse::<RequiredClaims>().is_ok());
+/// assert!("acr".parse::<RequiredClaims>().is_err());
+/// ```
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequiredClaims(Vec<(ClaimPath, String)>);
+
+impl RequiredClaims {
+    /// Whether one of these top-level claims is required.
+    pub(crate) fn name_one_of(&self, names: &[&str]) -> bool {
+        self.0
+            .iter()
+            .any(|(path, _)| names.iter().any(|name| path.is_top_level(name)))
+    }
+
+    /// The pairs, in their order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ClaimPath, &str)> {
+        self.0.iter().map(|(path, value)| (path, value.as_str()))
+    }
+}
+
+impl FromStr for RequiredClaims {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        let mut pairs = Vec::new();
+        for item in parse_list(text)? {
+            let (name, value) = item.split_once('=').ok_or_else(|| {
+                SettingError::new(format!(
+                    "\"{}\" is not of the form name=value",
+                    Printable::new(&item)
+                ))
+            })?;
+            let (name, value) = (name.trim_end(), value.trim_start());
+            if value.is_empty() {
+                return Err(SettingError::new(format!("\"{name}\" has no value")));
+            }
+            pairs.push((name.parse()?, value.to_owned()));
+        }
+        Ok(RequiredClaims(pairs))
+    }
+}
+
+/// Text put before an identity, so that two issuers can not produce the same one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IdentityPrefix(String);
+
+impl IdentityPrefix {
+    /// The prefix itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for IdentityPrefix {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        if text.len() > 128 {
+            return Err(SettingError::new("the prefix is longer than 128 bytes"));
+        }
+        if text.chars().any(char::is_control) {
+            return Err(SettingError::new("the prefix has control characters"));
+        }
+        Ok(IdentityPrefix(text.to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn media_type_comparison_follows_rfc_7515() {
+        let types: TokenTypes = "application/at+jwt, JWT, -".parse().unwrap();
+        for typ in [
+            None,
+            Some("at+jwt"),
+            Some("AT+JWT"),
+            Some("application/jwt"),
+            Some("Jwt"),
+        ] {
+            assert!(types.accept(typ), "{typ:?}");
+        }
+        for typ in [
+            Some(""),
+            Some("-"),
+            Some("at+jwt "),
+            Some("text/jwt"),
+            Some("application/x/jwt"),
+        ] {
+            assert!(!types.accept(typ), "{typ:?}");
+        }
+        assert!("".parse::<TokenTypes>().is_err());
+    }
+
+    #[test]
+    fn required_claims_need_a_name_and_a_value() {
+        for bad in ["acr", "=x", "acr=", "acr=x,", "/a~3=x"] {
+            assert!(bad.parse::<RequiredClaims>().is_err(), "{bad:?}");
+        }
+        let pairs: RequiredClaims = "acr = phr, /a/b=c=d".parse().unwrap();
+        let pairs: Vec<_> = pairs.iter().map(|(p, v)| (p.as_str(), v)).collect();
+        assert_eq!(pairs, [("acr", "phr"), ("/a/b", "c=d")]);
+    }
+
+    #[test]
+    fn identity_prefix_is_bounded_and_printable() {
+        assert!("corp:".parse::<IdentityPrefix>().is_ok());
+        assert!("x".repeat(129).parse::<IdentityPrefix>().is_err());
+        assert!("a\nb".parse::<IdentityPrefix>().is_err());
+    }
+}
