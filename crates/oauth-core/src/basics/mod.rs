@@ -3,6 +3,7 @@
 pub(crate) mod bearer;
 pub(crate) mod claim_path;
 pub(crate) mod clock;
+pub(crate) mod digest;
 pub(crate) mod json;
 pub(crate) mod layout;
 pub(crate) mod printable;

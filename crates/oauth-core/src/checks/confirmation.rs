@@ -1,10 +1,11 @@
 //! Proof that the bearer is the one the token was given to: RFC 7800, RFC 8705.
 
-use aws_lc_rs::{constant_time, digest};
+use aws_lc_rs::constant_time;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::Value;
 
+use crate::basics::digest::sha256;
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
 use crate::failure::reject::{Failure, Misconfigured, Reject};
@@ -56,7 +57,6 @@ pub(crate) fn validate_confirmation(
         .filter(|digest| digest.len() == 32)
         .ok_or(Reject::CnfMalformed)?;
     let presented = peer.certificate_der()?.ok_or(Reject::CertificateMissing)?;
-    let presented = digest::digest(&digest::SHA256, &presented);
-    constant_time::verify_slices_are_equal(&bound_to, presented.as_ref())
+    constant_time::verify_slices_are_equal(&bound_to, &sha256(&[&presented]))
         .map_err(|_| Reject::CertificateMismatch.into())
 }

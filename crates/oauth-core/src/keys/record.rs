@@ -1,7 +1,6 @@
 //! A key in the form that a cache keeps: plain data of fixed size, parsed once and looked up without parsing.
 
-use aws_lc_rs::digest;
-
+use crate::basics::digest::sha256;
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::{Algorithm, KeyKind};
 use crate::keys::public_key::PublicKey;
@@ -30,29 +29,6 @@ const NO_KID: [u8; 32] = [0; 32];
 /// The digest by which a `kid` is looked up.
 fn kid_digest(kid: Option<&str>) -> [u8; 32] {
     kid.map_or(NO_KID, |kid| sha256(&[kid.as_bytes()]))
-}
-
-/// The digest that names what is cached, of everything that it depends on.
-pub fn cache_key(parts: &[&str]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        // With its length, so that no two lists of parts give the same bytes.
-        context.update(&part.len().to_be_bytes());
-        context.update(part.as_bytes());
-    }
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    bytes
-}
-
-fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for part in parts {
-        context.update(part);
-    }
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(context.finish().as_ref());
-    bytes
 }
 
 impl KeyHead {
@@ -100,7 +76,7 @@ impl KeyHead {
             }
         };
         let sizes = (u8::try_from(exponent), u16::try_from(material.len()));
-        // jwk.rs bounds both far below; a key that does not fit verifies nothing.
+        // A key set (jwk.rs) bounds both far below; a key that does not fit verifies nothing.
         let (Ok(exponent_bytes), Ok(material_bytes)) = sizes else {
             return (head, Vec::new());
         };

@@ -1,9 +1,9 @@
 //! RFC 7638: the name of a key by its content, which does not give the key away.
 
-use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use crate::basics::digest::sha256;
 use crate::keys::public_key::PublicKey;
 
 impl PublicKey {
@@ -26,8 +26,7 @@ impl PublicKey {
                 format!(r#"{{"crv":"Ed25519","kty":"{kty}","x":"{}"}}"#, encode(x))
             }
         };
-        let digest = digest::digest(&digest::SHA256, members.as_bytes());
-        Some(encode(digest.as_ref()))
+        Some(encode(&sha256(&[members.as_bytes()])))
     }
 }
 
@@ -77,8 +76,8 @@ mod tests {
             URL_SAFE_NO_PAD.encode([1; 32]),
             URL_SAFE_NO_PAD.encode([2; 32])
         );
-        let digest = digest::digest(&digest::SHA256, members.as_bytes());
-        assert_eq!(p256, Some(URL_SAFE_NO_PAD.encode(digest.as_ref())));
+        let digest = sha256(&[members.as_bytes()]);
+        assert_eq!(p256, Some(URL_SAFE_NO_PAD.encode(digest)));
         assert_ne!(p256, PublicKey::P384(point(48)).thumbprint());
         assert_eq!(PublicKey::P256(vec![2; 33]).thumbprint(), None);
         assert_eq!(PublicKey::P256(Vec::new()).thumbprint(), None);
