@@ -72,7 +72,6 @@ pub use basics::printable::Printable;
 pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::roles::{NoCatalog, RoleCatalog};
-pub use checks::signature::rehearse;
 pub use failure::reject::{
     Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,
 };
@@ -84,6 +83,7 @@ pub use keys::jwk::{Jwk, JwkSet};
 pub use keys::public_key::PublicKey;
 pub use keys::record::{KeyHead, select_key};
 pub use keys::source::KeySource;
+pub use keys::warm_up::rehearse;
 pub use policy::doubts::Doubt;
 pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;

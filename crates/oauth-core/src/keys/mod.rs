@@ -7,3 +7,4 @@ pub(crate) mod public_key;
 pub(crate) mod record;
 pub(crate) mod source;
 pub(crate) mod thumbprint;
+pub(crate) mod warm_up;
