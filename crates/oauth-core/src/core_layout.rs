@@ -1,7 +1,9 @@
 //! What the plain data of this crate looks like in memory, and what its numbers mean.
 
 use crate::basics::layout::LayoutDigest;
-use crate::failure::reject::{Misconfigured, Reject, Unavailable};
+use crate::failure::misconfigured::Misconfigured;
+use crate::failure::reject::Reject;
+use crate::failure::unavailable::Unavailable;
 use crate::keys::algorithm::{Algorithm, KeyKind};
 use crate::keys::record::KeyHead;
 use crate::provider::freshness::Freshness;
@@ -14,8 +16,8 @@ impl LayoutDigest {
                 .numbers(Freshness::LAYOUT)
                 .numbers(KeyHead::LAYOUT)
                 .texts(Reject::CODES)
-                .texts(&Misconfigured::CODES)
-                .texts(&Unavailable::CAUSES),
+                .texts(Misconfigured::CODES)
+                .texts(Unavailable::CAUSES),
             &Algorithm::ALL,
         ),
         &KeyHead::KINDS,

@@ -72,9 +72,10 @@ pub use basics::printable::Printable;
 pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::roles::{NoCatalog, RoleCatalog};
-pub use failure::reject::{
-    Failure, Internal, Misconfigured, PackedUnavailable, Reject, Unavailable, UnavailableCause,
-};
+pub use failure::misconfigured::Misconfigured;
+pub use failure::reject::Reject;
+pub use failure::unavailable::{PackedUnavailable, Unavailable, UnavailableCause};
+pub use failure::{Failure, Internal};
 pub use judge::explanation::StepReport;
 pub use judge::verified_claims::VerifiedClaims;
 pub use judge::{Decision, Evidence, Grant, LoginAttempt, explain, judge};

@@ -8,7 +8,9 @@ use serde_json::Value;
 use crate::basics::digest::sha256;
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
-use crate::failure::reject::{Failure, Misconfigured, Reject};
+use crate::failure::Failure;
+use crate::failure::misconfigured::Misconfigured;
+use crate::failure::reject::Reject;
 use crate::policy::Policy;
 
 /// RFC 8705 §3.1: the SHA-256 of the certificate's DER.

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::basics::claim_path::ClaimPath;
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
-use crate::failure::reject::{Failure, Reject};
+use crate::failure::Failure;
+use crate::failure::reject::Reject;
 use crate::policy::Policy;
 
 /// Values that a claim may list, and bytes that they may have together.

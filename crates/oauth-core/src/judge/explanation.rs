@@ -5,7 +5,7 @@ use crate::basics::json::Object;
 use crate::basics::printable::Printable;
 use crate::checks::claims;
 use crate::checks::structure::JoseHeader;
-use crate::failure::reject::Failure;
+use crate::failure::Failure;
 use crate::policy::Policy;
 
 /// One step of a judgement, and how it ended.

@@ -15,7 +15,8 @@ use crate::checks::introspected;
 use crate::checks::roles::{RoleCatalog, authorize_role};
 use crate::checks::scope::validate_scope;
 use crate::checks::structure::{UnverifiedToken, is_opaque, validate_size};
-use crate::failure::reject::{Failure, Reject};
+use crate::failure::Failure;
+use crate::failure::reject::Reject;
 use crate::judge::explanation::{
     StepReport, Steps, binding, client, printed, role, scopes, shown, times, until,
 };

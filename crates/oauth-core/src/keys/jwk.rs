@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use crate::basics::json;
 use crate::basics::printable::Printable;
-use crate::failure::reject::{Reject, UnavailableCause};
+use crate::failure::reject::Reject;
+use crate::failure::unavailable::UnavailableCause;
 use crate::keys::algorithm::{Algorithm, Algorithms};
 use crate::keys::ed25519::has_small_order;
 use crate::keys::public_key::PublicKey;

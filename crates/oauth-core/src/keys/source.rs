@@ -1,6 +1,6 @@
 //! Where keys come from: passed in, so that a judgement needs no network.
 
-use crate::failure::reject::Failure;
+use crate::failure::Failure;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
 use crate::keys::public_key::PublicKey;

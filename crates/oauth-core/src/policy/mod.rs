@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::basics::claim_path::ClaimPath;
 use crate::basics::setting::StringList;
-use crate::failure::reject::Misconfigured;
+use crate::failure::misconfigured::Misconfigured;
 use crate::keys::algorithm::Algorithms;
 use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;

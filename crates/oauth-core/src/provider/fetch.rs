@@ -3,7 +3,7 @@
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::basics::printable::Printable;
-use crate::failure::reject::{Unavailable, UnavailableCause};
+use crate::failure::unavailable::{Unavailable, UnavailableCause};
 use crate::keys::jwk::JwkSet;
 use crate::provider::issuer::{Endpoint, Issuer};
 use crate::provider::metadata::{self, ProviderMetadata};

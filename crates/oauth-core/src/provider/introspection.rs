@@ -9,7 +9,9 @@ use crate::basics::bearer::Bearer;
 use crate::basics::clock::Timestamp;
 use crate::basics::json::{self, Object};
 use crate::basics::printable::Printable;
-use crate::failure::reject::{Failure, Internal, Reject, UnavailableCause};
+use crate::failure::reject::Reject;
+use crate::failure::unavailable::UnavailableCause;
+use crate::failure::{Failure, Internal};
 
 /// What a provider says for "no" is kept for at most this long: a token may become active a moment later.
 const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);

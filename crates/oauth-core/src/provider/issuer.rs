@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use http::Uri;
 use http::uri::Scheme;
 
-use crate::failure::reject::Misconfigured;
+use crate::failure::misconfigured::Misconfigured;
 
 /// Bytes of the longest URL.
 const MAX_URL_BYTES: usize = 2048;

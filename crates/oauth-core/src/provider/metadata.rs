@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::basics::json::{self, Object};
 use crate::basics::printable::Printable;
-use crate::failure::reject::UnavailableCause;
+use crate::failure::unavailable::UnavailableCause;
 use crate::provider::issuer::{Endpoint, Issuer};
 
 /// The parts of the provider's metadata that are used.

@@ -40,7 +40,7 @@ fn assert_same(mut in_page: Vec<&str>, mut in_code: Vec<&str>) {
 #[test]
 fn every_reason_is_explained_once() {
     let of_others = ["provider_unavailable", "internal_error"];
-    let in_code = Reject::CODES.iter().chain(&Misconfigured::CODES);
+    let in_code = Reject::CODES.iter().chain(Misconfigured::CODES);
     assert_same(
         codes_of_tables("reason"),
         in_code.copied().chain(of_others).collect(),

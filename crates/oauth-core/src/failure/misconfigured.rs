@@ -1,0 +1,88 @@
+//! Faults of the settings, or of the server.
+
+use crate::basics::printable::Printable;
+use crate::failure::causes::causes;
+
+causes! {
+    /// A fault of the settings, or of the server: no token can be judged until an administrator fixes it.
+    pub enum Misconfigured {
+        /// The kill switch is off.
+        Disabled = "disabled", "validation is switched off";
+        /// No audience is set: without one, a token meant for any other service would do.
+        AudienceUnset = "audience_unset", "no audience is configured";
+        /// The HBA line names no issuer, or something that is not an issuer's URL.
+        IssuerInvalid {
+            /// Why.
+            why: &'static str,
+        } = "issuer_invalid", "issuer is not valid: {why}";
+        /// A setting has a value that can not be used.
+        SettingInvalid {
+            /// The setting's name.
+            setting: Printable,
+            /// What is wrong with it.
+            why: Printable,
+        } = "setting_invalid", "setting \"{setting}\" can not be used: {why}";
+        /// Mapping is delegated to the validator, and no claim is set that could list roles.
+        RoleClaimUnset = "role_claim_unset", "no claim is configured that lists roles";
+        /// The issuer serves strangers too, and no required claim says which of its tokens are ours.
+        RequiredClaimsUnset {
+            /// The names of claims of which one must be required.
+            one_of: &'static [&'static str],
+        } = "required_claims_unset", "no claim is required of {}", one_of.join(", ");
+        /// The token is bound to a client certificate, and this server can not tell what certificate a client has.
+        CertificatesUnsupported {
+            /// Why.
+            why: &'static str,
+        } = "certificates_unsupported", "client certificates can not be checked: {why}";
+        /// The server has run out of something that a login needs: shared memory, memory, files.
+        ServerResources {
+            /// What it says about it.
+            what: Printable,
+        } = "server_resources", "server lacks resources: {what}";
+        /// More issuers are in use than the cache of keys has room for.
+        KeyCacheFull {
+            /// How many it has room for.
+            issuers: usize,
+        } = "key_cache_full", "the keys of {issuers} issuers are cached, and there is no room for more";
+        /// A standby has ended the login's look at the catalog, which was in the way of recovery.
+        RecoveryConflict {
+            /// What it says about it.
+            what: Printable,
+        } = "recovery_conflict", "login conflicts with recovery: {what}";
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_of_the_settings_has_its_code_in_the_list() {
+        let text = || Printable::new("");
+        for fault in [
+            Misconfigured::Disabled,
+            Misconfigured::AudienceUnset,
+            Misconfigured::IssuerInvalid { why: "" },
+            Misconfigured::SettingInvalid {
+                setting: text(),
+                why: text(),
+            },
+            Misconfigured::RoleClaimUnset,
+            Misconfigured::RequiredClaimsUnset { one_of: &[] },
+            Misconfigured::CertificatesUnsupported { why: "" },
+            Misconfigured::ServerResources { what: text() },
+            Misconfigured::KeyCacheFull { issuers: 16 },
+            Misconfigured::RecoveryConflict { what: text() },
+        ] {
+            assert!(Misconfigured::CODES.contains(&fault.code()), "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_shows_its_fields() {
+        let fault = Misconfigured::RequiredClaimsUnset {
+            one_of: &["sub", "iss"],
+        };
+        assert_eq!(fault.to_string(), "no claim is required of sub, iss");
+    }
+}

@@ -1,0 +1,181 @@
+//! Faults of the identity provider, or of the way to it.
+
+use std::fmt;
+
+use crate::basics::printable::Printable;
+use crate::failure::causes::causes;
+
+/// A fault of the identity provider, or of the way to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What was asked for: the URL.
+    pub url: Printable,
+    /// What went wrong.
+    pub cause: UnavailableCause,
+}
+
+causes! {
+    /// What went wrong in asking the provider.
+    pub enum UnavailableCause {
+        /// No answer within the time allowed.
+        Timeout = "timeout", "no answer in time";
+        /// The host name did not resolve.
+        NameResolution = "name_resolution", "host name does not resolve";
+        /// No connection, or it broke.
+        Connection(why: Printable) = "connection", "connection failed: {why}";
+        /// The TLS handshake failed, or the certificate is not trusted.
+        Tls(why: Printable) = "tls", "TLS failed: {why}";
+        /// RFC 9110 §15.4: a redirect, which is not followed.
+        Redirect(status: u16) = "redirect", "answered with a redirect ({status}), which is not followed";
+        /// An HTTP status other than 200.
+        Status(status: u16) = "http_status", "answered with HTTP status {status}";
+        /// The answer is larger than allowed.
+        TooLarge = "too_large", "answer is too large";
+        /// The answer is not the JSON document that was asked for.
+        Malformed(why: Printable) = "malformed", "answer is malformed: {why}";
+        /// OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3: the document is another issuer's.
+        IssuerMismatch(issuer: Printable)
+            = "issuer_mismatch", "discovery document is of another issuer: \"{issuer}\"";
+        /// A URL in the document that may not be used (not https, or not a URL).
+        BadUrl(url: Printable)
+            = "bad_url", "discovery document names a URL that may not be used: \"{url}\"";
+        /// The key set holds no key that could verify a signature.
+        NoUsableKey = "no_usable_key", "key set has no key that could verify a signature";
+        /// RFC 7662 §2.3: the provider does not accept our client's authentication.
+        ClientUnauthorized
+            = "introspection_unauthorized", "it does not accept this server's client credentials";
+        /// The provider does not let our client ask about tokens.
+        ClientForbidden
+            = "introspection_forbidden", "it does not let this server's client ask about tokens";
+        /// RFC 7662 §2.2: an answer whose `active` is missing, or not a boolean.
+        ActiveMalformed
+            = "active_malformed", "introspection answer does not say whether the token is active";
+        /// This server could start no thread to ask.
+        NoThread(why: Printable) = "no_thread", "this server can start no thread to ask it: {why}";
+    }
+    passed on as
+    /// Another login has asked, and this is how it failed.
+    Reported;
+}
+
+impl UnavailableCause {
+    /// Whether the endpoint does not answer at all, whatever it is asked about. Other failures may be about what was
+    /// asked: an endpoint that answers 500 to one token answers the next one.
+    pub fn is_outage(&self) -> bool {
+        matches!(
+            self,
+            UnavailableCause::Timeout
+                | UnavailableCause::NameResolution
+                | UnavailableCause::Connection(_)
+                | UnavailableCause::Tls(_)
+                // RFC 9110 §15.6, RFC 6585 §4: what is before the provider's server, or asks for a pause.
+                | UnavailableCause::Status(429 | 502 | 503 | 504)
+        )
+    }
+}
+
+/// A failure as plain data, by which one process tells others how its request failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedUnavailable {
+    /// Not zero; stands for the code of the cause.
+    pub code: u8,
+    /// The URL, printable.
+    pub url: String,
+    /// The message, printable.
+    pub message: String,
+}
+
+impl Unavailable {
+    /// Every code of a cause.
+    pub const CAUSES: &'static [&'static str] = UnavailableCause::CODES;
+
+    /// The failure as plain data.
+    pub fn pack(&self) -> PackedUnavailable {
+        let code = Self::CAUSES
+            .iter()
+            .position(|code| *code == self.cause.code());
+        PackedUnavailable {
+            code: code
+                .and_then(|code| u8::try_from(code).ok()?.checked_add(1))
+                .unwrap_or(1),
+            url: self.url.to_string(),
+            message: self.cause.to_string(),
+        }
+    }
+
+    /// The failure that another process packed, with this code, URL and message.
+    pub fn unpack(code: u8, url: &str, message: &str) -> Option<Self> {
+        let code = *Self::CAUSES.get(usize::from(code.checked_sub(1)?))?;
+        let message = Printable::from_printed(message);
+        Some(Unavailable {
+            url: Printable::from_printed(url),
+            cause: UnavailableCause::Reported { code, message },
+        })
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "provider is not available: {}", self.cause)
+    }
+}
+
+impl std::error::Error for Unavailable {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_survives_the_way_to_another_process() {
+        for code in Unavailable::CAUSES {
+            let message = Printable::new("a \"b\"");
+            let cause = UnavailableCause::Reported { code, message };
+            let failure = Unavailable {
+                url: Printable::new("https://a.example"),
+                cause,
+            };
+            let packed = failure.pack();
+            let unpacked = Unavailable::unpack(packed.code, &packed.url, &packed.message);
+            assert_eq!(unpacked, Some(failure));
+        }
+        assert_eq!(Unavailable::unpack(0, "", ""), None);
+        assert_eq!(Unavailable::unpack(200, "", ""), None);
+    }
+
+    #[test]
+    fn every_cause_has_its_code_in_the_list() {
+        let text = || Printable::new("");
+        for cause in [
+            UnavailableCause::Timeout,
+            UnavailableCause::NameResolution,
+            UnavailableCause::Connection(text()),
+            UnavailableCause::Tls(text()),
+            UnavailableCause::Redirect(302),
+            UnavailableCause::Status(500),
+            UnavailableCause::TooLarge,
+            UnavailableCause::Malformed(text()),
+            UnavailableCause::IssuerMismatch(text()),
+            UnavailableCause::BadUrl(text()),
+            UnavailableCause::NoUsableKey,
+            UnavailableCause::ClientUnauthorized,
+            UnavailableCause::ClientForbidden,
+            UnavailableCause::ActiveMalformed,
+        ] {
+            assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_shows_what_was_found() {
+        let issuer = Printable::new("https://a.example");
+        assert_eq!(
+            UnavailableCause::IssuerMismatch(issuer).to_string(),
+            "discovery document is of another issuer: \"https://a.example\""
+        );
+        assert_eq!(
+            UnavailableCause::Redirect(302).to_string(),
+            "answered with a redirect (302), which is not followed"
+        );
+    }
+}
