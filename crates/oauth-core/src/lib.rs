@@ -90,11 +90,12 @@ pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;
 pub use policy::values::{IdentityPrefix, RequiredClaims, TokenTypes};
 pub use policy::{Policy, PolicyBuilder};
+pub use provider::cache_control::freshness_lifetime;
 pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
 pub use provider::fetch::{
     FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint, fetch_jwk_set,
 };
-pub use provider::freshness::{CacheLimits, FetchId, Freshness, Plan, freshness_lifetime};
+pub use provider::freshness::{CacheLimits, FetchId, Freshness, Plan};
 pub use provider::introspection::{
     IntrospectionResponse, Introspector, NoIntrospection, NotActive,
 };

@@ -2,8 +2,13 @@
 
 #![allow(clippy::unwrap_used, clippy::arithmetic_side_effects)]
 
+mod cache_control;
 mod client_auth;
 mod discovery;
+mod freshness;
+mod freshness_histories;
 mod introspection;
+mod introspection_of_jwt;
+mod introspection_response;
 mod metadata;
 mod network;

@@ -1,0 +1,266 @@
+//! When keys are used, refreshed and given up: one step after the other.
+
+use std::time::Duration;
+
+use oauth_core::{CacheLimits, Freshness, Plan, Timestamp};
+
+pub const SECOND: Duration = Duration::from_secs(1);
+pub const LIMITS: CacheLimits = CacheLimits {
+    min_ttl: Duration::from_secs(60),
+    max_ttl: Duration::from_secs(86_400),
+    stale_ttl: Duration::from_secs(86_400),
+    refresh_cooldown: Duration::from_secs(10),
+};
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+pub fn at(seconds: u64) -> Timestamp {
+    Timestamp::from_unix_seconds(1_800_000_000).plus(Duration::from_secs(seconds))
+}
+
+fn fetched(lifetime: Duration) -> Freshness {
+    let mut state = Freshness::COLD;
+    state.succeed(lifetime, &LIMITS, at(0));
+    state
+}
+
+#[test]
+fn fetch_is_under_way_until_it_ends_or_another_takes_its_place() {
+    let mut state = Freshness::COLD;
+    let first = state.begin(at(5));
+    assert!(state.is_current(first) && state.is_under_way(at(5)));
+    assert!(!state.is_under_way(at(6)));
+    // Even one that would be given up at the same moment.
+    let second = state.begin(at(5));
+    assert!(!state.is_current(first) && state.is_current(second));
+    state.abandon();
+    assert!(!state.is_current(second) && !state.is_under_way(Timestamp::NEVER));
+}
+
+#[test]
+fn fetch_that_was_under_way_when_all_was_forgotten_is_no_longer() {
+    let end = |how: fn(&mut Freshness)| {
+        let mut state = fetched(HOUR);
+        let old = state.begin(at(5));
+        how(&mut state);
+        assert!(!state.is_current(old));
+        let new = state.begin(at(5));
+        assert!(!state.is_current(old) && state.is_current(new));
+    };
+    end(Freshness::forget);
+    end(Freshness::abandon);
+    end(|state| state.succeed(HOUR, &LIMITS, at(1)));
+    end(|state| state.fail(0, at(1)));
+}
+
+#[test]
+fn an_attempt_is_known_until_all_is_forgotten() {
+    let mut state = Freshness::COLD;
+    state.begin(at(5));
+    assert!(!state.was_attempted());
+    state.fail(0, at(1));
+    assert!(state.was_attempted());
+    state.forget();
+    assert!(!state.was_attempted());
+    assert!(fetched(HOUR).was_attempted());
+}
+
+fn plans(state: &Freshness, now: Timestamp) -> (Plan, Plan) {
+    (
+        state.plan(true, &LIMITS, now),
+        state.plan(false, &LIMITS, now),
+    )
+}
+
+#[test]
+fn cold_fetches_once_and_the_others_wait() {
+    let mut state = Freshness::COLD;
+    assert_eq!(plans(&state, at(0)), (Plan::Fetch, Plan::Fetch));
+    state.begin(at(5));
+    assert_eq!(plans(&state, at(1)), (Plan::Wait, Plan::Wait));
+    state.succeed(HOUR, &LIMITS, at(2));
+    assert_eq!(plans(&state, at(2)), (Plan::Use, Plan::UnknownKey));
+}
+
+#[test]
+fn a_fetcher_that_died_is_replaced_at_its_deadline() {
+    let mut state = Freshness::COLD;
+    state.begin(at(5));
+    assert_eq!(
+        state.plan(false, &LIMITS, at(5).minus(Duration::from_micros(1))),
+        Plan::Wait
+    );
+    assert_eq!(state.plan(false, &LIMITS, at(5)), Plan::Fetch);
+    state.begin(at(9));
+    state.abandon();
+    assert_eq!(state.plan(false, &LIMITS, at(6)), Plan::Fetch);
+}
+
+#[test]
+fn fresh_then_stale_then_expired() {
+    let state = fetched(HOUR);
+    assert_eq!(state.plan(true, &LIMITS, at(3599)), Plan::Use);
+    assert_eq!(state.plan(true, &LIMITS, at(3600)), Plan::UseAndRefresh);
+    assert_eq!(state.plan(true, &LIMITS, at(86_399)), Plan::UseAndRefresh);
+    assert_eq!(state.plan(true, &LIMITS, at(86_400)), Plan::Fetch);
+}
+
+#[test]
+fn state_is_told_in_a_word() {
+    assert_eq!(Freshness::COLD.state(at(0)), "empty");
+    let mut failed = Freshness::COLD;
+    failed.begin(at(5));
+    assert_eq!(failed.state(at(0)), "empty");
+    failed.fail(0, at(1));
+    assert_eq!(failed.state(at(1)), "unavailable");
+    let mut state = fetched(HOUR);
+    assert_eq!(state.state(at(3599)), "fresh");
+    assert_eq!(state.state(at(3600)), "stale");
+    state.fail(0, at(3600));
+    assert_eq!(state.state(at(86_399)), "stale");
+    assert_eq!(state.state(at(86_400)), "expired");
+    state.forget();
+    assert_eq!(state.state(at(0)), "empty");
+}
+
+#[test]
+fn stale_keys_are_refreshed_by_one_login_while_the_others_go_on() {
+    let mut state = fetched(HOUR);
+    state.begin(at(3605));
+    assert_eq!(state.plan(true, &LIMITS, at(3601)), Plan::Use);
+    state.fail(0, at(3602));
+    assert_eq!(state.plan(true, &LIMITS, at(3602)), Plan::Use);
+    assert_eq!(state.plan(true, &LIMITS, at(3603)), Plan::UseAndRefresh);
+}
+
+#[test]
+fn an_answer_that_is_fresh_for_longer_than_the_outage_limit_is_used_while_fresh() {
+    let limits = CacheLimits {
+        stale_ttl: Duration::ZERO,
+        ..LIMITS
+    };
+    let mut state = Freshness::COLD;
+    state.succeed(HOUR, &limits, at(0));
+    assert_eq!(state.plan(true, &limits, at(3599)), Plan::Use);
+    assert_eq!(state.plan(true, &limits, at(3600)), Plan::Fetch);
+}
+
+#[test]
+fn unknown_kid_causes_one_fetch_per_cooldown() {
+    let mut state = fetched(HOUR);
+    assert_eq!(state.plan(false, &LIMITS, at(9)), Plan::UnknownKey);
+    assert_eq!(state.plan(false, &LIMITS, at(10)), Plan::Fetch);
+    state.begin(at(15));
+    assert_eq!(state.plan(false, &LIMITS, at(11)), Plan::Wait);
+    assert_eq!(state.plan(true, &LIMITS, at(11)), Plan::Use);
+    state.succeed(HOUR, &LIMITS, at(12));
+    assert_eq!(state.plan(false, &LIMITS, at(21)), Plan::UnknownKey);
+    assert_eq!(state.plan(false, &LIMITS, at(22)), Plan::Fetch);
+}
+
+#[test]
+fn failures_back_off_up_to_a_minute_and_keep_the_keys() {
+    let mut state = fetched(HOUR);
+    let mut now = at(3600);
+    for pause in [1, 2, 4, 8, 16, 32, 60, 60] {
+        state.fail(0, now);
+        let end = now.plus(SECOND * pause);
+        assert_eq!(
+            state.plan(true, &LIMITS, end.minus(Duration::from_micros(1))),
+            Plan::Use
+        );
+        assert_eq!(
+            state.plan(false, &LIMITS, end.minus(Duration::from_micros(1))),
+            Plan::Unavailable
+        );
+        assert_eq!(state.plan(true, &LIMITS, end), Plan::UseAndRefresh);
+        now = end;
+    }
+    assert_eq!(state.failures(), 8);
+    state.succeed(HOUR, &LIMITS, now);
+    assert_eq!(
+        (state.failures(), state.plan(true, &LIMITS, now)),
+        (0, Plan::Use)
+    );
+}
+
+#[test]
+fn jitter_adds_at_most_a_quarter() {
+    let mut state = Freshness::COLD;
+    state.fail(u32::MAX, at(0));
+    assert_eq!(
+        state.plan(false, &LIMITS, at(0).plus(Duration::from_millis(1249))),
+        Plan::Unavailable
+    );
+    assert_eq!(
+        state.plan(false, &LIMITS, at(0).plus(Duration::from_millis(1250))),
+        Plan::Fetch
+    );
+}
+
+#[test]
+fn cold_after_a_failure_refuses_until_the_pause_is_over() {
+    let mut state = Freshness::COLD;
+    state.begin(at(5));
+    state.fail(0, at(1));
+    assert_eq!(plans(&state, at(1)), (Plan::Unavailable, Plan::Unavailable));
+    assert_eq!(plans(&state, at(2)), (Plan::Fetch, Plan::Fetch));
+}
+
+#[test]
+fn forgetting_allows_a_fetch_at_once_even_beside_one_under_way() {
+    let mut state = fetched(HOUR);
+    state.forget();
+    assert_eq!(state.plan(true, &LIMITS, at(1)), Plan::Fetch);
+    state.begin(at(5));
+    state.forget();
+    // What is under way may bring what was to be forgotten.
+    assert_eq!(state.plan(true, &LIMITS, at(1)), Plan::Fetch);
+    state.begin(at(6));
+    assert_eq!(state.plan(true, &LIMITS, at(1)), Plan::Wait);
+}
+
+#[test]
+fn a_clock_that_was_set_back_neither_prolongs_freshness_nor_blocks_fetches() {
+    let day = 86_400;
+    let mut state = Freshness::COLD;
+    state.succeed(HOUR, &LIMITS, at(day));
+    assert_eq!(state.plan(true, &LIMITS, at(0)), Plan::UseAndRefresh);
+    assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
+    state.fail(0, at(day));
+    assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
+    state.begin(at(day + 5));
+    assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
+}
+
+#[test]
+fn what_delays_the_next_fetch_may_not_be_dropped() {
+    assert!(Freshness::COLD.may_be_dropped(&LIMITS, at(0)));
+    let mut state = Freshness::COLD;
+    state.begin(at(5));
+    assert!(!state.may_be_dropped(&LIMITS, at(4)));
+    assert!(state.may_be_dropped(&LIMITS, at(5)));
+    state.succeed(HOUR, &LIMITS, at(5));
+    assert!(!state.may_be_dropped(&LIMITS, at(14)));
+    assert!(state.may_be_dropped(&LIMITS, at(15)));
+    for _ in 0..6 {
+        state.fail(0, at(20));
+    }
+    // The cooldown is over, and the pause is not.
+    assert!(!state.may_be_dropped(&LIMITS, at(51)));
+    assert!(state.may_be_dropped(&LIMITS, at(52)));
+    state.forget();
+    assert!(state.may_be_dropped(&LIMITS, at(20)));
+}
+
+#[test]
+fn background_refresh_is_due_ahead_of_the_end() {
+    assert!(!Freshness::COLD.is_due(SECOND, at(0)));
+    let mut state = fetched(HOUR);
+    assert!(!state.is_due(SECOND * 60, at(3539)));
+    assert!(state.is_due(SECOND * 60, at(3540)));
+    state.begin(at(3545));
+    assert!(!state.is_due(SECOND * 60, at(3541)));
+    state.fail(0, at(3541));
+    assert!(!state.is_due(SECOND * 60, at(3541)));
+    assert!(state.is_due(SECOND * 60, at(3542)));
+}

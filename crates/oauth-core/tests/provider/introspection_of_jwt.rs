@@ -1,0 +1,87 @@
+//! RFC 7662: the provider's answer over the claims of a JWT.
+
+use court::*;
+use oauth_core::{IntrospectionMode, Timestamp};
+use serde_json::{Value, json};
+
+use crate::introspection::{Says, answer, rules, verdict_on_jwt};
+
+#[test]
+fn nobody_is_authenticated_before_the_provider_has_confirmed_the_token() {
+    let judged = |token: &Token, says: Value| {
+        let decision = Court::new()
+            .policy(|policy| {
+                policy
+                    .introspection(rules(IntrospectionMode::Always))
+                    .role_claim(Some("groups".parse().unwrap()))
+            })
+            .introspector(Says(says))
+            .judge(&token.encode());
+        (
+            verdict_of(&decision),
+            decision.authn_id().map(str::to_owned),
+        )
+    };
+    let alice = Some(SUBJECT.to_owned());
+    let token = good_token().claim("groups", json!(["alice"]));
+    let active = |groups: Value| json!({"active": true, "groups": groups});
+    assert_eq!(
+        judged(&token, active(json!(["alice"]))),
+        (GRANTED, alice.clone())
+    );
+    // Confirmed, and only the role is refused.
+    assert_eq!(
+        judged(&token, active(json!(["bob"]))),
+        ("role_not_granted", alice)
+    );
+    // Not confirmed, and not asked about.
+    assert_eq!(
+        judged(&token, json!({"active": false})),
+        ("token_inactive", None)
+    );
+    assert_eq!(
+        judged(&token, json!({"active": true, "scope": "other"})),
+        ("insufficient_scope", None)
+    );
+    let other = good_token().claim("groups", json!(["bob"]));
+    assert_eq!(
+        judged(&other, active(json!(["alice"]))),
+        ("role_not_granted", None)
+    );
+}
+
+#[test]
+fn jwt_must_be_confirmed_as_far_as_the_answer_goes() {
+    assert_eq!(verdict_on_jwt(json!({"active": true})), GRANTED);
+    for (changes, code) in [
+        (json!({}), GRANTED),
+        (json!({"iss": "https://evil.example"}), "iss_mismatch"),
+        (json!({"aud": "other"}), "aud_mismatch"),
+        (json!({"exp": NOW - 1000}), "expired"),
+        (json!({"exp": "x"}), "exp_malformed"),
+        (json!({"nbf": NOW + 1000}), "not_yet_valid"),
+        (json!({"scope": "openid"}), "insufficient_scope"),
+        (json!({"sub": "mallory"}), "introspection_mismatch"),
+        (json!({"jti": "another"}), "introspection_mismatch"),
+        (json!({"jti": "token-1"}), GRANTED),
+        (json!({"cnf": {"jkt": "x"}}), "cnf_unsupported"),
+        (
+            json!({"token_type": "refresh_token"}),
+            "not_an_access_token",
+        ),
+    ] {
+        assert_eq!(verdict_on_jwt(answer(changes.clone())), code, "{changes}");
+    }
+}
+
+#[test]
+fn jwt_ends_at_the_earlier_of_both_ends() {
+    for (exp, end) in [(NOW + 60, NOW + 60), (NOW + 900, NOW + 300)] {
+        let decision = Court::new()
+            .policy(|policy| policy.introspection(rules(IntrospectionMode::Always)))
+            .introspector(Says(answer(json!({"exp": exp}))))
+            .judge(&good_token().encode());
+        let grant = decision.outcome().unwrap();
+        assert_eq!(grant.expires_at(), Timestamp::from_unix_seconds(end));
+    }
+}
