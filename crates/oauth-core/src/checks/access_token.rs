@@ -11,7 +11,7 @@ use crate::policy::Policy;
 use crate::policy::provider_rules::Proof;
 
 /// Payload `typ` of Keycloak and Rauthy for other kinds of token.
-const OTHER_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];
+const TYPS_OF_OTHER_KINDS: [&str; 4] = ["id", "refresh", "offline", "logout"];
 
 /// Refuses what shows itself to be another kind of token, and what the provider's proofs do not show to be an
 /// access token.
@@ -41,7 +41,7 @@ pub(crate) fn validate_is_access_token(claims: &Object, policy: &Policy) -> Resu
 /// Whether the claim `typ` says that it is another kind of token.
 pub(crate) fn names_other_kind(claims: &Object) -> bool {
     text(claims, "typ").is_some_and(|typ| {
-        OTHER_KINDS
+        TYPS_OF_OTHER_KINDS
             .iter()
             .any(|kind| kind.eq_ignore_ascii_case(typ))
     })

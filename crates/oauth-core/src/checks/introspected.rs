@@ -35,7 +35,7 @@ const OTHER_KINDS: [&str; 10] = [
 ];
 
 /// RFC 7662 §2.1: `token_type_hint` is only a hint, so the answer may be about another kind of token.
-pub(crate) fn validate_is_access_token(claims: &Object) -> Result<(), Reject> {
+pub(crate) fn validate_is_not_another_kind(claims: &Object) -> Result<(), Reject> {
     let refuse = |claim| Err(Reject::NotAnAccessToken { claim });
     if says_one_of(claims, "token_type", &ACCESS_TOKEN_TYPES) == Some(false) {
         return refuse("token_type");

@@ -47,13 +47,11 @@ impl Steps {
     }
 }
 
-impl JoseHeader {
-    pub(crate) fn describe(&self) -> String {
-        let alg = self.alg.name();
-        match &self.kid {
-            Some(kid) => format!("alg={alg} kid={}", Printable::new(kid).to_fact()),
-            None => format!("alg={alg}, no kid"),
-        }
+pub(crate) fn header_fact(header: &JoseHeader) -> String {
+    let alg = header.alg.name();
+    match &header.kid {
+        Some(kid) => format!("alg={alg} kid={}", Printable::new(kid).to_fact()),
+        None => format!("alg={alg}, no kid"),
     }
 }
 
@@ -62,7 +60,7 @@ pub(crate) fn printed(text: &str) -> String {
 }
 
 /// A claim as `name=value`.
-pub(crate) fn shown(claims: &Object, name: &str) -> String {
+pub(crate) fn claim_fact(claims: &Object, name: &str) -> String {
     match claims.get(name) {
         None => format!("no {name}"),
         Some(serde_json::Value::String(text)) => fact(name, text),
@@ -70,7 +68,7 @@ pub(crate) fn shown(claims: &Object, name: &str) -> String {
     }
 }
 
-pub(crate) fn until(exp: Timestamp, now: Timestamp) -> String {
+pub(crate) fn expiry_fact(exp: Timestamp, now: Timestamp) -> String {
     match exp {
         Timestamp::FOREVER => "no end".to_owned(),
         exp if exp >= now => format!("{} s left", exp.seconds_since(now)),
@@ -78,31 +76,35 @@ pub(crate) fn until(exp: Timestamp, now: Timestamp) -> String {
     }
 }
 
-pub(crate) fn times(claims: &Object) -> String {
-    format!("{}, {}", shown(claims, "nbf"), shown(claims, "iat"))
+pub(crate) fn times_fact(claims: &Object) -> String {
+    format!(
+        "{}, {}",
+        claim_fact(claims, "nbf"),
+        claim_fact(claims, "iat")
+    )
 }
 
-pub(crate) fn client(claims: &Object, policy: &Policy) -> String {
+pub(crate) fn client_fact(claims: &Object, policy: &Policy) -> String {
     claims::client_id(claims, policy).map_or_else(|| "it names none".to_owned(), printed)
 }
 
-pub(crate) fn scopes(claims: &Object) -> String {
+pub(crate) fn scope_fact(claims: &Object) -> String {
     let name = if claims.contains_key("scp") {
         "scp"
     } else {
         "scope"
     };
-    shown(claims, name)
+    claim_fact(claims, name)
 }
 
-pub(crate) fn binding(claims: &Object) -> String {
+pub(crate) fn binding_fact(claims: &Object) -> String {
     match claims.contains_key("cnf") {
         true => "bound to the client certificate".to_owned(),
         false => "not bound to a certificate".to_owned(),
     }
 }
 
-pub(crate) fn role(claims: &Object, policy: &Policy) -> String {
+pub(crate) fn role_fact(claims: &Object, policy: &Policy) -> String {
     let Some(claim) = policy.role_claim() else {
         return "pg_ident.conf decides".to_owned();
     };

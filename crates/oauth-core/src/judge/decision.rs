@@ -1,0 +1,125 @@
+//! What comes of a judgement.
+
+use crate::basics::clock::Timestamp;
+use crate::basics::json::Object;
+use crate::basics::printable::Printable;
+use crate::checks::claims;
+use crate::failure::Failure;
+use crate::failure::reject::Reject;
+use crate::judge::explanation::Steps;
+use crate::judge::verified_claims::VerifiedClaims;
+use crate::policy::Policy;
+
+/// The outcome of a judgement, and what the log may say about it.
+#[derive(Debug)]
+pub struct Decision {
+    pub(super) outcome: Result<Grant, Failure>,
+    pub(super) known: Known,
+}
+
+/// What a token that passed every check is good for.
+#[derive(Debug)]
+pub struct Grant {
+    pub(super) expires_at: Timestamp,
+    pub(super) claims: Object,
+}
+
+/// What is known of a token, accepted or not. Nothing in here is secret.
+#[derive(Debug, Default, Clone)]
+pub struct Evidence {
+    /// The key that the header names; the sender may have put anything there.
+    pub kid: Option<Printable>,
+    /// The client that the token was issued to; from a verified token only.
+    pub client_id: Option<Printable>,
+    /// The token's identifier (RFC 7519 §4.1.7); from a verified token only.
+    pub jti: Option<Printable>,
+    /// Whom the token names: from a verified token of the issuer for this audience, which may be expired, of another
+    /// kind, or stolen. See [`Decision::authn_id`] for who was authenticated.
+    pub identity: Option<Printable>,
+}
+
+impl Decision {
+    /// Whether the token opens the session.
+    pub fn is_authorized(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    /// Who the bearer is: once everything holds but the role, which may yet be refused.
+    pub fn authn_id(&self) -> Option<&str> {
+        self.known.authn_id.as_deref()
+    }
+
+    /// The grant, or why there is none.
+    pub fn outcome(&self) -> Result<&Grant, &Failure> {
+        self.outcome.as_ref()
+    }
+
+    /// What the log may say about the token.
+    pub fn evidence(&self) -> &Evidence {
+        &self.known.evidence
+    }
+
+    /// The claims of the token, if it was accepted.
+    pub fn into_claims(self) -> Option<VerifiedClaims> {
+        self.outcome.ok().map(|grant| VerifiedClaims(grant.claims))
+    }
+
+    /// A refusal of a token that was not even looked at.
+    pub fn refused(failure: impl Into<Failure>) -> Self {
+        Decision {
+            outcome: Err(failure.into()),
+            known: Known::default(),
+        }
+    }
+}
+
+impl Grant {
+    /// When the token expires (`exp`); [`Timestamp::FOREVER`] if nobody says, and the policy allows that.
+    pub fn expires_at(&self) -> Timestamp {
+        self.expires_at
+    }
+
+    /// The client that the token was issued to, where a claim says so (RFC 9068 §2.2, and the provider's ways).
+    pub fn client_id(&self, policy: &Policy) -> Option<&str> {
+        claims::client_id(&self.claims, policy)
+    }
+
+    /// The token's identifier (RFC 7519 §4.1.7).
+    pub fn jti(&self) -> Option<&str> {
+        self.claims.get("jti")?.as_str()
+    }
+
+    /// The bearer's session at the provider (OpenID Connect Front-Channel Logout 1.0 §3), which a logout there names.
+    pub fn sid(&self) -> Option<&str> {
+        self.claims.get("sid")?.as_str()
+    }
+
+    /// The verified claims.
+    pub fn claims(&self) -> &serde_json::Map<String, serde_json::Value> {
+        &self.claims
+    }
+}
+
+/// What becomes known of a token on the way, however the way ends.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    pub(super) authn_id: Option<String>,
+    pub(super) evidence: Evidence,
+    pub(super) steps: Steps,
+}
+
+impl Known {
+    /// `claims`: of a verified JWT, or of the provider's answer.
+    pub(super) fn note_verified(&mut self, claims: &Object, policy: &Policy) {
+        self.evidence.client_id = claims::client_id(claims, policy).map(Printable::new);
+        self.evidence.jti = claims
+            .get("jti")
+            .and_then(|jti| jti.as_str())
+            .map(Printable::new);
+    }
+
+    /// `identity`: of a token by this issuer, for this audience.
+    pub(super) fn note_named(&mut self, identity: &Result<String, Reject>) {
+        self.evidence.identity = identity.as_deref().ok().map(Printable::new);
+    }
+}
