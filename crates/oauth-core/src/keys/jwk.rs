@@ -210,7 +210,7 @@ impl JwkSet {
     }
 
     /// Whether a signature by one of these algorithms could be verified with one of the keys.
-    pub(crate) fn fits(&self, accepted: &Algorithms) -> bool {
+    pub(crate) fn has_key_for(&self, accepted: &Algorithms) -> bool {
         Algorithm::ALL
             .into_iter()
             .filter(|alg| accepted.contains(*alg))

@@ -3,7 +3,7 @@
 use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
 use crate::policy::preset::Preset;
-use crate::policy::provider_rules::{Rules, ScopeRule};
+use crate::policy::provider_rules::{ProviderRules, ScopeRule};
 use crate::policy::{Policy, PolicyBuilder};
 
 /// Something in a policy that is probably not what was meant.
@@ -59,11 +59,11 @@ impl PolicyBuilder {
 
     /// Whether a token that one of these keys has signed could be accepted.
     pub fn accepts_a_key_of(&self, keys: &JwkSet) -> bool {
-        keys.fits(self.parts().algorithms())
+        keys.has_key_for(self.parts().algorithms())
     }
 }
 
-fn accepts_no_type_of(policy: &Policy, rules: &Rules) -> bool {
+fn accepts_no_type_of(policy: &Policy, rules: &ProviderRules) -> bool {
     // RFC 9068 alone demands a type; of a provider without ways of its own nothing else is known.
     if policy.preset() == Preset::GENERIC {
         return false;
@@ -75,7 +75,7 @@ fn accepts_no_type_of(policy: &Policy, rules: &Rules) -> bool {
         .any(|name| accepted.accept((*name != "-").then_some(*name)))
 }
 
-fn accepts_no_algorithm_of(policy: &Policy, rules: &Rules) -> bool {
+fn accepts_no_algorithm_of(policy: &Policy, rules: &ProviderRules) -> bool {
     let of_provider = rules.algorithms.unwrap_or(&Algorithm::ALL);
     !of_provider
         .iter()

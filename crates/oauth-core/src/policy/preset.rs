@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::basics::setting::SettingError;
-use crate::policy::provider_rules::{self as rules, Rules};
+use crate::policy::provider_rules::{self as rules, ProviderRules};
 
 /// The ways of one provider.
 ///
@@ -16,7 +16,7 @@ use crate::policy::provider_rules::{self as rules, Rules};
 /// assert!("https://corp.okta.com".parse::<Preset>().is_err());
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Preset(&'static Rules);
+pub struct Preset(&'static ProviderRules);
 
 impl Preset {
     /// RFC 9068, and nothing else.
@@ -67,7 +67,7 @@ impl Preset {
         }
     }
 
-    pub(crate) fn rules(&self) -> &'static Rules {
+    pub(crate) fn rules(&self) -> &'static ProviderRules {
         self.0
     }
 }

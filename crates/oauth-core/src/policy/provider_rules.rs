@@ -7,7 +7,7 @@ use crate::keys::algorithm::Algorithm;
 
 /// One row of the table.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Rules {
+pub(crate) struct ProviderRules {
     /// The name in the setting.
     pub(crate) name: &'static str,
     /// Accepted `typ` headers; `-` stands for none.
@@ -108,7 +108,7 @@ const NO_SCOPES: ScopeRule = ScopeRule {
 /// OpenID Connect Core 1.0 §2, §3.3.2.11: claims that only an ID token has.
 const OF_ID_TOKENS: Proof = Proof::NoneOf(&["nonce", "at_hash", "c_hash", "s_hash"]);
 
-pub(crate) const GENERIC: Rules = Rules {
+pub(crate) const GENERIC: ProviderRules = ProviderRules {
     name: "generic",
     token_types: &["at+jwt"],
     algorithms: None,
@@ -125,7 +125,7 @@ pub(crate) const GENERIC: Rules = Rules {
     pinned_by: &[],
 };
 
-pub(crate) const KEYCLOAK: Rules = Rules {
+pub(crate) const KEYCLOAK: ProviderRules = ProviderRules {
     name: "keycloak",
     token_types: &["JWT", "at+jwt"],
     identity_claim: "preferred_username",
@@ -135,7 +135,7 @@ pub(crate) const KEYCLOAK: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const ENTRA: Rules = Rules {
+pub(crate) const ENTRA: ProviderRules = ProviderRules {
     name: "entra",
     token_types: &["JWT"],
     optional_scopes: &["openid", "offline_access", "profile", "email"],
@@ -157,7 +157,7 @@ pub(crate) const ENTRA: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const OKTA: Rules = Rules {
+pub(crate) const OKTA: ProviderRules = ProviderRules {
     name: "okta",
     // Not "application/okta-internal-at+jwt": those are meant for Okta's own services.
     token_types: &["-", "JWT", "at+jwt"],
@@ -171,7 +171,7 @@ pub(crate) const OKTA: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const AUTH0: Rules = Rules {
+pub(crate) const AUTH0: ProviderRules = ProviderRules {
     name: "auth0",
     token_types: &["JWT", "at+jwt"],
     role_claim: Some("permissions"),
@@ -184,7 +184,7 @@ pub(crate) const AUTH0: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const COGNITO: Rules = Rules {
+pub(crate) const COGNITO: ProviderRules = ProviderRules {
     name: "cognito",
     token_types: &["-"],
     role_claim: Some("cognito:groups"),
@@ -197,7 +197,7 @@ pub(crate) const COGNITO: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const GOOGLE: Rules = Rules {
+pub(crate) const GOOGLE: ProviderRules = ProviderRules {
     name: "google",
     token_types: &["JWT"],
     identity_claim: "email",
@@ -215,7 +215,7 @@ pub(crate) const GOOGLE: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const GITLAB: Rules = Rules {
+pub(crate) const GITLAB: ProviderRules = ProviderRules {
     name: "gitlab",
     token_types: &["JWT"],
     client_claims: &[],
@@ -233,7 +233,7 @@ pub(crate) const GITLAB: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const GITHUB_ACTIONS: Rules = Rules {
+pub(crate) const GITHUB_ACTIONS: ProviderRules = ProviderRules {
     name: "github-actions",
     token_types: &["JWT"],
     client_claims: &[],
@@ -251,7 +251,7 @@ pub(crate) const GITHUB_ACTIONS: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const KUBERNETES: Rules = Rules {
+pub(crate) const KUBERNETES: ProviderRules = ProviderRules {
     name: "kubernetes",
     token_types: &["-", "JWT"],
     client_claims: &[],
@@ -260,7 +260,7 @@ pub(crate) const KUBERNETES: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const AUTHENTIK: Rules = Rules {
+pub(crate) const AUTHENTIK: ProviderRules = ProviderRules {
     name: "authentik",
     token_types: &["JWT", "at+jwt"],
     identity_claim: "preferred_username",
@@ -272,7 +272,7 @@ pub(crate) const AUTHENTIK: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const ZITADEL: Rules = Rules {
+pub(crate) const ZITADEL: ProviderRules = ProviderRules {
     name: "zitadel",
     token_types: &["JWT", "at+jwt", "-"],
     client_claims: &["azp", "client_id"],
@@ -285,7 +285,7 @@ pub(crate) const ZITADEL: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const PING: Rules = Rules {
+pub(crate) const PING: ProviderRules = ProviderRules {
     name: "ping",
     token_types: &["at+jwt", "-"],
     proofs: &[Proof::AllOf(&["client_id", "scope"]), OF_ID_TOKENS],
@@ -293,7 +293,7 @@ pub(crate) const PING: Rules = Rules {
     ..GENERIC
 };
 
-pub(crate) const SPIFFE: Rules = Rules {
+pub(crate) const SPIFFE: ProviderRules = ProviderRules {
     name: "spiffe",
     token_types: &["-", "JWT", "JOSE"],
     // JWT-SVID §2.1.
