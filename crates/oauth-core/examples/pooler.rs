@@ -1,0 +1,280 @@
+//! Judges logins as a connection pooler would: many tokens, several at a time, with keys that are fetched when they are
+//! needed and kept fresh.
+//!
+//! ```text
+//! cargo run -p oauth-core --example pooler
+//! ```
+//!
+//! The network and the clock stand still here, so that the outcome is always the same: a real pooler gives [`KeyCache`]
+//! an HTTP client of its own and [`SystemClock`](oauth_core::SystemClock). The token is that of RFC 9068 §3, signed with
+//! the key of RFC 8037 appendix A.1.
+
+use std::collections::hash_map::RandomState;
+use std::error::Error;
+use std::hash::BuildHasher as _;
+use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use http::Response;
+use oauth_core::{
+    Algorithm, Bearer, CacheLimits, Clock, Decision, Endpoint, Failure, Freshness, HttpClient,
+    Internal, Issuer, JwkSet, KeySource, LoginAttempt, NoCatalog, NoCertificate, NoIntrospection,
+    Plan, Policy, Printable, PublicKey, Timestamp, Unavailable, UnavailableCause, fetch_jwk_set,
+    freshness_lifetime, judge,
+};
+
+/// Between one minute and one day of freshness, whatever the provider says; a day of use while it does not answer; ten
+/// seconds before an unknown `kid` causes another fetch.
+const LIMITS: CacheLimits = CacheLimits {
+    min_ttl: Duration::from_secs(60),
+    max_ttl: Duration::from_secs(86_400),
+    stale_ttl: Duration::from_secs(86_400),
+    refresh_cooldown: Duration::from_secs(10),
+};
+/// When a fetch is given up, so that another login may try. The HTTP client's own limits must be below.
+const FETCH_TIME: Duration = Duration::from_secs(10);
+/// How often one that waits looks whether whoever fetches has died.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The keys of one issuer, shared by all logins. [`Freshness`] decides what each of them does; this only acts on it.
+struct KeyCache<H, C> {
+    issuer: Issuer,
+    http: H,
+    clock: C,
+    state: Mutex<State>,
+    fetch_ended: Condvar,
+}
+
+struct State {
+    freshness: Freshness,
+    keys: JwkSet,
+    /// The error of the last failed fetch.
+    failure: Option<Unavailable>,
+}
+
+impl<H: HttpClient, C: Clock> KeyCache<H, C> {
+    fn new(issuer: Issuer, http: H, clock: C) -> Self {
+        let state = State {
+            freshness: Freshness::COLD,
+            keys: JwkSet::default(),
+            failure: None,
+        };
+        KeyCache {
+            issuer,
+            http,
+            clock,
+            state: Mutex::new(state),
+            fetch_ended: Condvar::new(),
+        }
+    }
+
+    /// Nothing panics while it holds the lock, and what is behind it is valid at any time.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fetches the keys. The lock is free meanwhile: logins whose key is known go on, the others wait.
+    fn refresh(&self, mut state: MutexGuard<'_, State>) {
+        let fetch = state.freshness.begin(self.clock.now().plus(FETCH_TIME));
+        drop(state);
+        let fetched = fetch_jwk_set(&self.http, &self.issuer, None);
+
+        let mut state = self.lock();
+        // One that took too long changes nothing: another login has begun a fetch of its own since.
+        if state.freshness.is_current(fetch) {
+            let now = self.clock.now();
+            match fetched {
+                Ok(fetched) => {
+                    let lifetime = freshness_lifetime(&fetched.headers, &LIMITS);
+                    state.freshness.succeed(lifetime, &LIMITS, now);
+                    state.keys = fetched.keys;
+                }
+                Err(failure) => {
+                    let jitter = RandomState::new().hash_one(()) as u32;
+                    state.freshness.fail(jitter, now);
+                    state.failure = Some(failure);
+                }
+            }
+        }
+        drop(state);
+        self.fetch_ended.notify_all();
+    }
+}
+
+impl<H: HttpClient, C: Clock> KeySource for KeyCache<H, C> {
+    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
+        loop {
+            let state = self.lock();
+            let found = state.keys.select(kid, alg).cloned();
+            match state
+                .freshness
+                .plan(found.is_ok(), &LIMITS, self.clock.now())
+            {
+                Plan::Use | Plan::UnknownKey => return found.map_err(Failure::from),
+                // A failure of this one leaves the known key in use, and delays the next attempt.
+                Plan::UseAndRefresh | Plan::Fetch => self.refresh(state),
+                Plan::Wait => {
+                    // Once the time of one that died has ended, the plan is another one.
+                    let waited = self.fetch_ended.wait_timeout(state, LOOK_AGAIN);
+                    drop(waited.unwrap_or_else(PoisonError::into_inner));
+                }
+                Plan::Unavailable => {
+                    return Err(match state.failure.clone() {
+                        Some(failure) => failure.into(),
+                        None => Internal(Printable::new("a failure was not noted")).into(),
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// Judges one login. A pooler that knows client certificates, or asks the provider about opaque tokens, says so here.
+fn log_in(
+    token: &str,
+    role: &str,
+    policy: &Policy,
+    keys: &dyn KeySource,
+    clock: &dyn Clock,
+) -> Decision {
+    let attempt = LoginAttempt {
+        token: Bearer::new(token),
+        role,
+        peer: &NoCertificate,
+        catalog: &NoCatalog,
+        introspector: &NoIntrospection,
+    };
+    judge(&attempt, policy, keys, clock)
+}
+
+// --- A provider and a clock for this example --------------------------------------------------------
+
+const ISSUER: &str = "https://authorization-server.example.com/";
+const METADATA: &str = r#"{"issuer": "https://authorization-server.example.com/",
+    "jwks_uri": "https://authorization-server.example.com/jwks"}"#;
+const JWKS: &str = r#"{"keys": [{"kty": "OKP", "crv": "Ed25519", "kid": "RjEwOwOA",
+    "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+const TOKEN: &str = concat!(
+    "eyJ0eXAiOiJhdCtKV1QiLCJhbGciOiJFZERTQSIsImtpZCI6IlJqRXdPd09BIn0.",
+    "eyJpc3MiOiJodHRwczovL2F1dGhvcml6YXRpb24tc2VydmVyLmV4YW1wbGUuY29tLyIsInN1YiI6IjViYTU1",
+    "MmQ2NyIsImF1ZCI6Imh0dHBzOi8vcnMuZXhhbXBsZS5jb20vIiwiZXhwIjoxNjM5NTI4OTEyLCJpYXQiOjE2",
+    "MTgzNTQwOTAsImp0aSI6ImRiZTM5YmYzYTNiYTQyMzhhNTEzZjUxZDZlMTY5MWM0IiwiY2xpZW50X2lkIjoi",
+    "czZCaGRSa3F0MyIsInNjb3BlIjoib3BlbmlkIHByb2ZpbGUgcmVhZGVtYWlsIn0.",
+    "BTUD1qqEgl-SkmcBDSUlMrCPrxgfPZabHnbfUvb0KmQYx5iAx7DbW48qCVrvNZZATlWiMSFbm_F20hzP-HWpCg",
+);
+/// `iat` of the token.
+const ISSUED_AT: i64 = 1_618_354_090;
+
+/// Answers as a provider does, until it is down, and counts what it is asked.
+#[derive(Default)]
+struct Provider {
+    asked: AtomicUsize,
+    down: AtomicUsize,
+}
+
+impl HttpClient for &Provider {
+    fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        if self.down.load(Ordering::Relaxed) > 0 {
+            return Err(UnavailableCause::Timeout);
+        }
+        let body = match url.as_str().ends_with("/jwks") {
+            true => JWKS,
+            false => METADATA,
+        };
+        let response = Response::builder().header("cache-control", "max-age=3600");
+        let response = response.body(body.as_bytes().to_vec());
+        response.map_err(|error| UnavailableCause::Connection(Printable::new(&error.to_string())))
+    }
+}
+
+/// A clock that is set, in seconds since the token was issued.
+#[derive(Default)]
+struct SetClock(AtomicI64);
+
+impl Clock for &SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_unix_seconds(ISSUED_AT.saturating_add(self.0.load(Ordering::Relaxed)))
+    }
+}
+
+/// What was tried, what came of it, and how many requests the provider got.
+type Told = (&'static str, String, usize);
+
+fn run() -> Result<Vec<Told>, Box<dyn Error>> {
+    let (provider, clock) = (&Provider::default(), &SetClock::default());
+    let issuer = Issuer::parse(ISSUER)?;
+    let keys = KeyCache::new(issuer.clone(), provider, clock);
+    let policy = Policy::builder(issuer)
+        .audience("https://rs.example.com/".parse()?)
+        .required_scopes("openid profile")
+        .build()?;
+    let verdict = |token: &str| {
+        let decision = log_in(token, "alice", &policy, &keys, &clock);
+        match decision.outcome() {
+            Ok(_) => format!("accepted {}", decision.authn_id().unwrap_or_default()),
+            Err(failure) => format!("refused: {}", failure.code()),
+        }
+    };
+    let mut told = Vec::new();
+    let mut tell = |what, verdict| {
+        told.push((what, verdict, provider.asked.swap(0, Ordering::Relaxed)));
+    };
+
+    let verdicts = thread::scope(|scope| {
+        let logins: Vec<_> = (0..8).map(|_| scope.spawn(|| verdict(TOKEN))).collect();
+        let mut verdicts: Vec<_> = logins.into_iter().flat_map(|login| login.join()).collect();
+        verdicts.dedup();
+        verdicts.join(", ")
+    });
+    tell("eight at once", verdicts);
+    tell("altered", verdict(&TOKEN.replace("BTUD", "BTUE")));
+    tell("unknown key", verdict(&TOKEN.replace("d09BIn0", "d09CIn0")));
+    clock.0.store(3601, Ordering::Relaxed);
+    tell("an hour later", verdict(TOKEN));
+    provider.down.store(1, Ordering::Relaxed);
+    clock.0.store(7300, Ordering::Relaxed);
+    tell("provider is down", verdict(TOKEN));
+    tell("and still is", verdict(TOKEN));
+    clock.0.store(3601 + 86_400, Ordering::Relaxed);
+    tell("keys are too old", verdict(TOKEN));
+    Ok(told)
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout().lock();
+    for (what, verdict, requests) in run()? {
+        writeln!(out, "{what:18} {verdict:32} {requests} requests")?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn provider_is_asked_only_when_keys_are_needed() {
+        let told = run().expect("the example runs");
+        let told: Vec<_> = told
+            .iter()
+            .map(|(what, v, n)| (*what, v.as_str(), *n))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                // Metadata and keys, once for all.
+                ("eight at once", "accepted 5ba552d67", 2),
+                ("altered", "refused: bad_signature", 0),
+                ("unknown key", "refused: unknown_kid", 0),
+                ("an hour later", "accepted 5ba552d67", 2),
+                ("provider is down", "accepted 5ba552d67", 1),
+                ("and still is", "accepted 5ba552d67", 0),
+                ("keys are too old", "refused: provider_unavailable", 1),
+            ]
+        );
+    }
+}
