@@ -54,6 +54,15 @@
 //! # }
 //! ```
 
+// Each folder imports only those below it:
+//   judge      the list of checks, and the one place that grants
+//   checks     what a token has to pass, one concern a file
+//   policy     what an issuer's tokens must be like, and what is known of each provider's
+//   provider   how the provider is asked, what it answers, and how long answers are used
+//   keys       the provider's keys, and what they verify
+//   failure    why a token is refused, and whose fault that is
+//   basics     what everything else is made of
+// core_layout is the digest of what they keep in memory.
 mod basics;
 mod checks;
 mod core_layout;

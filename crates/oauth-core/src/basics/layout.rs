@@ -62,6 +62,8 @@ macro_rules! layout_of {
     }};
 }
 
+pub(crate) use layout_of;
+
 #[cfg(test)]
 mod tests {
     use super::*;

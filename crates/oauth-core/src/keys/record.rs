@@ -1,10 +1,10 @@
 //! A key in the form that a cache keeps: plain data of fixed size, parsed once and looked up without parsing.
 
 use crate::basics::digest::sha256;
+use crate::basics::layout::layout_of;
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::{Algorithm, KeyKind};
 use crate::keys::public_key::PublicKey;
-use crate::layout_of;
 
 /// What a key is selected by. Plain data: it may live in shared memory, beside the key's material.
 #[repr(C)]

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::basics::clock::Timestamp;
-use crate::layout_of;
+use crate::basics::layout::layout_of;
 
 /// The first and the longest pause after failures.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
