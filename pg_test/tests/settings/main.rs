@@ -1,6 +1,7 @@
 //! What an administrator can set, what nobody else can, and what a mistake does.
 
 mod issuer_and_ca;
+mod manual;
 mod mistakes;
 mod on_demand;
 mod trust_roots;
@@ -81,17 +82,6 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.token_types|string|-|-|-|at+jwt|sighup",
         ]
     );
-}
-
-#[test]
-fn every_setting_is_in_the_manual() {
-    let manual = include_str!("../../../docs/configuration.md");
-    let (_issuer, builder) = preloaded();
-    let server = builder.start();
-    for row in server.sql("SELECT name FROM pg_settings WHERE name LIKE 'validator.%'") {
-        let name = row[0].as_deref().unwrap_or_default();
-        assert!(manual.contains(&format!("| `{name}` |")), "{name}");
-    }
 }
 
 #[test]
