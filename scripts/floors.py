@@ -20,7 +20,7 @@ def tables():
     text = Path("ARCHITECTURE.md").read_text()
     for found in re.finditer(r"<!-- floors: (\S+) -->\n+((?:\|.*\n)+)", text):
         rows = [line.strip("|").split("|") for line in found[2].splitlines()[2:]]
-        names = [(re.findall(r"`([a-z_.]+)/?`", row[0]), re.findall(r"`([a-z_]+)/?`", row[-1])) for row in rows]
+        names = [(re.findall(r"`([a-z_.]+)/?`", row[0]), re.findall(r"`([a-z_.]+)/?`", row[-1])) for row in rows]
         yield Path(found[1]), {floor: set(below) for floors, below in names for floor in floors}
 
 
