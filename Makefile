@@ -1,20 +1,20 @@
 # validator, a PostgreSQL OAuth token validator. `make` alone lists the targets.
-# What a target needs and does not find (packages, PostgreSQL, a provider to test with), it gets by itself.
+# Targets obtain what they need (packages, PostgreSQL, a provider to test with) if it is missing.
 
 # --- What may be set on the command line ---
 
-# PostgreSQL's major version; PG_CONFIG names the installation to build for, else scripts/postgresql.sh finds or builds one.
+# PostgreSQL's major version; PG_CONFIG names the installation to build for, otherwise scripts/postgresql.sh finds one.
 export PG ?= 18
 export PG_CONFIG
 # PG_SOURCE=1: a PostgreSQL built from source, not Debian's binaries. CASSERT=1: the same, with its own assertions checked.
 export PG_SOURCE
 export CASSERT
-# For `make test-logins` and `make test-cassert`: names of pg_test/tests that shall run (default: all).
+# For `make test-logins` and `make test-cassert`: names of the pg_test/tests to run (default: all).
 SUITES ?=
-# For `make install`: SUDO=sudo gets the right to write into PostgreSQL's folders, DESTDIR is for packagers.
+# For `make install`: SUDO=sudo writes into PostgreSQL's folders as root, DESTDIR is for packagers.
 SUDO ?=
 DESTDIR ?=
-# Lasts longer than a checkout and is shared by clones. Root's home would be closed to the tests' unprivileged server.
+# Outlives a checkout and is shared by clones. The tests' unprivileged server could not read root's home.
 export VALIDATOR_CACHE ?= $(if $(filter 0,$(shell id -u)),/var/cache/validator,$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/validator)
 
 # --- What the recipes share ---
@@ -26,13 +26,13 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export CARGO_TARGET_DIR := $(CURDIR)/target
 
 pg_config = "$$(scripts/postgresql.sh)"
-# pgrx 0.19 declares rustc 1.96, but builds and works with 1.95, where cargo has to be told not to mind.
+# pgrx 0.19 declares rustc 1.96, but builds and works with 1.95, for which cargo needs a flag.
 cargo_flags = --locked $$(rustc --version | sed -n 's/^rustc 1[.]95[.].*/--ignore-rust-version/p')
 features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
 
 # This checkout's own installation, for the tests: they write nothing into PostgreSQL's folders.
 stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)$(if $(CASSERT),-cassert)
-# The profile of Cargo.toml by which the module is built; for servers that check assertions, beside the one for others.
+# The profile of Cargo.toml by which the module is built; for servers that check assertions, next to the one for others.
 module_profile := $(if $(CASSERT),quick,release)
 module_target := $(CURDIR)/target$(if $(CASSERT),/cassert)
 library := $(module_target)/$(module_profile)/libvalidator.so
@@ -59,7 +59,7 @@ help: ## list the targets (the default)
 
 demo: stage := $(stage)-demo
 demo: library := $(CURDIR)/target/quick/libvalidator.so
-demo: build-tools pg ## log in with psql by the device flow, then watch refusals (INTERACTIVE=1: approve in your own browser)
+demo: build-tools pg ## log in with psql by the device flow, then show refusals (INTERACTIVE=1: approve in your own browser)
 	@# Without link-time optimization, which takes minutes, and with all in one go, so that nothing is compiled twice.
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo build --profile quick $(cargo_flags) $(features) -p validator -p demo
 	$(call install_module,$(stage)/lib,$(stage)/share)
@@ -68,11 +68,11 @@ demo: build-tools pg ## log in with psql by the device flow, then watch refusals
 test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
 	@scripts/run-tests.sh all-tests
 
-test-fresh: ## run `make demo` and `make test` on a bare Debian 12, and say how long each took (takes root)
+test-fresh: ## run `make demo` and `make test` on a bare Debian 12, and say how long each took (needs root)
 	@scripts/bare-root.sh 'for what in demo test; do start=$$SECONDS; make $$what; took+=("make $$what: $$((SECONDS - start)) s"); done; \
 	printf "%s\n" "$${took[@]}"'
 
-test-bare: ## run `make test` on a bare Debian 12, with downloads of before; as it is, where there can be none
+test-bare: ## run `make test` on a bare Debian 12, with earlier downloads, or on this system if that is not possible
 	@scripts/bare-root.sh --share-downloads 'make test' || { (($$? == 77)) && $(MAKE) --no-print-directory test; }
 
 test-core: build-tools ## run the tests that need no server
@@ -81,7 +81,7 @@ test-core: build-tools ## run the tests that need no server
 test-logins: stage provider $(if $(SUITES),,package image) ## run the tests that log in to a PostgreSQL (SUITES="login_rules sql": these)
 	@scripts/run-tests.sh login-tests
 
-# Those that look at the packages and the manual have nothing to gain from assertions.
+# Suites that check packages and the manual gain nothing from assertions.
 cassert_suites = $(filter-out packages documentation long,$(basename $(notdir $(wildcard pg_test/tests/*))))
 test-cassert: ## run the tests that log in to a PostgreSQL built from source, which checks its own assertions (SUITES=...)
 	@$(MAKE) --no-print-directory CASSERT=1 PG_CONFIG= SUITES="$(or $(SUITES),$(cassert_suites))" test-logins
@@ -90,7 +90,7 @@ bench: stage bench-tool ## measure what a login costs: LOGINS=2000, ROUND=20, CL
 	@$(test_env) target/bench-tool/bench
 
 hot-functions: export CARGO_PROFILE_RELEASE_STRIP = none
-hot-functions: stage bench-tool ## write hot_functions.ld anew, by what valgrind sees logins execute
+hot-functions: stage bench-tool ## rewrite hot_functions.ld from the functions that valgrind sees logins execute
 	@scripts/packages.sh valgrind
 	@$(test_env) scripts/hot-functions.sh
 
@@ -114,14 +114,14 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	then "$$cargo_deny" --locked check --hide-inclusion-graph $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
 	else echo "skipped: cargo-deny (licences and sources of the dependencies) cannot be installed here"; fi
 
-lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, where its headers can be had
+lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, if its headers are available
 	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
 	then PGRX_PG_CONFIG_PATH=$$(PG=19 PG_CONFIG= scripts/postgresql.sh) \
 	cargo clippy --profile quick $(cargo_flags) -p validator --no-default-features --features pg19 -- -D warnings; \
-	else echo "skipped: the check for PostgreSQL 19, whose headers can not be had here"; fi
+	else echo "skipped: the check for PostgreSQL 19, whose headers are not available here"; fi
 
 build: build-tools pg ## build the module
-	@# The library alone: cargo leaves out link-time optimization where it makes an rlib beside it.
+	@# The library alone: cargo omits link-time optimization if it also makes an rlib.
 	@PGRX_PG_CONFIG_PATH=$(pg_config) CARGO_TARGET_DIR=$(module_target) \
 	cargo rustc --profile $(module_profile) --lib --crate-type cdylib $(cargo_flags) $(features)
 
@@ -136,7 +136,7 @@ package: build ## package the module: target/packages/*.deb, a tarball, checksum
 	@scripts/packages.sh python
 	@python3 -B packaging/build.py package $(library) $(PG) $(packages)
 
-image: build ## package the module as an OCI image of its files alone, as CloudNativePG mounts extensions
+image: build ## package the module's files alone as an OCI image, in the layout that CloudNativePG mounts
 	@scripts/packages.sh python
 	@python3 -B packaging/build.py image $(library) $(PG) $(packages)
 
@@ -150,7 +150,7 @@ pg-config: pg ## print the path of the pg_config in use (with `make -s`, nothing
 clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
-distclean: clean ## remove also what all checkouts of this user share: PostgreSQL, the provider, logs
+distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
 	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-deny-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
@@ -172,14 +172,14 @@ build-tools:
 	@scripts/packages.sh module postgresql
 	@scripts/rust.sh
 
-# All packages that the tests need at once, so that whoever may not install them is told in one line.
+# All packages that the tests need at once, so that a user who may not install them sees one line.
 test-packages:
 	@scripts/packages.sh module postgresql python package-check
 
 core-tests:
 	@cargo test --profile quick --no-fail-fast $(cargo_flags) -p oauth-core
 
-# All at once, so that what both need is compiled once, with the features that both want of it.
+# All at once, so that what both need is compiled once, with the features that both require.
 all-tests login-tests:
 	@# Tests wait more than they work: for servers, for caches to expire, for a provider that is slow.
 	@$(test_env) $(providers) $$(scripts/exporters.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \

@@ -1,9 +1,9 @@
--- validator 0.1.0: what SQL sees of the OAuth token validator, in schema "validator".
+-- validator 0.1.0: SQL functions and views of the OAuth token validator, in schema "validator".
 \echo Use "CREATE EXTENSION validator" to load this file. \quit
 
-COMMENT ON SCHEMA @extschema@ IS 'the OAuth token validator: claims of one''s own login, statistics, administration';
+COMMENT ON SCHEMA @extschema@ IS 'OAuth token validator: claims of the session''s token, statistics, administration';
 
--- Names are qualified, since pg_catalog is looked at first and has some of them, too.
+-- Names are qualified, since pg_catalog is searched first and has some of them, too.
 CREATE FUNCTION @extschema@.version() RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE
     AS 'MODULE_PATHNAME', 'version_wrapper';
@@ -15,7 +15,7 @@ CREATE FUNCTION @extschema@.flush_cache() RETURNS void
     AS 'MODULE_PATHNAME', 'flush_cache_wrapper';
 
 COMMENT ON FUNCTION @extschema@.flush_cache() IS
-    'forget the cached keys of all providers, and their answers about tokens; the next logins ask again';
+    'discard the cached keys of all providers, and their answers about tokens; the next logins ask again';
 
 REVOKE ALL ON FUNCTION @extschema@.flush_cache() FROM PUBLIC;
 
@@ -39,13 +39,13 @@ CREATE FUNCTION @extschema@.end_sessions(
     AS 'MODULE_PATHNAME', 'end_sessions_wrapper';
 
 COMMENT ON FUNCTION @extschema@.end_sessions(text, text, text, text) IS
-    'end the sessions of an issuer''s tokens with this identity, token identifier and provider session; returns how many';
+    'end the sessions of an issuer''s tokens that match identity, token identifier and provider session; returns how many';
 
 REVOKE ALL ON FUNCTION @extschema@.list_sessions(), @extschema@.end_sessions(text, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.list_sessions() TO pg_monitor;
 GRANT SELECT ON @extschema@.sessions TO pg_monitor;
 
--- The doctor. It reads pg_hba.conf and postgresql.conf by views that are for superusers only, with their owner's rights.
+-- The doctor. It reads pg_hba.conf and postgresql.conf through views that only superusers may read, with its owner's rights.
 
 CREATE FUNCTION @extschema@.check_config(
     OUT severity text, OUT hba_file text, OUT hba_line integer, OUT finding text, OUT detail text, OUT advice text)
@@ -54,39 +54,39 @@ CREATE FUNCTION @extschema@.check_config(
     AS 'MODULE_PATHNAME', 'check_config_wrapper';
 
 COMMENT ON FUNCTION @extschema@.check_config() IS
-    'what is wrong with the configuration of OAuth logins and their providers, and what to do; asks the providers';
+    'check the configuration of OAuth logins and their providers, and say what to do; asks the providers';
 
 REVOKE ALL ON FUNCTION @extschema@.check_config() FROM PUBLIC;
 
--- The verified claims of one's own login: for every role.
+-- The verified claims of the session's token: for every role.
 
 CREATE FUNCTION @extschema@.own_claims(path text DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'own_claims_wrapper';
 
 COMMENT ON FUNCTION @extschema@.own_claims(text) IS
-    'a claim, or all, of the token that opened this session, as JSON text: use claim() and claims()';
+    'one claim, or all claims, of the token that opened this session, as JSON text: use claim() and claims()';
 
 CREATE FUNCTION @extschema@.claims() RETURNS jsonb
     LANGUAGE sql STABLE PARALLEL RESTRICTED
     RETURN @extschema@.own_claims()::jsonb;
 
 COMMENT ON FUNCTION @extschema@.claims() IS
-    'verified claims of the token that opened this session; NULL if none did';
+    'verified claims of the token that opened this session; NULL if no token did';
 
 CREATE FUNCTION @extschema@.claim(name text) RETURNS text
     LANGUAGE sql STABLE STRICT PARALLEL RESTRICTED
     RETURN @extschema@.own_claims(name)::jsonb OPERATOR(pg_catalog.#>>) '{}';
 
 COMMENT ON FUNCTION @extschema@.claim(text) IS
-    'a verified claim of the token that opened this session, by name or JSON Pointer; NULL if it has none';
+    'a verified claim of the token that opened this session, by name or JSON Pointer; NULL if the token does not have it';
 
 CREATE FUNCTION @extschema@.token_expires_at() RETURNS timestamptz
     LANGUAGE c STABLE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'token_expires_at_wrapper';
 
 COMMENT ON FUNCTION @extschema@.token_expires_at() IS
-    'when the token that opened this session expires; NULL if none did';
+    'when the token that opened this session expires; NULL if no token did';
 
 GRANT USAGE ON SCHEMA @extschema@ TO PUBLIC;
 REVOKE ALL ON FUNCTION @extschema@.version() FROM PUBLIC;
@@ -157,17 +157,17 @@ CREATE FUNCTION @extschema@.reset_stats() RETURNS void
 
 COMMENT ON FUNCTION @extschema@.reset_stats() IS 'set the counters of the views stats and refusals to zero';
 
--- Reads pg_hba.conf by a view that is for superusers only, with its owner's rights.
+-- Reads pg_hba.conf through a view that only superusers may read, with its owner's rights.
 CREATE FUNCTION @extschema@.refresh_keys(issuer text) RETURNS void
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'refresh_keys_wrapper';
 
 COMMENT ON FUNCTION @extschema@.refresh_keys(text) IS
-    'fetch the keys of an issuer of pg_hba.conf now, fresh or not; an error if the provider fails';
+    'fetch the keys of an issuer of pg_hba.conf now, fresh or not; raises an error if the provider fails';
 
 REVOKE ALL ON FUNCTION @extschema@.reset_stats(), @extschema@.refresh_keys(text) FROM PUBLIC;
 
--- What a login with a token would come to. Reads pg_hba.conf as refresh_keys does.
+-- How a login with a token would be judged. Reads pg_hba.conf as refresh_keys does.
 
 CREATE FUNCTION @extschema@.check_token(
     token text, issuer text, scope text, role text, delegate_ident_mapping boolean DEFAULT false,
@@ -176,6 +176,6 @@ CREATE FUNCTION @extschema@.check_token(
     AS 'MODULE_PATHNAME', 'check_token_wrapper';
 
 COMMENT ON FUNCTION @extschema@.check_token(text, text, text, text, boolean) IS
-    'each step of the judgement on a token; pass the token as a parameter, since statements may be logged';
+    'show each step of the judgement on a token; pass the token as a parameter, since statements may be logged';
 
 REVOKE ALL ON FUNCTION @extschema@.check_token(text, text, text, text, boolean) FROM PUBLIC;
