@@ -94,7 +94,7 @@ hot-functions: stage bench-tool ## rewrite hot_functions.ld from the functions t
 	@scripts/packages.sh valgrind
 	@$(test_env) scripts/hot-functions.sh
 
-test-long: stage provider ## run the tests that take minutes, which CI leaves out (SOAK_MINUTES=20)
+test-long: stage provider ## run the tests that take minutes, which CI does not run (SOAK_MINUTES=20)
 	@$(test_env) $(providers) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
 
 fuzz: ## look for inputs that break the core: SECONDS=10 for each target, TARGET=one of them
