@@ -147,6 +147,11 @@ pg: ## provide PostgreSQL 18 (PG=19: 19) with headers: PG_CONFIG, an installed o
 pg-config: pg ## print the path of the pg_config in use (with `make -s`, nothing else)
 	@scripts/postgresql.sh
 
+docs: ## build the manual as a searchable book, target/book, and check its links
+	@scripts/packages.sh module
+	@scripts/rust.sh
+	@scripts/book.sh
+
 clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 

@@ -43,7 +43,7 @@ fn check(page: &Page, target: &str, pages: &[Page]) -> Result<(), String> {
     }
     let linked = pages.iter().find(|page| page.path == path);
     match linked {
-        None => Err(format!("{} is no page", path.display())),
+        None => Err(format!("{} is not a page", path.display())),
         Some(linked) if linked.anchors().iter().any(|known| known == anchor) => Ok(()),
         Some(linked) => Err(format!("{} has {:?}", path.display(), linked.anchors())),
     }
@@ -67,24 +67,43 @@ fn every_link_leads_somewhere() {
     assert!(checked > 40, "{checked} links");
 }
 
+/// The paths, from the root, to which the pages have links.
+fn linked_from<'a>(pages: impl Iterator<Item = &'a Page>) -> Vec<PathBuf> {
+    let mut linked = Vec::new();
+    for page in pages {
+        for (_, line) in page.prose() {
+            linked.extend(targets(line).into_iter().map(|target| {
+                let file = target.split('#').next().unwrap_or_default();
+                resolve(&page.path, file)
+            }));
+        }
+    }
+    linked
+}
+
+/// The book's table of contents, which is not a page of the manual.
+fn is_contents(page: &&Page) -> bool {
+    page.path == Path::new("docs/SUMMARY.md")
+}
+
 #[test]
 fn every_page_is_linked_from_another() {
     let pages = page::all();
-    let linked: Vec<PathBuf> = pages
-        .iter()
-        .flat_map(|page| {
-            let lines = page.prose().into_iter();
-            lines.flat_map(|(_, line)| {
-                targets(line).into_iter().map(|target| {
-                    let file = target.split('#').next().unwrap_or_default();
-                    resolve(&page.path, file)
-                })
-            })
-        })
-        .collect();
-    for page in pages.iter().filter(|page| page.path.starts_with("docs")) {
+    let manual = || pages.iter().filter(|page| !is_contents(page));
+    let linked = linked_from(manual());
+    for page in manual().filter(|page| page.path.starts_with("docs")) {
         assert!(linked.contains(&page.path), "{}", page.path.display());
     }
+}
+
+#[test]
+fn the_book_has_every_page_once() {
+    let pages = page::all();
+    let (contents, manual): (Vec<&Page>, Vec<&Page>) = pages.iter().partition(is_contents);
+    let mut chapters = linked_from(contents.into_iter());
+    chapters.sort();
+    let paths: Vec<PathBuf> = manual.iter().map(|page| page.path.clone()).collect();
+    assert_eq!(chapters, paths);
 }
 
 #[test]
