@@ -7,14 +7,13 @@ source=target/book-source
 book=target/book
 
 main() {
-    local mdbook lychee
+    local mdbook hyperlink
     mdbook=$(scripts/cargo-tool.sh mdbook)
-    lychee=$(scripts/cargo-tool.sh lychee)
+    hyperlink=$(scripts/cargo-tool.sh hyperlink)
     one_at_a_time
     lay_out
     step "book: building" "$mdbook" build
-    step "book: checking links" "$lychee" --offline --include-fragments --no-progress --exclude-path "$book/print.html" \
-        --exclude-path "$book/404.html" --exclude-path "$book/toc.html" "$book/**/*.html"
+    step "book: checking links" "$hyperlink" "$book" --check-anchors
     say "The book is in $book/index.html"
 }
 
