@@ -110,6 +110,8 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@if scripts/packages.sh lint && type shellcheck >/dev/null 2>&1; \
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
 	else echo "skipped: shellcheck (scripts/ and .ci/run) cannot be installed here"; fi
+	@if type python3 >/dev/null 2>&1; then python3 -B scripts/floors.py; \
+	else echo "skipped: the lint of floors (which folder imports which) needs python3, which cannot be installed here"; fi
 	@if cargo_deny=$$(scripts/cargo-deny.sh); \
 	then "$$cargo_deny" --locked check --hide-inclusion-graph $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
 	else echo "skipped: cargo-deny (licences and sources of the dependencies) cannot be installed here"; fi

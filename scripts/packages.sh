@@ -39,7 +39,7 @@ wanted_packages() {
         # What Debian takes out of Python's own distribution.
         python) python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv ;;
         package-check) echo lintian ;;
-        lint) echo shellcheck ;;
+        lint) printf '%s\n' shellcheck python3 ;;
         valgrind) echo valgrind ;;
         bare-root) printf '%s\n' debootstrap git ;;
         fuzz) echo g++ ;; # libFuzzer is C++
