@@ -94,7 +94,7 @@ pub use keys::jwk::{Jwk, JwkSet};
 pub use keys::public_key::PublicKey;
 pub use keys::record::{KeyHead, select_key};
 pub use keys::source::KeySource;
-pub use keys::warm_up::rehearse;
+pub use keys::warm_up::warm_up;
 pub use policy::doubts::Doubt;
 pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;

@@ -41,7 +41,7 @@ const EXAMPLES: [(Algorithm, &str, &str); 3] = [
 
 /// Verifies one example of each kind of signature, so that a process that forks others has done for them what is done
 /// once. Returns whether all are found to be good, and none of them over another text.
-pub fn rehearse() -> bool {
+pub fn warm_up() -> bool {
     let Ok(keys) = JwkSet::parse(EXAMPLE_KEYS.as_bytes()) else {
         return false;
     };
@@ -59,6 +59,6 @@ mod tests {
 
     #[test]
     fn examples_of_the_rfcs_verify() {
-        assert!(rehearse());
+        assert!(warm_up());
     }
 }
