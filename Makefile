@@ -112,7 +112,7 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	else echo "skipped: shellcheck (scripts/ and .ci/run) cannot be installed here"; fi
 	@if type python3 >/dev/null 2>&1; then python3 -B scripts/floors.py; \
 	else echo "skipped: the lint of floors (which folder imports which) needs python3, which cannot be installed here"; fi
-	@if cargo_deny=$$(scripts/cargo-deny.sh); \
+	@if cargo_deny=$$(scripts/cargo-tool.sh cargo-deny); \
 	then "$$cargo_deny" --locked check --hide-inclusion-graph $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
 	else echo "skipped: cargo-deny (licences and sources of the dependencies) cannot be installed here"; fi
 
@@ -158,7 +158,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-deny-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-,mdbook-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.

@@ -3,7 +3,6 @@
 # Arguments: seconds for each target, and the name of one (otherwise all). New inputs stay in target/fuzz/corpus.
 source "$(dirname "$0")/common.sh"
 
-cargo_fuzz=0.13.2
 seconds=$1
 only=${2:-}
 
@@ -11,16 +10,15 @@ cd "$(dirname "$0")/.."
 folder=$PWD/target/fuzz
 export RUSTC_BOOTSTRAP=1 # the sanitizer is a flag of nightly compilers, which a stable one has too
 
-type -P cargo-fuzz >/dev/null ||
-    step "fuzz: installing cargo-fuzz $cargo_fuzz" cargo install --locked --root "$HOME/.cargo" --version "$cargo_fuzz" cargo-fuzz
+cargo_fuzz=$(scripts/cargo-tool.sh cargo-fuzz)
 cargo metadata --locked --no-deps --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null # cargo-fuzz has no --locked
 
-mapfile -t targets < <(cargo fuzz list)
+mapfile -t targets < <("$cargo_fuzz" list)
 if [[ -n $only ]]; then
     [[ " ${targets[*]} " == *" $only "* ]] || die "There is no fuzz target \"$only\", only: ${targets[*]}"
     targets=("$only")
 fi
-step "fuzz: building" cargo fuzz build --target-dir "$folder" ${only:+"$only"}
+step "fuzz: building" "$cargo_fuzz" build --target-dir "$folder" ${only:+"$only"}
 
 failed=()
 for target in "${targets[@]}"; do
@@ -28,7 +26,7 @@ for target in "${targets[@]}"; do
     output=$folder/$target.log
     mkdir -p "$new" "$folder/artifacts"
     options=(-max_total_time="$seconds" -timeout=20 -rss_limit_mb=4096 -print_final_stats=1)
-    if cargo fuzz run --target-dir "$folder" "$target" "$new" "fuzz/corpus/$target" -- \
+    if "$cargo_fuzz" run --target-dir "$folder" "$target" "$new" "fuzz/corpus/$target" -- \
         "${options[@]}" -artifact_prefix="$folder/artifacts/$target-" >"$output" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$output")
         coverage=$(grep -o 'cov: [0-9]* ft: [0-9]*' "$output" | tail -n 1)
