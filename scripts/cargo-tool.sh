@@ -12,6 +12,7 @@ cargo-fuzz) version=0.13.2 ;;
 cargo-llvm-cov) version=0.9.1 ;;
 cargo-mutants) version=27.1.0 ;;
 cargo-semver-checks) version=0.51.0 ;;
+hyperlink) version=0.3.2 ;;
 mdbook) version=0.5.4 ;;
 pgxn_meta) version=0.7.0 ;;
 *) die "$tool: no version of it is named in $0" ;;
