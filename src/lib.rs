@@ -33,7 +33,7 @@ pub extern "C-unwind" fn _PG_init() {
         trust_roots::read_for_all();
         // All backends inherit the tables and flags that the first verification of a process makes.
         if !oauth_core::warm_up() {
-            pgrx::warning!("validator can not verify the signatures that it is tested with");
+            pgrx::warning!("validator cannot verify its built-in test signatures");
         }
     }
 }

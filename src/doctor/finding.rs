@@ -134,58 +134,58 @@ kinds! {
     NO_HBA_LINE = "no_hba_line", Warning,
         "Add a line with the method oauth to pg_hba.conf, and reload.";
     HBA_INVALID = "hba_invalid", Error,
-        "Correct the line and reload: until then PostgreSQL goes on with the lines that it read before.";
+        "Correct the line and reload. Until then PostgreSQL keeps using the lines that it read before.";
     NOT_PRELOADED = "not_preloaded", Notice,
-        "Set shared_preload_libraries = 'validator' and restart, so that logins cost less and no login waits for the provider.";
+        "Set shared_preload_libraries = 'validator' and restart: logins then cost less, and none waits for the provider.";
     WORKER_MISSING = "worker_missing", Warning,
-        "Look into the server's log: raise max_worker_processes, or correct what the worker dies of, and restart.";
+        "Check the server's log. Raise max_worker_processes, or fix the error that ends the worker, and restart.";
     TOO_MANY_ISSUERS = "too_many_issuers", Warning,
-        "Set validator.jwks_cache_issuers to as many issuers as pg_hba.conf names, or more, and restart the server.";
+        "Set validator.jwks_cache_issuers to at least the number of issuers in pg_hba.conf, and restart the server.";
     RESTART_PENDING = "restart_pending", Notice,
-        "Restart the server, so that the new value counts.";
+        "Restart the server for the new value to take effect.";
     SETTING_UNKNOWN = "setting_unknown", Error,
-        "Correct the name, or remove it: it has no effect.";
+        "Correct the name, or remove the setting, which has no effect.";
     SETTING_REFUSED = "setting_invalid", Error,
         "Correct the value and reload.";
     PROFILE_UNKNOWN = "profile_unknown", Error,
-        "Name the profile in validator.profiles: until then its settings have no effect.";
+        "Add the profile to validator.profiles. Until then its settings have no effect.";
     PROFILE_UNUSED = "profile_unused", Notice,
-        "Have validator_PROFILE.issuer equal the issuer of a line in pg_hba.conf, or remove the profile.";
+        "Set validator_PROFILE.issuer to the issuer of a line in pg_hba.conf, or remove the profile.";
     PROFILE_NEAR_MISS = "profile_near_miss", Error,
-        "Write the issuer alike in pg_hba.conf and in the profile, as \"issuer\" in the provider's discovery document has it.";
+        "Write the issuer identically in pg_hba.conf and in the profile, exactly as \"issuer\" in the provider's discovery document.";
 
     // --- a line of pg_hba.conf -------------------------------------------------------------------
     TLS_NOT_REQUIRED = "tls_not_required", Warning,
-        "Use hostssl: whoever reads a token on its way can use it.";
+        "Use hostssl: anyone who reads the token in transit can use it.";
     TLS_OFF = "tls_off", Error,
-        "Set ssl = on, with a certificate of the server's.";
+        "Set ssl = on, with a server certificate.";
     CERTIFICATES_NOT_ASKED_FOR = "certificates_not_asked_for", Error,
-        "Set ssl = on and ssl_ca_file to the authority that issues the clients' certificates, or validator.require_bound_token = off.";
+        "Set ssl = on and ssl_ca_file to the certificate of the authority that issues client certificates, or set validator.require_bound_token = off.";
     ISSUER_HTTP = "issuer_http", Error,
-        "Use an https issuer: whoever is between here and the provider could replace its keys.";
+        "Use an https issuer: anyone between this server and the provider could replace its keys.";
     MAP_MISSING = "map_missing", Error,
         "Add lines for the map to pg_ident.conf, or correct its name.";
     SUPERUSER_ALLOWED = "superuser_allowed", Warning,
-        "Set validator.allow_superuser = off, or name a group of roles without superusers on the line, unless the provider's administrators may be superusers here.";
+        "Unless the provider's administrators may be superusers here, set validator.allow_superuser = off, or name a group of roles without superusers on the line.";
     SUPERUSER_MAPPED = "superuser_mapped", Warning,
-        "Name a group of roles without superusers on the line, or correct the lines of the map, unless the provider's administrators may be superusers here.";
+        "Unless the provider's administrators may be superusers here, name a group of roles without superusers on the line, or correct the lines of the map.";
     SCOPE_EMPTY = "scope_empty", Warning,
-        "Give the line a scope that only clients of this database get, and that tokens carry.";
+        "Add a scope to the line that only clients of this database get and that tokens carry.";
     CONTRADICTS_PRESET = "contradicts_preset", Warning,
-        "Remove the setting, so that the provider's ways apply, or correct validator.provider.";
+        "Remove the setting, so that the provider's default applies, or correct validator.provider.";
     ID_TOKEN_MAY_PASS = "id_token_may_pass", Warning,
-        "Set validator.provider to the provider's name, if it has one, or have it issue access tokens with typ at+jwt.";
+        "Set validator.provider to the provider's preset, if there is one, or configure the provider to issue access tokens with typ at+jwt.";
     IDENTITY_SHARED = "identity_shared", Warning,
-        "Give each issuer a profile with an identity_prefix of its own.";
+        "Give each issuer a profile with its own identity_prefix.";
 
     // --- its provider ----------------------------------------------------------------------------
     KEYS_DO_NOT_FIT = "no_usable_key", Error,
         "Add an algorithm to validator.algorithms for which the provider has a key.";
     CLOCK_DIFFERS = "clock_differs", Error,
-        "Set the clocks of server and provider by NTP; validator.clock_skew is how far they may differ.";
+        "Synchronize the clocks of server and provider by NTP; validator.clock_skew sets how far they may differ.";
 
     INTROSPECTION_SAYS_YES = "introspection_says_yes", Error,
-        "Correct validator.introspection_endpoint, or have the provider mended: every text would pass for an opaque token.";
+        "Correct validator.introspection_endpoint, or have the provider fixed: any text would be accepted as an opaque token.";
 
     HEALTHY = "ok", Ok, "";
 }

@@ -39,7 +39,7 @@ pub fn examine<'a>(
     if rule.kind == "hostssl" && !configuration.has_tls {
         findings.push(
             finding::TLS_OFF
-                .with("The line's type is hostssl, and ssl is off: no connection matches it."),
+                .with("The line's type is hostssl, but ssl is off, so no connection matches it."),
         );
     }
     let options = rule.line_options().unwrap_or_else(|misconfigured| {
@@ -54,7 +54,7 @@ pub fn examine<'a>(
         Settings::of_server()
     });
     if settings.switch(Switch::RequireBoundToken) && !configuration.asks_for_certificates {
-        let detail = "validator.require_bound_token is on, and no client is asked for a certificate: all tokens are refused.";
+        let detail = "validator.require_bound_token is on, but the server requests no client certificates, so all tokens are refused.";
         findings.push(finding::CERTIFICATES_NOT_ASKED_FOR.with(detail));
     }
     let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
@@ -71,8 +71,7 @@ pub fn examine<'a>(
         Ok(keys) => {
             cache_key = Some(keys.cache_key());
             if is_http {
-                let detail =
-                    "The issuer is not https; validator.allow_http takes it on a loopback address.";
+                let detail = "The issuer is not https; validator.allow_http allows that on a loopback address.";
                 findings.push(finding::ISSUER_HTTP.with(detail).into_warning());
             }
             let policy = settings::policy_of(&settings, line, keys.issuer.clone());
@@ -103,7 +102,7 @@ fn examine_rule(rule: &HbaRule, maps: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
     if matches!(rule.kind.as_str(), "host" | "hostnossl" | "hostnogssenc") {
         let found = finding::TLS_NOT_REQUIRED.with(format!(
-            "The line's type is {}, which takes tokens over connections without TLS.",
+            "The line's type is {}, which accepts tokens over connections without TLS.",
             rule.kind
         ));
         findings.push(if rule.is_loopback() {
@@ -115,9 +114,9 @@ fn examine_rule(rule: &HbaRule, maps: &[String]) -> Vec<Finding> {
     if let Some(map) = rule.option("map")
         && !maps.iter().any(|known| known == map)
     {
-        findings.push(
-            finding::MAP_MISSING.with(format!("map={map}, and pg_ident.conf has no line for it.")),
-        );
+        findings.push(finding::MAP_MISSING.with(format!(
+            "The line has map={map}, but pg_ident.conf has no line for this map."
+        )));
     }
     findings
 }
@@ -136,7 +135,7 @@ fn examine_settings(settings: &Settings, line: &HbaLine, maps: &[String]) -> Vec
         && !maps.contains(&map)
     {
         let detail =
-            format!("validator.role_map is \"{map}\", and pg_ident.conf has no line for it.");
+            format!("validator.role_map is \"{map}\", but pg_ident.conf has no line for this map.");
         findings.push(finding::MAP_MISSING.with(detail));
     }
     findings
@@ -157,7 +156,7 @@ fn examine_superusers(
             .collect();
         return (!given.is_empty()).then(|| {
             finding::SUPERUSER_MAPPED.with(format!(
-                "The line lets in superusers that map={map} can give somebody: {}.",
+                "The line admits superusers that map={map} can give to token bearers: {}.",
                 named(&given)
             ))
         });
@@ -169,12 +168,12 @@ fn examine_superusers(
         Some(first) => {
             let all: Vec<&str> = std::iter::once(first).chain(let_in).collect();
             finding::SUPERUSER_ALLOWED.with(format!(
-                "The line lets in superusers, and by validator.allow_superuser a token alone makes its bearer one: {}.",
+                "The line admits superusers, and with validator.allow_superuser a token alone can make its bearer one: {}.",
                 named(&all)
             ))
         }
         None => finding::SUPERUSER_ALLOWED
-            .with("By validator.allow_superuser a token alone may give roles with power over the whole server; the line lets in no superuser.")
+            .with("With validator.allow_superuser a token alone may give roles with power over the whole server; the line admits no superuser.")
             .into_notice(),
     })
 }
@@ -190,7 +189,7 @@ fn examine_near_miss(settings: &Settings, line: &HbaLine, issuer: &Issuer) -> Op
     }
     let (name, own) = named.find(|(_, own)| is_near_miss(own, issuer.identifier()))?;
     let found = finding::PROFILE_NEAR_MISS.with(format!(
-        "Profile \"{name}\" is for {own}, and the line's issuer is {}: the profile does not apply, and the server's own settings do.",
+        "Profile \"{name}\" is for {own}, but the line's issuer is {}: the server's own settings apply instead of the profile.",
         issuer.identifier(),
     ));
     // Without an audience of the server's, say, nobody gets in by them.
@@ -226,17 +225,17 @@ fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {
     let doubts = policy.doubts().into_iter().filter_map(|doubt| {
         Some(match doubt {
             Doubt::NoTokenTypeOfProvider => finding::CONTRADICTS_PRESET
-                .with("validator.token_types has none of the types that access tokens of validator.provider have."),
+                .with("validator.token_types lists none of the types of the provider's access tokens (validator.provider)."),
             Doubt::NoAlgorithmOfProvider => finding::CONTRADICTS_PRESET
-                .with("validator.algorithms has none of the algorithms that validator.provider uses."),
+                .with("validator.algorithms lists none of the algorithms that validator.provider uses."),
             Doubt::ProviderNamesNoClient => finding::CONTRADICTS_PRESET
-                .with("validator.client_ids is set, and tokens of validator.provider name no client: all are refused."),
+                .with("validator.client_ids is set, but tokens of validator.provider name no client, so all are refused."),
             Doubt::IdTokenMayPass => finding::ID_TOKEN_MAY_PASS
-                .with("validator.token_types accepts the type of ID tokens, and validator.provider = generic has little else to tell them by."),
+                .with("validator.token_types accepts the type of ID tokens, and validator.provider = generic has little else to distinguish them."),
             Doubt::NoScopeNamed => finding::SCOPE_EMPTY
-                .with("The line's scope is empty, so a token for any purpose at this audience will do."),
+                .with("The line's scope is empty, so a token for any purpose at this audience is accepted."),
             Doubt::AllScopesOptional => finding::SCOPE_EMPTY
-                .with("All scopes of the line are in validator.optional_scopes, so none is demanded of a token.")
+                .with("All scopes of the line are in validator.optional_scopes, so a token needs none.")
                 .into_notice(),
             _ => return None,
         })

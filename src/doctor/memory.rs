@@ -20,7 +20,7 @@ pub fn examine(lines: &[Line<'_>]) -> Vec<Finding> {
     let caches: HashSet<_> = lines.iter().filter_map(|line| line.cache_key).collect();
     if caches.len() > in_use.issuers() {
         findings.push(finding::TOO_MANY_ISSUERS.with(format!(
-            "The lines of pg_hba.conf have {} issuers, and there is room for the keys of {}: when all are in use, some logins are refused.",
+            "The lines of pg_hba.conf have {} issuers, but there is room for the keys of {} only: when all are in use, some logins are refused.",
             caches.len(),
             in_use.issuers()
         )));
@@ -35,7 +35,7 @@ pub fn examine(lines: &[Line<'_>]) -> Vec<Finding> {
     ] {
         if wanted != in_use {
             findings.push(finding::RESTART_PENDING.with(format!(
-                "validator.{setting} asks for {wanted}, and the memory was made for {in_use}."
+                "validator.{setting} is {wanted}, but the shared memory in use was sized for {in_use}."
             )));
         }
     }

@@ -51,7 +51,7 @@ impl Providers {
         let mut summary = None;
         match &answer.keys {
             Ok(keys) if policy.is_some_and(|policy| !policy.accepts_a_key_of(keys)) => {
-                let detail = "The provider's keys are all for algorithms that validator.algorithms leaves out.";
+                let detail = "All keys of the provider are for algorithms that validator.algorithms does not list.";
                 findings.push(finding::KEYS_DO_NOT_FIT.with(detail));
             }
             Ok(keys) => {
@@ -93,9 +93,10 @@ pub fn examine_introspection(settings: &Settings, source: &ProviderKeys) -> Opti
     };
     match provider.probe() {
         Ok(false) => None,
-        Ok(true) => Some(finding::INTROSPECTION_SAYS_YES.with(
-            "Asked about a token that was never issued, the provider says that it is active.",
-        )),
+        Ok(true) => Some(
+            finding::INTROSPECTION_SAYS_YES
+                .with("The provider says that a token that was never issued is active."),
+        ),
         Err(failure) => Some(Finding::of_failure(&failure)),
     }
 }

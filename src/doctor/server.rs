@@ -38,14 +38,14 @@ fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
     if !lists_module(&configuration.oauth_libraries) {
         let list = &configuration.oauth_libraries;
         let detail = format!(
-            "oauth_validator_libraries is \"{list}\", so pg_hba.conf may not use this module."
+            "oauth_validator_libraries is \"{list}\", so pg_hba.conf cannot use this module."
         );
         findings.push(finding::LIBRARY_NOT_LISTED.with(detail));
     }
     if !lists_module(&configuration.preload_libraries) {
         findings.push(finding::NOT_PRELOADED.with("The module is loaded at each login."));
     } else if !refresh_worker::is_running() {
-        let detail = "The module is preloaded, and its background worker does not run: logins refresh the keys.";
+        let detail = "The module is preloaded, but its background worker does not run, so logins refresh the keys.";
         findings.push(finding::WORKER_MISSING.with(detail));
     }
     findings
@@ -74,15 +74,12 @@ fn examine_file_settings(settings: &[FileSetting]) -> Vec<Finding> {
                 findings.push(finding::PROFILE_UNKNOWN.with(detail));
             }
         } else if !setting.is_known {
-            let detail = format!("{at} sets {}, and there is no such setting.", setting.name);
+            let detail = format!("{at} sets {}, which does not exist.", setting.name);
             findings.push(finding::SETTING_UNKNOWN.with(detail));
         } else if setting.is_refused {
             let why = gucs::why_refused(&setting.name, &setting.value)
                 .map_or_else(String::new, |why| format!(": {why}"));
-            let detail = format!(
-                "{at} gives {} a value that can not be used{why}.",
-                setting.name
-            );
+            let detail = format!("{at} sets {} to an invalid value{why}.", setting.name);
             findings.push(finding::SETTING_REFUSED.with(detail));
         }
     }
@@ -96,7 +93,7 @@ fn examine_refused_elsewhere(settings: &[FileSetting]) -> Vec<Finding> {
         .filter(|name| !settings.iter().any(|setting| setting.name == *name))
         .map(|name| {
             finding::SETTING_REFUSED.with(format!(
-                "The value of {name} was refused when the module was loaded."
+                "The value of {name} was rejected when the module was loaded."
             ))
         })
         .collect()
@@ -121,7 +118,7 @@ fn examine_profiles(configuration: &Configuration, issuers: &[Issuer]) -> Vec<Fi
         .map(|(name, own)| {
             let detail = match own {
                 None => format!(
-                    "validator_{name}.issuer is not set, so profile \"{name}\" applies to nothing."
+                    "validator_{name}.issuer is not set, so profile \"{name}\" applies to no line."
                 ),
                 Some(own) => format!(
                     "No line of pg_hba.conf has the issuer of profile \"{name}\", {}.",

@@ -20,19 +20,18 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
         Misconfigured::AudienceUnset => "Set validator.audience to the value that the provider \
             puts into \"aud\" of tokens meant for this server."
             .to_owned(),
-        Misconfigured::IssuerInvalid { .. } => "Give the provider's https URL as issuer=\"...\" \
-            in pg_hba.conf, exactly as its discovery document has it."
+        Misconfigured::IssuerInvalid { .. } => "Set issuer=\"...\" in pg_hba.conf to the provider's https URL, \
+            exactly as its discovery document has it."
             .to_owned(),
         Misconfigured::SettingInvalid { setting, .. } => {
-            format!("Correct {setting} and reload; a preloaded module needs a value, or a restart.")
+            format!("Correct {setting} and reload. If the module is preloaded, removing the setting takes effect only \
+                after a restart.")
         }
-        Misconfigured::RoleClaimUnset => "With delegate_ident_mapping=1 the token alone decides \
-            who may be which role: set validator.role_claim to the claim that lists roles, or use \
-            map=... in pg_hba.conf instead."
+        Misconfigured::RoleClaimUnset => "With delegate_ident_mapping=1 the token alone decides who may take which \
+            role. Set validator.role_claim to the claim that lists roles, or use map=... in pg_hba.conf instead."
             .to_owned(),
         Misconfigured::RequiredClaimsUnset { one_of } => format!(
-            "The provider issues tokens to strangers, too: have validator.required_claims name one of \
-             {} that is yours.",
+            "The provider issues tokens to strangers, too. Set validator.required_claims to your own value of one of {}.",
             one_of.join(", ")
         ),
         Misconfigured::CertificatesUnsupported { .. } => {
@@ -40,12 +39,11 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             have the provider issue tokens that are not bound."
                 .to_owned()
         }
-        Misconfigured::ServerResources { .. } => "If it is shared memory that is missing, make /dev/shm \
-            larger, or preload the module, which then has its memory from the server's start. Logins \
-            work again as soon as there is room."
+        Misconfigured::ServerResources { .. } => "If shared memory is exhausted, enlarge /dev/shm, or preload the \
+            module, so that its memory is reserved at server start. Logins work again as soon as there is room."
             .to_owned(),
-        Misconfigured::KeyCacheFull { .. } => "Set validator.jwks_cache_issuers to as many issuers as \
-            pg_hba.conf names, or more, and restart the server."
+        Misconfigured::KeyCacheFull { .. } => "Set validator.jwks_cache_issuers to at least the number of issuers in \
+            pg_hba.conf, and restart the server."
             .to_owned(),
         Misconfigured::RecoveryConflict { .. } => "The client may try again. If it happens often, \
             see max_standby_streaming_delay and max_standby_archive_delay."
@@ -59,51 +57,50 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
         UnavailableCause::Timeout
         | UnavailableCause::NameResolution
         | UnavailableCause::Connection(_) => {
-            "The database server itself must reach this URL: check the name, routes and firewalls \
-             from there, and validator.http_timeout."
+            "The database server itself must be able to reach this URL. Check the name, routes and firewalls from \
+                there, and validator.http_timeout."
         }
         UnavailableCause::NoThread(_) => {
-            "A limit on processes and threads is reached: that of the server's user (ulimit -u), of its service (TasksMax \
-             of systemd) or of its container (pids.max)."
+            "Raise the limit on processes and threads of the server's user (ulimit -u), its service (TasksMax of \
+                systemd) or its container (pids.max)."
         }
         UnavailableCause::Tls(_) => {
-            "If the provider's certificate is of a private authority, name that authority's \
-             certificate in validator.ca_file."
+            "If a private authority issued the provider's certificate, set validator.ca_file to a file with that \
+                authority's certificate."
         }
         UnavailableCause::Redirect(_) => {
-            "Give the final URL as issuer in pg_hba.conf; it must equal \"issuer\" in the \
-             discovery document."
+            "Use the final URL as issuer in pg_hba.conf; it must equal \"issuer\" in the discovery document."
         }
         UnavailableCause::IssuerMismatch(_) => {
-            "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for \
-             byte; mind a trailing slash."
+            "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for byte. Check for a \
+                trailing slash."
         }
         UnavailableCause::BadUrl(_) => {
             "The provider must name https URLs as \"jwks_uri\" and \"introspection_endpoint\"."
         }
         UnavailableCause::ClientUnauthorized => {
-            "Check validator.client_id, validator.client_auth_method and the file of the secret or \
-             key; for a secret with special characters also try client_secret_basic_raw."
+            "Check validator.client_id, validator.client_auth_method and the file with the secret or key. If the \
+                secret has special characters, also try client_secret_basic_raw."
         }
         UnavailableCause::ClientForbidden => {
             "Have the provider allow validator.client_id to introspect tokens."
         }
         UnavailableCause::ActiveMalformed => {
-            "validator.introspection_endpoint must be an endpoint of RFC 7662."
+            "validator.introspection_endpoint must be an RFC 7662 endpoint."
         }
         UnavailableCause::NoUsableKey => {
             "The provider's key set must have a signature key that is RSA of 2048 bits or more, \
              P-256, P-384 or Ed25519."
         }
         UnavailableCause::Status(401 | 403) => {
-            "The provider does not show this URL to everybody: see validator.http_bearer_file."
+            "The provider does not serve this URL publicly. See validator.http_bearer_file."
         }
         UnavailableCause::Status(_)
         | UnavailableCause::TooLarge
         | UnavailableCause::Malformed(_) => {
-            "Look at what this URL returns: it should be a JSON document with status 200."
+            "Check what this URL returns: it should be a JSON document with status 200."
         }
-        _ => "Look at what this URL returns.",
+        _ => "Check what this URL returns.",
     }
     .to_owned()
 }
@@ -116,33 +113,31 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             let limit = policy.map_or(0, Policy::max_token_size);
             format!("The token has {size} bytes; validator.max_token_size allows {limit}.")
         }
-        R::NotAJwt => "The provider issues opaque tokens, or the client sent something else. Have \
-            the provider issue JWT access tokens for this audience, or see validator.introspection."
+        R::NotAJwt => "The provider issues opaque tokens, or the client sent something else. Configure the provider \
+            to issue JWT access tokens for this audience, or see validator.introspection."
             .to_owned(),
         R::MalformedJwt => {
-            "The client changed the token on its way, or somebody wants it to pass for an \
-            opaque one."
+            "The client altered the token, or someone is trying to pass it off as an opaque token."
                 .to_owned()
         }
-        R::Encrypted => "Have the provider sign, and not encrypt, its access tokens.".to_owned(),
+        R::Encrypted => "Configure the provider to sign its access tokens instead of encrypting them.".to_owned(),
         R::AlgNotAllowed { alg } => format!(
             "The token names {}; validator.algorithms accepts {}.",
             quoted(alg),
             policy.map_or_else(String::new, |policy| policy.algorithms().names()),
         ),
-        R::TypNotAllowed { typ: None } => "The token's header has no \"typ\". If the provider's \
-            access tokens are like this, add \"-\" to validator.token_types."
+        R::TypNotAllowed { typ: None } => "The token's header has no \"typ\". If the provider's access tokens have \
+            none, add \"-\" to validator.token_types."
             .to_owned(),
         R::TypNotAllowed { typ: Some(typ) } => format!(
-            "The token's header has \"typ\" \"{typ}\". If the provider's access tokens are like \
-             this, add it to validator.token_types; if this is an ID token, have the client send \
-             the access token."
+            "The token's header has \"typ\" \"{typ}\". If the provider's access tokens have this type, add it to \
+                validator.token_types. If this is an ID token, configure the client to send the access token."
         ),
-        R::UnknownKid | R::NoFittingKey => "The provider's key set does not have this key: the \
-            token is of another issuer, or older than the provider's last rotation of keys."
+        R::UnknownKid | R::NoFittingKey => "The provider's key set does not have this key. The token is from another \
+            issuer, or older than the provider's last key rotation."
             .to_owned(),
-        R::AmbiguousKey | R::KeyUnsuitable => "Look at the provider's key set: the token's \
-            \"kid\" must name one signature key that fits its \"alg\"."
+        R::AmbiguousKey | R::KeyUnsuitable => "Check the provider's key set: the token's \"kid\" must name exactly \
+            one signature key for its \"alg\"."
             .to_owned(),
         R::BadSignature => "The token was altered or forged, or its key was replaced under the \
             same \"kid\"."
@@ -150,44 +145,42 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         R::IssMismatch { iss } => format!(
             "The token names \"{iss}\"; the issuer in pg_hba.conf must equal it, byte for byte."
         ),
-        R::AudMissing => "Have the provider put an audience for this server into its access \
-            tokens, and name it in validator.audience."
+        R::AudMissing => "Configure the provider to put an audience for this server into its access tokens, and set \
+            validator.audience to it."
             .to_owned(),
         R::AudMismatch { named } => format!(
-            "The token names \"{named}\"; validator.audience accepts \"{}\". Have the provider \
-             add the audience, or add the value to validator.audience if such tokens are meant \
-             for this server.",
+            "The token names \"{named}\"; validator.audience accepts \"{}\". Configure the provider to add the \
+                audience, or add the value to validator.audience if such tokens are meant for this server.",
             policy.map_or_else(|| Printable::new(""), |policy| list(policy.audience())),
         ),
         R::Expired { seconds_ago } => format!(
-            "The token expired {seconds_ago} s ago: the client must get a new one. If it did, \
-             compare the clocks of provider and server."
+            "The token expired {seconds_ago} s ago. The client must get a new one; if it just did, compare the clocks \
+                of provider and server."
         ),
         R::NotYetValid { seconds_ahead } | R::IssuedInFuture { seconds_ahead } => format!(
-            "The token's time is {seconds_ahead} s ahead: compare the clocks of provider and \
-             server, and see validator.clock_skew."
+            "The token becomes valid in {seconds_ahead} s. Compare the clocks of provider and server, and see \
+                validator.clock_skew."
         ),
         R::TooOld { seconds_old } => {
             format!("The token was issued {seconds_old} s ago; see validator.max_token_age.")
         }
-        R::IatMissing => "validator.max_token_age needs tokens with \"iat\".".to_owned(),
+        R::IatMissing => "validator.max_token_age requires tokens with \"iat\".".to_owned(),
         R::NotAnAccessToken { claim } => format!(
-            "Its claim \"{claim}\" shows an ID token or another kind of token: have the client \
-             send the access token."
+            "The claim \"{claim}\" shows that this is an ID token or another kind of token. Configure the client to \
+                send the access token."
         ),
-        R::ClientMissing => "validator.client_ids needs tokens that name their client, by \
-            \"client_id\", \"azp\" or what the provider uses."
+        R::ClientMissing => "validator.client_ids requires tokens that name their client, in \"client_id\", \"azp\" \
+            or the provider's own claim."
             .to_owned(),
-        R::AccessTokenUnproven { claim } if *claim == "token_type" => "The provider's answer names neither \
-            the type nor an audience of the token, so it may be about a refresh token. Have the provider name \
-            one, or have the line of pg_hba.conf demand a scope that only access tokens for this server have."
+        R::AccessTokenUnproven { claim } if *claim == "token_type" => "The introspection response names neither type \
+            nor audience of the token, so it may be about a refresh token. Configure the provider to name one, or require a scope in pg_hba.conf that only access tokens for this server have."
             .to_owned(),
         R::AccessTokenUnproven { claim } => format!(
-            "An access token of this provider (validator.provider) has a fitting claim \"{claim}\": \
-             have the client send the access token, and not the ID token."
+            "Access tokens of this provider (validator.provider) have a suitable claim \"{claim}\". Configure the \
+                client to send the access token, not the ID token."
         ),
         R::TenantMismatch => {
-            "The token is of another tenant than the issuer in pg_hba.conf.".to_owned()
+            "The token is from another tenant than that of the issuer in pg_hba.conf.".to_owned()
         }
         R::ClientNotAllowed { client } => {
             format!(
@@ -195,47 +188,43 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             )
         }
         R::InsufficientScope { missing } => format!(
-            "The token lacks \"{missing}\" of the HBA line's scope. Have the provider grant it to \
-             the client and the user; a scope that never appears in tokens belongs into \
-             validator.optional_scopes."
+            "The token lacks \"{missing}\" of the HBA line's scope. Configure the provider to grant it to the client \
+                and the user; a scope that never appears in tokens belongs in validator.optional_scopes."
         ),
         R::RequiredClaimMissing { claim } | R::RequiredClaimMismatch { claim } => {
             format!("See \"{claim}\" in validator.required_claims.")
         }
         R::TokenNotBound => {
-            "validator.require_bound_token is on: have the provider bind this client's \
-            access tokens to its certificate (\"cnf\" with \"x5t#S256\", RFC 8705)."
+            "validator.require_bound_token is on. Configure the provider to bind this client's access tokens to its \
+                certificate (\"cnf\" with \"x5t#S256\", RFC 8705)."
                 .to_owned()
         }
         R::CnfUnsupported { method } => format!(
-            "The token is bound by \"{method}\"; only \"x5t#S256\" (client certificates) can be \
-             proven to PostgreSQL. Have the provider issue tokens without DPoP for this client."
+            "The token is bound by \"{method}\"; only \"x5t#S256\" (client certificates) can be proven to PostgreSQL. \
+                Configure the provider to issue tokens without DPoP for this client."
         ),
-        R::CertificateMissing => "The client must connect by TLS with the certificate that it \
-            got the token with (sslcert, sslkey), and ssl_ca_file must be set so that the server \
-            asks for it."
+        R::CertificateMissing => "The client must connect over TLS with the certificate that it used to get the token \
+            (sslcert, sslkey), and ssl_ca_file must be set so that the server requests it."
             .to_owned(),
-        R::CertificateMismatch => "The client must connect with the same certificate that it got \
-            the token with; otherwise the token may be stolen."
+        R::CertificateMismatch => "The client must connect with the certificate that it used to get the token. If it \
+            did, the token may be stolen."
             .to_owned(),
         R::IdentityMissing | R::IdentityMalformed => format!(
-            "Set validator.identity_claim to a string claim of the provider's access tokens; it \
-             is \"{}\".",
+            "Set validator.identity_claim to a string claim of the provider's access tokens. It is currently \"{}\".",
             Printable::new(policy.map_or("", |policy| policy.identity_claim().as_str())),
         ),
         R::RoleClaimMissing | R::RoleClaimMalformed | R::RoleClaimTooLarge => format!(
-            "validator.role_claim is \"{}\": have the provider put it into its access tokens, as a \
-             string or an array of strings, and limit it to the groups that matter here.",
+            "validator.role_claim is \"{}\". Configure the provider to put it into its access tokens, as a string or \
+                an array of strings, limited to the groups that matter here.",
             role_claim(policy),
         ),
-        R::RoleClaimElsewhere => "The user is in more groups than the provider puts into a token \
-            (\"overage\"): limit the groups claim to those assigned to the application, or use \
-            application roles."
+        R::RoleClaimElsewhere => "The user is in more groups than the provider puts into a token (\"overage\"). Limit \
+            the groups claim to those assigned to the application, or use application roles."
             .to_owned(),
         R::RoleNotGranted { values } => match policy.and_then(Policy::role_map) {
             Some(map) => format!(
-                "The token's \"{}\" lists \"{values}\"; map \"{map}\" of pg_ident.conf lets none \
-                 of them be this role.",
+                "The token's \"{}\" lists \"{values}\"; map \"{map}\" of pg_ident.conf does not map any of them to \
+                    this role.",
                 role_claim(policy),
             ),
             None => format!(
@@ -245,17 +234,17 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             ),
         },
         R::RoleUnknown => {
-            "Create the role, or correct the name that the client asks for.".to_owned()
+            "Create the role, or correct the name that the client requests.".to_owned()
         }
         R::RoleTooPowerful { power } => format!(
-            "The role {power}. Say in pg_ident.conf who may be this role (map=), or set \
-             validator.allow_superuser = on if the provider alone may decide about such roles."
+            "The role {power}. Use map= with a line of pg_ident.conf that names who may take this role, or set \
+                validator.allow_superuser = on if the provider alone may decide about such roles."
         ),
-        R::TokenInactive => "The token has expired or was revoked, or is of another provider: the \
-            client must get a new one."
+        R::TokenInactive => "The token has expired, was revoked, or is from another provider. The client must get a \
+            new one."
             .to_owned(),
-        R::IntrospectionRefused => "The provider answered with status 401 for this token and not \
-            for the client: as some do for a revoked one."
+        R::IntrospectionRefused => "The provider answered with status 401 about this token, not about the client. \
+            Some providers do so for a revoked token; the client must get a new one."
             .to_owned(),
         R::IntrospectionMismatch { claim } => {
             format!("The provider's answer differs from the JWT in \"{claim}\".")

@@ -34,7 +34,7 @@ unsafe impl Send for Scheduled {}
 pub fn schedule(end: Timestamp, message: String, detail: String) -> Result<(), Internal> {
     let timer = start_timer(end).map_err(|error| {
         Internal(Printable::new(&format!(
-            "the session's end can not be scheduled: {error}"
+            "could not schedule the end of the session: {error}"
         )))
     })?;
     *SCHEDULED.lock() = Some(Scheduled {

@@ -151,9 +151,9 @@ impl KeyCache {
         };
         if log_eviction {
             let message = format!(
-                "the keys of more than {issuers} OAuth issuers are in use: those of the least recently used one were dropped"
+                "keys of more than {issuers} OAuth issuers are in use; those of the least recently used one were dropped"
             );
-            let hint = "Set validator.jwks_cache_issuers to as many issuers as pg_hba.conf names, or more, and restart the server.";
+            let hint = "Set validator.jwks_cache_issuers to at least the number of issuers in pg_hba.conf, and restart the server.";
             server_log::log(message, None, Some(hint.to_owned()));
         }
         Ok(claim)

@@ -23,7 +23,7 @@ impl Peer for TlsPeer {
             return Ok(None);
         };
         der(i2d_x509, port.peer.cast()).map(Some).ok_or(unsupported(
-            "libcrypto does not give the bytes of the client's certificate",
+            "libcrypto could not encode the client's certificate",
         ))
     }
 }
@@ -38,7 +38,9 @@ fn find_i2d_x509() -> Result<I2dX509, Misconfigured> {
     // SAFETY: dlsym takes a NUL-terminated name and returns null or the symbol's address.
     let symbol = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"i2d_X509".as_ptr()) };
     if symbol.is_null() {
-        return Err(unsupported("this server does not share its OpenSSL"));
+        return Err(unsupported(
+            "this server does not export its OpenSSL functions",
+        ));
     }
     // SAFETY: the server is linked with libcrypto, which is searched before the libraries of modules; our own copy of
     // AWS-LC does not export its symbols (they carry a prefix).

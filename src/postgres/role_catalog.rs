@@ -175,5 +175,5 @@ unsafe extern "C-unwind" fn hold_back(report: *mut pg_sys::ErrorData) {
 
 /// Text that came in a token or a setting: the core has refused control characters, so none has a NUL.
 fn c_string(text: &str) -> Result<CString, Failure> {
-    CString::new(text).map_err(|_| Internal(Printable::new("a role's name has a NUL")).into())
+    CString::new(text).map_err(|_| Internal(Printable::new("role name contains a NUL")).into())
 }

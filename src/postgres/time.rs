@@ -20,7 +20,7 @@ pub fn timestamptz(time: Timestamp) -> Option<TimestampWithTimeZone> {
 /// A time as people read it, for the log.
 pub fn describe(time: Timestamp) -> String {
     let Some(micros) = time.unix_micros().checked_sub(EPOCH) else {
-        return "an unknown time".to_owned();
+        return "unknown time".to_owned();
     };
     // SAFETY: called in the main thread; gives a NUL-terminated string in a buffer that stays until the next call.
     unsafe { copied_lossy(pg_sys::timestamptz_to_str(micros)) }

@@ -59,7 +59,12 @@ impl ClientSettings {
 
     /// RFC 7523 §3. Its audience is the issuer, as the current drafts of OAuth demand of all providers.
     fn assertion(&self, pem: &str, issuer: &Issuer) -> Result<String, Failure> {
-        let unusable = || invalid("client_key_file", "it has no RSA, P-256 or Ed25519 key");
+        let unusable = || {
+            invalid(
+                "client_key_file",
+                "the file has no RSA, P-256 or Ed25519 key",
+            )
+        };
         let der = crate::provider::http_client::private_key(pem).ok_or_else(unusable)?;
         let key = AssertionKey::from_der(der.der()).ok_or_else(unusable)?;
         let audience = issuer.identifier();
@@ -78,7 +83,7 @@ impl ClientSettings {
         ClientIdentity::parse(&certificates, key.expose()).ok_or_else(|| {
             invalid(
                 "client_cert_file",
-                "it and client_key_file have no certificate and its key",
+                "it does not contain a certificate for the key in client_key_file",
             )
         })
     }
@@ -98,6 +103,7 @@ fn invalid(setting: &str, why: &str) -> Misconfigured {
 
 /// RFC 7523 §3: `jti`, different each time.
 fn unique_id() -> Result<String, Internal> {
-    let bytes = random::strong().ok_or(Internal(Printable::new("there are no random bytes")))?;
+    let bytes =
+        random::strong().ok_or(Internal(Printable::new("could not generate random bytes")))?;
     Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
 }

@@ -102,7 +102,7 @@ impl BearerFile {
     fn invalid() -> Misconfigured {
         settings::invalid(
             "validator.http_bearer_file",
-            "the file holds something that is no bearer token",
+            "the file does not contain a bearer token",
         )
     }
 }

@@ -100,10 +100,7 @@ fn into_response(answer: Answer) -> Result<IntrospectionResponse, Failure> {
 }
 
 fn lost() -> Failure {
-    Internal(Printable::new(
-        "an answer was lost on its way through the cache",
-    ))
-    .into()
+    Internal(Printable::new("a cached response could not be read back")).into()
 }
 
 impl ProviderIntrospection {

@@ -47,7 +47,7 @@ impl Secret {
         };
         if metadata.mode() & forbidden != 0 {
             return Err(invalid(
-                "others have access to it: it must have mode 0600 or less, or 0640 or less if root owns it",
+                "it has group or world access; permissions must be 0600 or less, or 0640 or less if root owns it",
             ));
         }
         // Of full size from the start: growing would leave copies behind.

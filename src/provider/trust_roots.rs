@@ -141,7 +141,11 @@ fn read_ca_file(path: &Path) -> Result<Roots, Misconfigured> {
     for item in parse_pem(&pem) {
         match item.map_err(|_| invalid("the file is not PEM"))? {
             PemItem::Certificate(certificate) => roots.push(certificate),
-            _ => return Err(invalid("the file holds something that is no certificate")),
+            _ => {
+                return Err(invalid(
+                    "the file contains something other than certificates",
+                ));
+            }
         }
     }
     match roots.is_empty() {

@@ -289,7 +289,7 @@ pub fn ensure_none_was_refused() -> Result<(), Misconfigured> {
     match refused_at_load().first() {
         None => Ok(()),
         Some(name) => {
-            let why = "its value was refused when the module was loaded";
+            let why = "its value was rejected when the module was loaded";
             Err(invalid(name, why))
         }
     }

@@ -54,7 +54,7 @@ impl HbaRule {
         });
         for name in names {
             if !line_options::names().any(|known| known == name) {
-                return Err(options.invalid(name, "a line can have no setting of this name"));
+                return Err(options.invalid(name, "lines cannot have a setting with this name"));
             }
         }
         Ok(options)

@@ -129,11 +129,14 @@ fn parse_number(value: &CStr, unit: u32, range: (c_int, c_int)) -> Result<c_int,
     let unit = unit as c_int;
     // SAFETY: a NUL-terminated string, a place for the result, and no wish for a hint.
     if !unsafe { pg_sys::parse_int(value.as_ptr(), &mut number, unit, std::ptr::null_mut()) } {
-        return Err("it is not a number, or its unit does not fit".to_owned());
+        return Err("it is not a number with a valid unit".to_owned());
     }
     match range.0 <= number && number <= range.1 {
         true => Ok(number),
-        false => Err(format!("it is not within {} and {}", range.0, range.1)),
+        false => Err(format!(
+            "it is outside the valid range ({} .. {})",
+            range.0, range.1
+        )),
     }
 }
 

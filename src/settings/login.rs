@@ -120,10 +120,7 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
     let AbsolutePath(ca_file) = settings.text(Text::CaFile)?;
     let ca_file_only = settings.switch(Switch::CaFileOnly);
     if ca_file_only && ca_file.is_none() {
-        return Err(settings.invalid(
-            Text::CaFile,
-            "ca_file_only is on, and there is no such file",
-        ));
+        return Err(settings.invalid(Text::CaFile, "ca_file_only is on, but ca_file is not set"));
     }
     let AbsolutePath(bearer_file) = settings.text(Text::HttpBearerFile)?;
     // Where the metadata says that keys are is not enough to get the token.
@@ -167,7 +164,7 @@ pub fn read_introspection(
     let PlainText(id) = settings.text(Text::ClientId)?;
     let method = settings.text(Text::ClientAuthMethod)?;
     if id.is_empty() && method != ClientAuthMethod::None {
-        return Err(settings.invalid(Text::ClientId, "introspection needs it"));
+        return Err(settings.invalid(Text::ClientId, "it is required for introspection"));
     }
     let file = |which| {
         settings

@@ -87,16 +87,16 @@ texts! {
         c"Issuer that this profile is for.",
         c"As the HBA line has it, or its well-known URI.";
     Provider = "provider": Both, Preset, c"generic",
-        c"Name of the provider, whose ways are the defaults of other settings.",
+        c"Provider whose conventions are the defaults of other settings.",
         c"One of generic, keycloak, entra, okta, auth0, cognito, google, gitlab, github-actions, kubernetes, authentik, zitadel, ping, spiffe.";
     Audience = "audience": Both, StringList, c"",
-        c"Values of the claim \"aud\" of which a token must name one.",
-        c"A comma-separated list. Unset, every token is refused.";
+        c"Accepted values of the claim \"aud\".",
+        c"A comma-separated list; a token must name one. If unset, every token is refused.";
     Algorithms = "algorithms": Both, Algorithms, c"RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
-        c"Signature algorithms that are accepted.",
-        c"A comma-separated list. Unsigned tokens and shared secrets (HS256 ...) can not be accepted.";
+        c"Accepted signature algorithms.",
+        c"A comma-separated list. Unsigned tokens and shared secrets (HS256 ...) cannot be accepted.";
     TokenTypes = "token_types": Both, TokenTypes, c"at+jwt",
-        c"Values of the token header \"typ\" that are accepted.",
+        c"Accepted values of the token header \"typ\".",
         c"A comma-separated list; \"-\" stands for a header without \"typ\". Case and the prefix \"application/\" are ignored.";
     IdentityClaim = "identity_claim": Both, ClaimPath, c"sub",
         c"Claim that becomes the user's identity.",
@@ -105,56 +105,56 @@ texts! {
         c"Text put before the identity.",
         c"Keeps the users of two issuers apart.";
     RequiredClaims = "required_claims": Both, RequiredClaims, c"",
-        c"Claims that a token must have, with their values.",
-        c"A comma-separated list of name=value; an array holds if one of its elements equals the value.";
+        c"Claims, with their values, that a token must have.",
+        c"A comma-separated list of name=value; an array matches if one of its elements equals the value.";
     ClientIds = "client_ids": Both, StringList, c"",
-        c"Clients whose tokens are accepted, by \"client_id\" or \"azp\".",
-        c"A comma-separated list. Unset, tokens of every client are accepted.";
+        c"Accepted clients, by \"client_id\" and \"azp\".",
+        c"A comma-separated list. If unset, tokens of every client are accepted.";
     OptionalScopes = "optional_scopes": Both, StringList, c"openid, offline_access",
         c"Scopes of the HBA line that a token need not carry.",
-        c"A comma-separated list. These steer the provider and often do not appear in the token.";
+        c"A comma-separated list. Such scopes control the provider and often do not appear in the token.";
     RoleClaim = "role_claim": Both, OptionalClaimPath, c"",
-        c"Claim that lists the roles that the bearer may take.",
-        c"A top-level name, or a JSON Pointer if it starts with \"/\". Set, it must allow the requested role.";
+        c"Claim that lists the bearer's roles.",
+        c"A top-level name, or a JSON Pointer if it starts with \"/\". If set, it must allow the requested role.";
     RoleMap = "role_map": Both, MapName, c"",
         c"Map of pg_ident.conf from values of role_claim to roles.",
-        c"Unset, a value is a role's name.";
+        c"If unset, a value is a role's name.";
     DiscoveryUrl = "discovery_url": Both, OptionalUrl, c"",
-        c"URL of the issuer's metadata, where it is not the well-known one.",
+        c"URL of the issuer's metadata if it is not the well-known one.",
         c"Its \"issuer\" must still equal the issuer of the HBA line.";
     JwksUri = "jwks_uri": Both, OptionalUrl, c"",
         c"URL of the issuer's keys.",
-        c"Set, the issuer's metadata is not asked for.";
+        c"If set, the issuer's metadata is not requested.";
     JwksFile = "jwks_file": Both, AbsolutePath, c"",
-        c"File that holds the issuer's keys.",
-        c"An absolute path of a JWK Set. Set, the network is not used. A changed file is noticed at the next login.";
+        c"File with the issuer's keys.",
+        c"An absolute path of a JWK Set. If set, the network is not used. The next login notices a changed file.";
     CaFile = "ca_file": Both, AbsolutePath, c"",
-        c"File of certificates to trust in asking the provider, besides the system's.",
+        c"File with certificates to trust in addition to the system's when asking the provider.",
         c"An absolute path of a PEM file.";
     Introspection = "introspection": Both, IntrospectionMode, c"off",
         c"Tokens that the provider is asked about at a login.",
         c"One of off (none), opaque (those that are not signed JWTs), always (JWTs too, after all other checks).";
     IntrospectionEndpoint = "introspection_endpoint": Both, OptionalUrl, c"",
-        c"URL where the provider is asked about tokens.",
-        c"Unset, the issuer's metadata says.";
+        c"URL of the provider's introspection endpoint.",
+        c"If unset, it is read from the issuer's metadata.";
     ClientId = "client_id": Both, PlainText, c"",
-        c"Identifier by which the provider knows this server as a client.",
-        c"For introspection.";
+        c"Client identifier of this server at the provider.",
+        c"Used for introspection.";
     ClientSecretFile = "client_secret_file": Both, AbsolutePath, c"",
-        c"File that holds the secret of client_id.",
-        c"An absolute path; only the server's user may have access. Read at each request, so that a new secret is noticed.";
+        c"File with the secret of client_id.",
+        c"An absolute path; only the server's user may have access. It is read at each request, so a new secret takes effect at once.";
     ClientAuthMethod = "client_auth_method": Both, ClientAuthMethod, c"client_secret_basic",
         c"How this server authenticates itself to the provider.",
         c"One of client_secret_basic, client_secret_basic_raw, client_secret_post, private_key_jwt, tls_client_auth, none.";
     ClientKeyFile = "client_key_file": Both, AbsolutePath, c"",
-        c"File that holds the private key for private_key_jwt or tls_client_auth.",
+        c"File with the private key for private_key_jwt or tls_client_auth.",
         c"An absolute path of a PEM file; only the server's user may have access.";
     ClientCertFile = "client_cert_file": Both, AbsolutePath, c"",
-        c"File that holds the certificate for tls_client_auth.",
-        c"An absolute path of a PEM file, with the certificates of authorities between.";
+        c"File with the certificate for tls_client_auth.",
+        c"An absolute path of a PEM file, including intermediate certificates.";
     HttpBearerFile = "http_bearer_file": Both, AbsolutePath, c"",
-        c"File that holds a token to ask for metadata and keys with.",
-        c"An absolute path; only the server's user may have access. Read at each fetch, so that a new token is noticed.";
+        c"File with a bearer token for requests for metadata and keys.",
+        c"An absolute path; only the server's user may have access. It is read at each fetch, so a new token takes effect at once.";
 }
 
 /// Settings that are numbers: variant, name, default, range, unit, description, details.
@@ -184,34 +184,34 @@ numbers! {
         c"Applies to \"exp\", \"nbf\" and \"iat\".";
     MaxTokenAge = "max_token_age": Both, 0, (0, i32::MAX / 1000), pg_sys::GUC_UNIT_S,
         c"How long ago a token may have been issued.",
-        c"Counted from \"iat\". 0 sets no limit.";
+        c"Measured from \"iat\". 0 sets no limit.";
     MaxTokenSize = "max_token_size": Server, 16384, (256, 65536), pg_sys::GUC_UNIT_BYTE,
-        c"Size of the largest token that is looked at.",
-        c"Larger ones are refused unseen.";
+        c"Maximum size of a token.",
+        c"Larger tokens are rejected without being parsed.";
     JwksMinTtl = "jwks_min_ttl": Server, 60, (1, 86400), pg_sys::GUC_UNIT_S,
-        c"How long fetched keys are used at least before they are fetched again.",
-        c"Whatever the provider's Cache-Control says.";
+        c"Minimum time that keys are fresh after a fetch.",
+        c"Overrides the provider's Cache-Control.";
     JwksMaxTtl = "jwks_max_ttl": Server, 86400, (1, 604800), pg_sys::GUC_UNIT_S,
-        c"How long fetched keys are used at most before they are fetched again.",
-        c"Whatever the provider's Cache-Control says. A key that the provider withdraws is accepted until then.";
+        c"Maximum time that keys are fresh after a fetch.",
+        c"Overrides the provider's Cache-Control. A key that the provider withdraws is accepted until then.";
     JwksStaleTtl = "jwks_stale_ttl": Server, 86400, (0, 2592000), pg_sys::GUC_UNIT_S,
-        c"How long fetched keys are used while the provider does not answer.",
-        c"Counted from its last good answer.";
+        c"How long cached keys are used while the provider does not answer.",
+        c"Measured from its last good answer.";
     JwksRefreshCooldown = "jwks_refresh_cooldown": Server, 10, (1, 3600), pg_sys::GUC_UNIT_S,
-        c"How long after a fetch of keys an unknown key causes no other one.",
+        c"How long after a fetch of keys an unknown key does not trigger another.",
         c"Protects the provider from tokens with made-up keys.";
     JwksCacheIssuers = "jwks_cache_issuers": Server, 32, (16, 1024), 0,
-        c"Issuers whose keys are cached.",
-        c"Rounded up to a multiple of 16, which take some 700 kB. Counts when the memory is made: a new value needs a restart.";
+        c"Number of issuers whose keys are cached.",
+        c"Rounded up to a multiple of 16; each 16 take some 700 kB. A new value takes effect after a restart.";
     HttpTimeout = "http_timeout": Both, 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
         c"How long a login may wait for the provider.",
         c"Covers all requests of a login together.";
     IntrospectionCacheTtl = "introspection_cache_ttl": Both, 30, (0, 3600), pg_sys::GUC_UNIT_S,
-        c"How long the provider's word on a token is used without asking again.",
-        c"Never past the token's end, and at most 10 seconds if the token is not active. 0 asks at every login.";
+        c"How long an introspection response is used before the provider is asked again.",
+        c"Never past the token's expiration, and at most 10 seconds if the token is not active. 0 asks at every login.";
     IntrospectionCacheEntries = "introspection_cache_entries": Server, 1024, (16, 16384), 0,
-        c"Tokens of which the provider's word is kept.",
-        c"The least recently used one makes room. Some 4 kB each. Counts when the memory is made: a new value needs a restart.";
+        c"Number of tokens whose introspection response is cached.",
+        c"Some 4 kB each; the least recently used one makes room. A new value takes effect after a restart.";
 }
 
 /// Settings that are switches: variant, name, default, description, details.
@@ -232,29 +232,29 @@ macro_rules! switches {
 
 switches! {
     Enabled = "enabled": Server, true,
-        c"Accepts tokens at all.",
-        c"Off, every token is refused: a kill switch.";
+        c"Accepts tokens.",
+        c"If off, every token is refused: a kill switch.";
     AllowSuperuser = "allow_superuser": Both, false,
         c"Allows a token alone to give roles with power over the whole server.",
-        c"Matters under delegate_ident_mapping, and on lines without map: superusers, replication, members of pg_execute_server_program and others.";
+        c"Applies with delegate_ident_mapping, and to lines without map: superusers, replication, members of pg_execute_server_program and others.";
     AllowHttp = "allow_http": Both, false,
         c"Allows plain http to a provider on a loopback address.",
         c"For demonstrations and tests only.";
     CaFileOnly = "ca_file_only": Both, false,
-        c"Trusts no other certificates than those of ca_file in asking the provider.",
+        c"Trusts only the certificates of ca_file when asking the provider.",
         c"The system's certificate authorities are then not trusted.";
     IntrospectionAudienceRequired = "introspection_audience_required": Both, true,
-        c"Demands \"aud\" of the provider's word on an opaque token.",
-        c"Off, it may be missing; one that is there must still be accepted.";
+        c"Requires \"aud\" in the introspection response for an opaque token.",
+        c"If off, it may be missing; if present, it must still be accepted.";
     IntrospectionExpRequired = "introspection_exp_required": Both, true,
-        c"Demands \"exp\" of the provider's word on an opaque token.",
-        c"Off, it may be missing; one that is there must still lie ahead.";
+        c"Requires \"exp\" in the introspection response for an opaque token.",
+        c"If off, it may be missing; if present, it must still be in the future.";
     RequireBoundToken = "require_bound_token": Both, false,
         c"Refuses tokens that are not bound to the client's certificate.",
         c"Bound tokens need their certificate in any case.";
     SessionExpiry = "session_expiry": Both, false,
         c"Ends a session when the token that opened it expires.",
-        c"At \"exp\" and clock_skew, whatever the session does.";
+        c"At \"exp\" plus clock_skew, whatever the session does.";
     LogAccepted = "log_accepted": Both, false,
         c"Logs each token that opens a session.",
         c"One line with issuer, identity, client, token identifier and role; never the token.";

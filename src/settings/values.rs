@@ -33,7 +33,7 @@ impl FromStr for ProfileNames {
                 ));
             }
             if names.iter().any(|other| other == name) {
-                return Err(format!("\"{name}\" is named twice"));
+                return Err(format!("\"{name}\" appears twice"));
             }
             names.push(name.to_owned());
         }
@@ -78,7 +78,7 @@ impl FromStr for MapName {
         match text {
             "" => Ok(MapName(None)),
             name if name.chars().any(|c| c.is_control() || c.is_whitespace()) => {
-                Err("the name of a map has no space in it")
+                Err("a map's name must not contain spaces")
             }
             name => Ok(MapName(Some(name.to_owned()))),
         }
@@ -95,7 +95,7 @@ impl FromStr for AbsolutePath {
         match text {
             "" => Ok(AbsolutePath(None)),
             path if path.starts_with('/') => Ok(AbsolutePath(Some(PathBuf::from(path)))),
-            _ => Err("an absolute path is needed"),
+            _ => Err("it must be an absolute path"),
         }
     }
 }

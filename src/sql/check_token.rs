@@ -21,8 +21,8 @@ use crate::settings;
 use crate::settings::LoginSettings;
 use crate::settings::hba_rules::{HbaRule, read_hba};
 
-const NO_LINE: &str = "no line of pg_hba.conf that uses this module has this issuer: a login with a token of it \
-    cannot be";
+const NO_LINE: &str =
+    "no line of pg_hba.conf that uses this module has this issuer, so no login can use its tokens";
 
 type Step = (&'static str, Option<bool>, String);
 
@@ -118,7 +118,7 @@ fn judge_in_steps(token: &str, role: &str, line: &HbaLine, settings: &LoginSetti
         .into_iter()
         .map(|report| match report.outcome {
             Ok(fact) if report.name == "role" && catalog.was_asked.get() => {
-                let fact = format!("{fact}: role_map decides, which only a login can tell");
+                let fact = format!("{fact}: role_map decides, at a login only");
                 (report.name, None, fact)
             }
             Ok(fact) => (report.name, Some(true), fact),
@@ -139,13 +139,13 @@ fn user_map(decision: &Decision, role: &str, line: &HbaLine) -> Option<Step> {
         (
             name,
             Some(true),
-            "not looked at: mapping is delegated".to_owned(),
+            "not checked: mapping is delegated".to_owned(),
         )
     } else if identity == role {
         (
             name,
             Some(true),
-            "the identity is the role, as a line without map= wants it".to_owned(),
+            "the identity equals the role, as a line without map= requires".to_owned(),
         )
     } else {
         let detail =
@@ -165,7 +165,7 @@ fn told(failure: &Failure, policy: Option<&Policy>) -> String {
 fn without(token: &str, detail: String) -> String {
     let mut parts = token.split('.').filter(|part| part.len() >= 16);
     match parts.any(|part| detail.contains(part)) {
-        true => "(not shown: it has a part of the token in it)".to_owned(),
+        true => "(not shown: it contains a part of the token)".to_owned(),
         false => detail,
     }
 }

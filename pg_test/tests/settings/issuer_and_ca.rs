@@ -175,7 +175,7 @@ fn ca_file_that_can_not_be_used_is_named_with_the_reason() {
         (file("broken.pem", &broken), "the file is not PEM"),
         (
             file("key.pem", &key),
-            "the file holds something that is no certificate",
+            "the file contains something other than certificates",
         ),
     ] {
         let shown = path.display().to_string();

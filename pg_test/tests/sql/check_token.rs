@@ -189,7 +189,7 @@ fn word_of_a_provider_that_repeats_the_token_is_not_shown() {
     let client = rows.iter().find(|row| row[0].as_deref() == Some("client"));
     assert_eq!(
         client.and_then(|row| row[2].as_deref()),
-        Some("(not shown: it has a part of the token in it)")
+        Some("(not shown: it contains a part of the token)")
     );
 }
 

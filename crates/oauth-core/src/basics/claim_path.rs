@@ -55,7 +55,7 @@ impl FromStr for ClaimPath {
 
     fn from_str(text: &str) -> Result<Self, SettingError> {
         if text.is_empty() {
-            return Err(SettingError::new("the name of a claim is needed"));
+            return Err(SettingError::new("the name of a claim is required"));
         }
         if text.len() > MAX_ITEM_BYTES || text.chars().any(char::is_control) {
             return Err(SettingError::new(

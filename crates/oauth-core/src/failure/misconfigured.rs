@@ -21,19 +21,19 @@ causes! {
             setting: Printable,
             /// What is wrong with it.
             why: Printable,
-        } = "setting_invalid", "setting \"{setting}\" can not be used: {why}";
+        } = "setting_invalid", "setting \"{setting}\" cannot be used: {why}";
         /// Mapping is delegated to the validator, and no claim is set that could list roles.
-        RoleClaimUnset = "role_claim_unset", "no claim is configured that lists roles";
+        RoleClaimUnset = "role_claim_unset", "no role claim is configured";
         /// The issuer serves strangers too, and no required claim says which of its tokens are ours.
         RequiredClaimsUnset {
             /// The names of claims of which one must be required.
             one_of: &'static [&'static str],
-        } = "required_claims_unset", "no claim is required of {}", one_of.join(", ");
+        } = "required_claims_unset", "none of the claims {} is required", one_of.join(", ");
         /// The token is bound to a client certificate, and this server can not tell what certificate a client has.
         CertificatesUnsupported {
             /// Why.
             why: &'static str,
-        } = "certificates_unsupported", "client certificates can not be checked: {why}";
+        } = "certificates_unsupported", "client certificates cannot be checked: {why}";
         /// The server has run out of something that a login needs: shared memory, memory, files.
         ServerResources {
             /// What it says about it.

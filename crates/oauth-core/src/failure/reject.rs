@@ -38,7 +38,7 @@ causes! {
 
         // --- key and signature ----------------------------------------------------------------------
         /// RFC 7515 §4.1.4: no key of the provider has the token's `kid`.
-        UnknownKid = "unknown_kid", "signing key is not one of the provider's";
+        UnknownKid = "unknown_kid", "signing key is unknown to the provider";
         /// The token names no key, and no key of the provider fits its algorithm.
         NoFittingKey = "no_fitting_key", "no key of the provider fits the token's algorithm";
         /// More than one key of the provider fits: which one is meant can not be told.
@@ -50,7 +50,7 @@ causes! {
 
         // --- claims ---------------------------------------------------------------------------------
         /// RFC 7519 §7.2: the payload is one JSON object of bounded depth.
-        ClaimsMalformed = "claims_malformed", "claims are not one JSON object";
+        ClaimsMalformed = "claims_malformed", "claims are not a JSON object";
         /// RFC 7519 §4: a claim appears more than once.
         DuplicateClaim = "duplicate_claim", "a claim appears more than once";
         /// RFC 9068 §2.2: `iss` is required.
@@ -103,7 +103,7 @@ causes! {
             /// Seconds since it was issued.
             seconds_old: u64,
         } = "too_old", "token is older than allowed";
-        /// RFC 8725 §3.12: an ID token (or another kind of JWT) is no access token.
+        /// (comment) RFC 8725 §3.12: an ID token (or another kind of JWT) is not an access token.
         NotAnAccessToken {
             /// What shows it: the name of a claim.
             claim: &'static str,
@@ -138,7 +138,7 @@ causes! {
         RequiredClaimMismatch {
             /// The name of the claim, as the setting has it.
             claim: Printable,
-        } = "required_claim_mismatch", "a required claim has another value";
+        } = "required_claim_mismatch", "a required claim has a different value";
 
         // --- confirmation (proof of possession) -------------------------------------------------------
         /// RFC 8705 §3: the policy takes only tokens that are bound to a certificate, and this one is to nothing.
@@ -149,9 +149,9 @@ causes! {
         CnfUnsupported {
             /// The confirmation method, such as `jkt`.
             method: Printable,
-        } = "cnf_unsupported", "token is bound in a way that can not be proven here";
+        } = "cnf_unsupported", "token is bound in a way that cannot be proven here";
         /// RFC 8705 §3: the token is bound to a certificate, and the connection presented none.
-        CertificateMissing = "certificate_missing", "token is bound to a client certificate, and there is none";
+        CertificateMissing = "certificate_missing", "token is bound to a client certificate, but the client presented none";
         /// RFC 8705 §3: the token is bound to another certificate.
         CertificateMismatch = "certificate_mismatch", "token is bound to another client certificate";
 
@@ -189,11 +189,11 @@ causes! {
         /// RFC 7662 §2.2: the provider says that the token is not active: expired, revoked, or never issued.
         TokenInactive = "token_inactive", "provider says that the token is not active";
         /// The provider answers about this token with an error instead of "active".
-        IntrospectionRefused = "introspection_refused", "provider refuses to answer for the token";
+        IntrospectionRefused = "introspection_refused", "provider refuses to answer about the token";
         /// The provider's answer is about another token, or another user, than the JWT says.
         IntrospectionMismatch {
             /// What differs: the name of a claim.
             claim: &'static str,
-        } = "introspection_mismatch", "provider's answer is not about this token";
+        } = "introspection_mismatch", "introspection response is not about this token";
     }
 }

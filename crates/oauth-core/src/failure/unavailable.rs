@@ -26,7 +26,7 @@ causes! {
         /// The TLS handshake failed, or the certificate is not trusted.
         Tls(why: Printable) = "tls", "TLS failed: {why}";
         /// RFC 9110 §15.4: a redirect, which is not followed.
-        Redirect(status: u16) = "redirect", "answered with a redirect ({status}), which is not followed";
+        Redirect(status: u16) = "redirect", "answered with redirect {status}, which is not followed";
         /// An HTTP status other than 200.
         Status(status: u16) = "http_status", "answered with HTTP status {status}";
         /// The answer is larger than allowed.
@@ -35,23 +35,23 @@ causes! {
         Malformed(why: Printable) = "malformed", "answer is malformed: {why}";
         /// OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3: the document is another issuer's.
         IssuerMismatch(issuer: Printable)
-            = "issuer_mismatch", "discovery document is of another issuer: \"{issuer}\"";
+            = "issuer_mismatch", "discovery document names another issuer: \"{issuer}\"";
         /// A URL in the document that may not be used (not https, or not a URL).
         BadUrl(url: Printable)
-            = "bad_url", "discovery document names a URL that may not be used: \"{url}\"";
+            = "bad_url", "discovery document names an unacceptable URL: \"{url}\"";
         /// The key set holds no key that could verify a signature.
-        NoUsableKey = "no_usable_key", "key set has no key that could verify a signature";
+        NoUsableKey = "no_usable_key", "key set has no usable signature key";
         /// RFC 7662 §2.3: the provider does not accept our client's authentication.
         ClientUnauthorized
-            = "introspection_unauthorized", "it does not accept this server's client credentials";
+            = "introspection_unauthorized", "client credentials of this server are not accepted";
         /// The provider does not let our client ask about tokens.
         ClientForbidden
-            = "introspection_forbidden", "it does not let this server's client ask about tokens";
+            = "introspection_forbidden", "this server's client may not introspect tokens";
         /// RFC 7662 §2.2: an answer whose `active` is missing, or not a boolean.
         ActiveMalformed
-            = "active_malformed", "introspection answer does not say whether the token is active";
+            = "active_malformed", "introspection response has no boolean \"active\"";
         /// This server could start no thread to ask.
-        NoThread(why: Printable) = "no_thread", "this server can start no thread to ask it: {why}";
+        NoThread(why: Printable) = "no_thread", "could not start a thread to ask it: {why}";
     }
     passed on as
     /// Another login has asked, and this is how it failed.
@@ -116,7 +116,7 @@ impl Unavailable {
 
 impl fmt::Display for Unavailable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "provider is not available: {}", self.cause)
+        write!(f, "provider is unavailable: {}", self.cause)
     }
 }
 

@@ -70,7 +70,7 @@ pub(crate) fn claim_fact(claims: &Object, name: &str) -> String {
 
 pub(crate) fn expiry_fact(exp: Timestamp, now: Timestamp) -> String {
     match exp {
-        Timestamp::FOREVER => "no end".to_owned(),
+        Timestamp::FOREVER => "does not expire".to_owned(),
         exp if exp >= now => format!("{} s left", exp.seconds_since(now)),
         exp => format!("{} s ago, within the clock skew", now.seconds_since(exp)),
     }
@@ -85,7 +85,7 @@ pub(crate) fn times_fact(claims: &Object) -> String {
 }
 
 pub(crate) fn client_fact(claims: &Object, policy: &Policy) -> String {
-    claims::client_id(claims, policy).map_or_else(|| "it names none".to_owned(), printed)
+    claims::client_id(claims, policy).map_or_else(|| "it names no client".to_owned(), printed)
 }
 
 pub(crate) fn scope_fact(claims: &Object) -> String {

@@ -153,7 +153,7 @@ impl FromStr for Algorithms {
             }
         }
         if accepted.is_empty() {
-            return Err(SettingError::new("at least one algorithm is needed"));
+            return Err(SettingError::new("at least one algorithm is required"));
         }
         Ok(Algorithms(accepted))
     }

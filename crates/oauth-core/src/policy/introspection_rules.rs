@@ -24,7 +24,7 @@ impl FromStr for IntrospectionMode {
             "off" => Ok(IntrospectionMode::Off),
             "opaque" => Ok(IntrospectionMode::Opaque),
             "always" => Ok(IntrospectionMode::Always),
-            _ => Err(SettingError::new("it is one of off, opaque, always")),
+            _ => Err(SettingError::new("it must be one of off, opaque, always")),
         }
     }
 }

@@ -96,7 +96,7 @@ impl FromStr for Preset {
     fn from_str(text: &str) -> Result<Self, SettingError> {
         Preset::by_name(text).ok_or_else(|| {
             let names: Vec<&str> = Preset::ALL.iter().map(Preset::name).collect();
-            SettingError::new(format!("the providers are {}", names.join(", ")))
+            SettingError::new(format!("it must be one of {}", names.join(", ")))
         })
     }
 }

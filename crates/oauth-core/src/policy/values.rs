@@ -72,7 +72,7 @@ impl FromStr for TokenTypes {
             }
         }
         if types.names.is_empty() && !types.absent {
-            return Err(SettingError::new("at least one token type is needed"));
+            return Err(SettingError::new("at least one token type is required"));
         }
         Ok(types)
     }

@@ -58,7 +58,7 @@ impl FromStr for ClientAuthMethod {
         let found = Self::NAMES.iter().find(|(name, _)| *name == text);
         found.map(|(_, method)| *method).ok_or_else(|| {
             let names: Vec<&str> = Self::NAMES.iter().map(|(name, _)| *name).collect();
-            SettingError::new(format!("it is one of {}", names.join(", ")))
+            SettingError::new(format!("it must be one of {}", names.join(", ")))
         })
     }
 }

@@ -31,7 +31,10 @@ pub struct NoIntrospection;
 
 impl Introspector for NoIntrospection {
     fn introspect(&self, _token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure> {
-        Err(Internal(Printable::new("there is no provider to ask about a token")).into())
+        Err(Internal(Printable::new(
+            "no provider is configured for introspection",
+        ))
+        .into())
     }
 }
 
@@ -65,7 +68,7 @@ impl IntrospectionResponse {
         let malformed = |why| NotActive::Unavailable(UnavailableCause::Malformed(why));
         let mut members = document.ok_or_else(|| {
             malformed(Printable::new(
-                "the introspection answer is not a JSON object",
+                "the introspection response is not a JSON object",
             ))
         })?;
         // RFC 7662 §2.2: "active" is required, and a boolean.

@@ -51,7 +51,7 @@ impl Endpoint {
         match authority.strip_prefix(host) {
             Some("") => {}
             Some(rest) if rest.strip_prefix(':').is_some_and(is_port) => {}
-            _ => return Err("the URL has user information or a bad port"),
+            _ => return Err("the URL has user information or an invalid port"),
         }
         match uri.scheme() {
             Some(scheme) if *scheme == Scheme::HTTPS => Ok(Endpoint(url.to_owned())),
@@ -59,7 +59,7 @@ impl Endpoint {
                 if is_loopback(host) {
                     Ok(Endpoint(url.to_owned()))
                 } else {
-                    Err("http is allowed to a loopback host only")
+                    Err("http is allowed only for a loopback host")
                 }
             }
             _ => Err("the URL is not https"),
@@ -168,7 +168,7 @@ impl Issuer {
 /// Removes the well-known part, as libpq does: OpenID Connect puts it behind the issuer's path,
 /// RFC 8414 §3.1 before it. A terminating "/" of the path stays.
 fn identifier_of_well_known_uri(url: &str) -> Result<String, &'static str> {
-    let misplaced = "the well-known part is neither before nor behind the path";
+    let misplaced = "the well-known part is neither before nor after the path";
     let (_, after_scheme) = url.split_once("://").ok_or("it is not a URL")?;
     let (before, after) = url.split_once(WELL_KNOWN).ok_or(misplaced)?;
     // What is left must be an issuer's identifier, whose own metadata is not elsewhere again.
@@ -182,7 +182,7 @@ fn identifier_of_well_known_uri(url: &str) -> Result<String, &'static str> {
         .iter()
         .find_map(|document| after.strip_prefix(document))
         .filter(|path| path.is_empty() || path.starts_with('/'))
-        .ok_or("the well-known document is neither OpenID Connect's nor RFC 8414's")?;
+        .ok_or("the well-known document is neither that of OpenID Connect nor that of RFC 8414")?;
     if !path.is_empty() && path_before_it {
         return Err(misplaced);
     }
