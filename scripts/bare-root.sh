@@ -34,6 +34,8 @@ main() {
 
 inside() {
     mkdir -p "$root" "$downloads/apt/partial"
+    # A mount point, so that a chroot into it can set the propagation of its root, as unshare --mount does.
+    mount --bind "$root" "$root"
     step "bare Debian 12: installing it" bootstrap
     mount_devices
     step "bare Debian 12: adding git and make" furnish
