@@ -7,6 +7,7 @@ mod on_demand;
 mod trust_roots;
 mod who_may_set;
 
+use oauth_core::Preset;
 use pg_test::{Issuer, Server, ServerBuilder};
 
 /// An issuer, and a server to be that trusts it and loads the module when it starts.
@@ -82,6 +83,18 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.token_types|string|-|-|-|at+jwt|sighup",
         ]
     );
+}
+
+#[test]
+fn every_preset_is_in_the_manual() {
+    let manual = include_str!("../../../docs/configuration.md");
+    let row = manual
+        .lines()
+        .find(|line| line.starts_with("| `validator.provider` |"))
+        .expect("the setting is in the manual");
+    for preset in Preset::ALL {
+        assert!(row.contains(&format!("`{preset}`")), "{preset}: {row}");
+    }
 }
 
 #[test]
