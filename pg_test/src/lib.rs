@@ -45,7 +45,7 @@ pub use issuer::{ConnectionFault, Endpoint, Issuer, IssuerBuilder};
 pub use oidc_provider::OidcProvider;
 pub use server::{Server, StopMode};
 pub use server_builder::ServerBuilder;
-pub use server_command::can_have_etc_files;
+pub use server_command::can_mount;
 pub use server_files::oauth_line;
 pub use server_log::{Log, LogMark};
 pub use session::{Rows, Session};

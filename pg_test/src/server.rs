@@ -149,11 +149,26 @@ impl Server {
     /// the server, as a process of the same user may do that.
     #[track_caller]
     pub fn limit(&self, option: &str) {
-        let postmaster = self.postmaster_pid();
-        // It reads what it is given: a closed pipe would be an error.
-        self.sql(&format!(
-            "COPY (SELECT 1) TO PROGRAM 'cat && prlimit {option} --pid {postmaster}'"
-        ));
+        self.sql(&self.limit_statement(option));
+    }
+
+    /// The statement that sets it, for a session that has begun before a limit that new ones may not bear.
+    pub fn limit_statement(&self, option: &str) -> String {
+        run_beside(&format!("prlimit {option} --pid {}", self.postmaster_pid()))
+    }
+
+    /// Takes all room in the server's [own /dev/shm](ServerBuilder::dev_shm) but this many bytes; `None`: gives it back.
+    #[track_caller]
+    pub fn fill_dev_shm(&self, left: Option<u64>) {
+        const FILLER: &str = "/dev/shm/filler";
+        let commands = match left {
+            // It writes until there is no room.
+            Some(left) => format!(
+                "{{ cat /dev/zero >{FILLER} || true; }} 2>/dev/null && truncate -s -{left} {FILLER}"
+            ),
+            None => format!("rm -f {FILLER}"),
+        };
+        self.sql(&run_beside(&commands));
     }
 
     /// Writes a file that only the server's user may read, beside the data folder; its path.
@@ -428,6 +443,12 @@ impl Drop for Server {
             .stop(StopMode::Immediate, Duration::from_secs(10));
         let _ = fs::remove_dir_all(&self.folder);
     }
+}
+
+/// A statement by which the server runs a program: as its user, and with the files that it sees. The program reads what it
+/// is given: a closed pipe would be an error.
+fn run_beside(commands: &str) -> String {
+    format!("COPY (SELECT 1) TO PROGRAM 'cat && {commands}'")
 }
 
 fn clone(file: &File) -> File {

@@ -18,6 +18,7 @@ pub struct ServerBuilder {
     configuration: Configuration,
     certificate: Option<Identity>,
     own_module: bool,
+    second_module: Option<String>,
 }
 
 impl ServerBuilder {
@@ -27,6 +28,7 @@ impl ServerBuilder {
             configuration: Configuration::new(),
             certificate: None,
             own_module: false,
+            second_module: None,
         }
     }
 
@@ -70,10 +72,16 @@ impl ServerBuilder {
     }
 
     /// Shows the server this text as the file /etc/`name`, in a mount namespace of its own. Needs what
-    /// [`can_have_etc_files`](crate::can_have_etc_files) tells.
+    /// [`can_mount`](crate::can_mount) tells.
     pub fn etc_file(mut self, name: &str, text: &str) -> Self {
         let file = (name.to_owned(), text.to_owned());
         self.configuration.etc.push(file);
+        self
+    }
+
+    /// Gives the server a /dev/shm of its own, of this size. Needs what [`can_mount`](crate::can_mount) tells.
+    pub fn dev_shm(mut self, bytes: u64) -> Self {
+        self.configuration.dev_shm = Some(bytes);
         self
     }
 
@@ -81,6 +89,19 @@ impl ServerBuilder {
     pub fn own_module(mut self) -> Self {
         self.own_module = true;
         self
+    }
+
+    /// Has the provider asked about opaque tokens, by a client without a secret.
+    pub fn asks_about_opaque_tokens(self) -> Self {
+        self.set("validator.introspection", "opaque")
+            .set("validator.client_id", "pg")
+            .set("validator.client_auth_method", "none")
+    }
+
+    /// Gives the server two copies of the module, the second under this name.
+    pub fn second_module(mut self, name: &str) -> Self {
+        self.second_module = Some(name.to_owned());
+        self.own_module()
     }
 
     /// Loads the module at server start instead of at each login.
@@ -120,6 +141,13 @@ impl ServerBuilder {
         if self.own_module {
             let module = own_module(&folder);
             copy(&environment::stage(), &module);
+            if let Some(name) = &self.second_module {
+                let libraries = module.join("lib");
+                copy(
+                    &libraries.join("validator.so"),
+                    &libraries.join(format!("{name}.so")),
+                );
+            }
             let path = format!("{}/lib:$libdir", module.display());
             self.configuration.set("dynamic_library_path", &path);
         }

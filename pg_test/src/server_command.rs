@@ -8,12 +8,13 @@ use std::sync::OnceLock;
 use crate::server_files::Configuration;
 use crate::{child, environment};
 
-/// `postgres` in the foreground, in a mount namespace of its own if it sees other files in /etc.
+/// `postgres` in the foreground, in a mount namespace of its own if it sees other files than we do.
 pub(crate) fn postgres(data: &Path, folder: &Path, configuration: &Configuration) -> Command {
     let program = environment::bindir().join("postgres");
-    let mut command = match configuration.etc.is_empty() {
+    let mounts = mounts(folder, configuration);
+    let mut command = match mounts.is_empty() {
         true => Command::new(program),
-        false => in_namespace(folder, &configuration.etc, &program),
+        false => in_namespace(&mounts, &program),
     };
     command.arg("-D").arg(data).current_dir(data);
     command.env("LC_ALL", "C").env("HOME", data);
@@ -22,7 +23,7 @@ pub(crate) fn postgres(data: &Path, folder: &Path, configuration: &Configuration
         .env_remove("SSL_CERT_FILE")
         .env_remove("SSL_CERT_DIR");
     command.envs(configuration.environment.iter().cloned());
-    if configuration.etc.is_empty() {
+    if mounts.is_empty() {
         child::as_server_user(&mut command);
     }
     command
@@ -41,22 +42,25 @@ pub(crate) fn base_backup(data: &Path, socket_folder: &Path, port: u16) -> Comma
     command
 }
 
-/// Whether [`ServerBuilder::etc_file`](crate::ServerBuilder::etc_file) works: we are root, and may mount.
-pub fn can_have_etc_files() -> bool {
+/// Whether a server can have a mount namespace of its own: we are root, and may mount. If not, that is said, and the
+/// test that asks counts as skipped.
+pub fn can_mount() -> bool {
     static CAN: OnceLock<bool> = OnceLock::new();
-    *CAN.get_or_init(|| {
+    let can = *CAN.get_or_init(|| {
         let mut command = unshare();
         command.args(["mount", "--bind", "/etc/hosts", "/etc/hosts"]);
         child::server_user().is_some() && command.output().is_ok_and(|o| o.status.success())
-    })
+    });
+    if !can {
+        environment::skip("a mount namespace of its own for the server needs root and unshare(1)");
+    }
+    can
 }
 
-/// Becomes the user of PostgreSQL only after the mounts; what changes the user also resets the signal that
-/// follows our end, so it is set again.
-fn in_namespace(folder: &Path, etc: &[(String, String)], program: &Path) -> Command {
-    let (uid, gid) = child::server_user().expect("only root can show a server other files in /etc");
+/// Commands that make the mounts which a server needs, each followed by `&&`.
+fn mounts(folder: &Path, configuration: &Configuration) -> String {
     let mut mounts = String::new();
-    for (name, text) in etc {
+    for (name, text) in &configuration.etc {
         let file = folder.join(name.replace('/', "_"));
         fs::write(&file, text).unwrap_or_else(|e| panic!("can not write {}: {e}", file.display()));
         mounts.push_str(&format!(
@@ -64,6 +68,18 @@ fn in_namespace(folder: &Path, etc: &[(String, String)], program: &Path) -> Comm
             file.display()
         ));
     }
+    if let Some(bytes) = configuration.dev_shm {
+        mounts.push_str(&format!(
+            "mount -t tmpfs -o mode=1777,size={bytes} shm /dev/shm && "
+        ));
+    }
+    mounts
+}
+
+/// Becomes the user of PostgreSQL only after the mounts; what changes the user also resets the signal that
+/// follows our end, so it is set again.
+fn in_namespace(mounts: &str, program: &Path) -> Command {
+    let (uid, gid) = child::server_user().expect("only root can give a server other mounts");
     let mut command = unshare();
     command.args([
         "sh",

@@ -28,6 +28,8 @@ pub(crate) struct Configuration {
     pub(crate) environment: Vec<(String, String)>,
     /// Files that the server sees in /etc, by name and text.
     pub(crate) etc: Vec<(String, String)>,
+    /// The size of a /dev/shm of the server's own.
+    pub(crate) dev_shm: Option<u64>,
 }
 
 impl Configuration {
@@ -40,6 +42,7 @@ impl Configuration {
             ident: vec![],
             environment: vec![],
             etc: vec![],
+            dev_shm: None,
         };
         for (name, value) in [
             ("listen_addresses", "127.0.0.1"),

@@ -185,9 +185,7 @@ fn memory_keeps_the_size_that_it_was_made_with() {
     let issuer = Issuer::builder().start();
     let server = Mode::OnDemand
         .server_of(&issuer)
-        .set("validator.introspection", "opaque")
-        .set("validator.client_id", "pg")
-        .set("validator.client_auth_method", "none")
+        .asks_about_opaque_tokens()
         .set("validator.introspection_cache_entries", "16")
         .start();
     let log_in = || {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pg_test::{Issuer, Login, OnError, Server, StopMode, Verdict};
+use pg_test::{Issuer, Login, OnError, Server, StopMode, Verdict, can_mount};
 
 use crate::{AT_ONCE, Mode, assert_nobody_waits, assert_settled, log_in};
 
@@ -13,6 +13,8 @@ const NO_SEGMENT: u64 = 512 * 1024;
 const NO_KEYS: u64 = 1200 * 1024;
 /// Enough for that, and for what every login needs, but not for the cached answers.
 const NO_ANSWERS: u64 = 3 * 1024 * 1024;
+/// Enough for all of the module's memory, several times.
+const DEV_SHM: u64 = 32 * 1024 * 1024;
 
 /// A refusal that tells the administrator of the memory, and the client nothing; the backend waits for nobody.
 #[track_caller]
@@ -61,6 +63,39 @@ fn login_without_room_for_shared_memory_is_refused_and_the_next_one_with_room_is
     assert_settled(&server, &issuer);
 }
 
+/// A small /dev/shm, as of a container, that something else fills.
+#[test]
+fn login_that_finds_dev_shm_full_is_refused_and_the_next_one_with_room_is_not() {
+    if !can_mount() {
+        return;
+    }
+    let issuer = Issuer::builder().start();
+    let server = Mode::OnDemand
+        .server_of(&issuer)
+        .asks_about_opaque_tokens()
+        .dev_shm(DEV_SHM)
+        .start();
+    let jwt = issuer.token("alice").encode();
+    for left in [0, NO_KEYS] {
+        server.fill_dev_shm(Some(left));
+        let verdict = assert_refused(&server, &jwt);
+        assert!(verdict.log.contains("No space left on"), "{verdict:?}");
+        assert_blocks_nobody(&server, &jwt);
+        server.fill_dev_shm(None);
+    }
+    assert!(issuer.requests().is_empty());
+    assert_settled(&server, &issuer);
+    // What is there already needs no more room; the cached answers are not there yet.
+    server.fill_dev_shm(Some(0));
+    log_in(&server, &issuer);
+    let opaque = issuer.opaque_token("alice");
+    assert_blocks_nobody(&server, &opaque);
+    log_in(&server, &issuer);
+    server.fill_dev_shm(None);
+    server.admits("alice", &opaque);
+    assert_settled(&server, &issuer);
+}
+
 #[test]
 fn server_whose_logins_find_no_room_can_be_stopped() {
     let issuer = Issuer::builder().start();
@@ -77,9 +112,7 @@ fn login_without_room_for_cached_answers_is_refused_and_holds_up_nobody() {
     let issuer = Issuer::builder().start();
     let server = Mode::OnDemand
         .server_of(&issuer)
-        .set("validator.introspection", "opaque")
-        .set("validator.client_id", "pg")
-        .set("validator.client_auth_method", "none")
+        .asks_about_opaque_tokens()
         .start();
     log_in(&server, &issuer);
     server.limit_segments(Some(NO_ANSWERS));

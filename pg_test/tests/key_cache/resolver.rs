@@ -7,20 +7,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use pg_test::{
-    DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_have_etc_files, oauth_line, shim,
-    skip,
+    DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_mount, oauth_line, shim,
 };
 
 use crate::{AT_ONCE, asked, assert_nobody_waits, assert_settled, log_in, wait_for_fetcher};
-
-/// Whether the test can not be done here, which is said.
-fn skipped() -> bool {
-    let skipped = !can_have_etc_files();
-    if skipped {
-        skip("a mount namespace of its own for the server needs root and unshare(1)");
-    }
-    skipped
-}
 
 /// A name server that takes every question and answers none.
 struct SilentResolver {
@@ -77,7 +67,7 @@ fn server_asking(resolver: &SilentResolver, timeout: &str) -> Server {
 
 #[test]
 fn resolver_that_never_answers_is_given_up_in_time() {
-    if skipped() {
+    if !can_mount() {
         return;
     }
     let (issuer, resolver) = (Issuer::builder().start(), SilentResolver::start());
@@ -98,7 +88,7 @@ fn resolver_that_never_answers_is_given_up_in_time() {
 
 #[test]
 fn resolver_is_asked_without_a_second_thread() {
-    if skipped() {
+    if !can_mount() {
         return;
     }
     let (issuer, resolver) = (Issuer::builder().start(), SilentResolver::start());
@@ -117,7 +107,7 @@ fn resolver_is_asked_without_a_second_thread() {
 
 #[test]
 fn orders_to_stop_are_obeyed_while_the_resolver_hangs() {
-    if skipped() {
+    if !can_mount() {
         return;
     }
     let (issuer, resolver) = (Issuer::builder().start(), SilentResolver::start());
@@ -168,7 +158,7 @@ fn with_both_addresses(issuer: &Issuer) -> ServerBuilder {
 
 #[test]
 fn provider_whose_first_address_is_dead_is_reached_by_the_second() {
-    if skipped() {
+    if !can_mount() {
         return;
     }
     let issuer = Issuer::builder().https().start();
@@ -207,7 +197,7 @@ fn prohibition(error: &str) -> PathBuf {
 
 #[test]
 fn provider_whose_first_address_is_prohibited_is_reached_by_the_second() {
-    if skipped() {
+    if !can_mount() {
         return;
     }
     for error in ["EPERM", "EACCES", "EINVAL", "EAFNOSUPPORT"] {

@@ -118,9 +118,7 @@ impl Soak {
         );
         let server = Server::trusting(&issuer)
             .preload()
-            .set("validator.introspection", "opaque")
-            .set("validator.client_id", "pg")
-            .set("validator.client_auth_method", "none")
+            .asks_about_opaque_tokens()
             .set(
                 "validator.introspection_cache_ttl",
                 &format!("{}s", ANSWER_TTL.as_secs()),

@@ -15,10 +15,8 @@ const SLOW: Duration = Duration::from_secs(2);
 
 fn asking_server(issuer: &Issuer, preload: bool) -> Server {
     let builder = server_of(issuer, preload)
-        .set("validator.introspection", "opaque")
+        .asks_about_opaque_tokens()
         .set("validator.introspection_cache_ttl", "1h")
-        .set("validator.client_auth_method", "none")
-        .set("validator.client_id", "pg")
         .set("validator.http_timeout", "60s");
     with_extension(builder)
 }

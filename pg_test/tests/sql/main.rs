@@ -19,10 +19,7 @@ fn server_of(issuer: &Issuer, preload: bool) -> ServerBuilder {
 
 /// One that asks the issuer about opaque tokens.
 fn server_that_asks(issuer: &Issuer) -> ServerBuilder {
-    server_of(issuer, false)
-        .set("validator.introspection", "opaque")
-        .set("validator.client_id", "pg")
-        .set("validator.client_auth_method", "none")
+    server_of(issuer, false).asks_about_opaque_tokens()
 }
 
 /// Starts the server, and creates the extension in it.
