@@ -28,7 +28,7 @@ use key_cache::KeyCache;
 use key_cache_layout::{BLOCK_ISSUERS, Block};
 use revocations::{Counts, Revocations, Wanteds};
 use session_registry::SessionRegistry;
-use statistics::{Accepted, Counters, Statistics};
+use statistics::{Accepted, Row, Since, Statistics};
 
 /// How large the parts are that settings size: in blocks of keys, and in sets of answers. The settings count when the
 /// memory is made, and for a server's whole life: preloaded at its start, on demand at the first login. So changed
@@ -60,7 +60,7 @@ impl Sizes {
         self.answer_sets as usize
     }
 
-    /// How many issuers' keys are cached.
+    /// How many issuers' keys are cached, and how many issuers are counted.
     pub fn issuers(self) -> usize {
         self.key_blocks() * BLOCK_ISSUERS
     }
@@ -116,15 +116,11 @@ const LAYOUT: LayoutDigest = {
         .numbers(layout_of!(SharedState {
             sizes,
             tranche,
-            counters,
+            counted_since,
             wanteds,
             circuit_breakers
         }))
-        .numbers(layout_of!(OfNoBlocks {
-            accepted,
-            revocations,
-            cache
-        }));
+        .numbers(layout_of!(OfNoBlocks { revocations, cache }));
     let digest = statistics::layout(locked::layout(digest));
     let digest = circuit_breaker::layout(revocations::layout(digest));
     let digest = answer_cache::layout(key_cache_layout::layout(plain::layout(digest)));
@@ -136,7 +132,7 @@ const LAYOUT: LayoutDigest = {
 pub struct SharedState {
     sizes: Sizes,
     tranche: i32,
-    counters: Counters,
+    counted_since: Since,
     wanteds: Wanteds,
     circuit_breakers: CircuitBreakers,
 }
@@ -162,8 +158,8 @@ impl Area for SharedState {
         unsafe {
             (&raw mut (*state).sizes).write(sizes);
             (&raw mut (*state).tranche).write(tranche);
-            (&raw mut (*state).counters).write_bytes(0, 1);
-            (*state).counters.begin();
+            (&raw mut (*state).counted_since).write_bytes(0, 1);
+            (*state).counted_since.begin();
             Wanteds::initialize(&raw mut (*state).wanteds, tranche);
             CircuitBreakers::initialize(&raw mut (*state).circuit_breakers, tranche);
             SessionRegistry::initialize(state.add(1).cast(), tranche);
@@ -180,20 +176,35 @@ impl Area for SharedState {
 #[repr(C)]
 struct KeyMemory<Blocks: ?Sized = [Block]> {
     // Before the cache, whose beginning is what each login touches.
-    accepted: Accepted,
     revocations: Counts,
     cache: KeyCache<Blocks>,
 }
 
-/// The cache of keys, and what lies beside it.
+/// The cache of keys, and what lies beside it. First the counters of accepted logins, which those touch as well; last the
+/// other counters.
 struct Keys;
 
 impl Keys {
     fn at(memory: *mut c_void, sizes: Sizes) -> *mut KeyMemory {
-        std::ptr::slice_from_raw_parts_mut(memory.cast::<Block>(), sizes.key_blocks())
+        let begin = memory.wrapping_byte_add(sizes.issuers() * size_of::<Accepted>());
+        std::ptr::slice_from_raw_parts_mut(begin.cast::<Block>(), sizes.key_blocks())
             as *mut KeyMemory
     }
+
+    fn rows(memory: *mut c_void, sizes: Sizes) -> *mut Row {
+        let rows = sizes.issuers() * size_of::<Row>();
+        memory
+            .wrapping_byte_add(Self::bytes() - rows)
+            .cast::<Row>()
+    }
 }
+
+// Each part of the area is a whole number of words, which is all that the next one needs.
+const _: () = {
+    assert!(size_of::<Accepted>().is_multiple_of(align_of::<KeyMemory<[Block; 0]>>()));
+    assert!(align_of::<KeyMemory<[Block; 0]>>() == align_of::<Block>());
+    assert!(size_of::<Block>().is_multiple_of(align_of::<Row>()));
+};
 
 impl Area for Keys {
     const NAME: &str = "keys";
@@ -205,14 +216,18 @@ impl Area for Keys {
     }
 
     fn bytes() -> usize {
-        size_of::<KeyMemory<[Block; 0]>>() + sizes().key_blocks() * size_of::<Block>()
+        let sizes = sizes();
+        let counters = sizes.issuers() * (size_of::<Accepted>() + size_of::<Row>());
+        size_of::<KeyMemory<[Block; 0]>>() + sizes.key_blocks() * size_of::<Block>() + counters
     }
 
     unsafe fn initialize(memory: *mut c_void, tranche: i32) {
-        let keys = Self::at(memory, sizes());
+        let sizes = sizes();
+        let keys = Self::at(memory, sizes);
         // SAFETY: by this function's contract.
         unsafe {
-            (&raw mut (*keys).accepted).write_bytes(0, 1);
+            memory.cast::<Accepted>().write_bytes(0, sizes.issuers());
+            Self::rows(memory, sizes).write_bytes(0, sizes.issuers());
             (&raw mut (*keys).revocations).write_bytes(0, 1);
             KeyCache::initialize(&raw mut (*keys).cache, tranche);
         }
@@ -285,12 +300,13 @@ pub fn revocations() -> Revocations {
 /// The statistics.
 pub fn statistics() -> Statistics {
     let state = area::<SharedState>().cast::<SharedState>();
-    let keys = Keys::at(area::<Keys>(), sizes());
-    // SAFETY: as above.
+    let (keys, sizes) = (area::<Keys>(), sizes());
+    // SAFETY: as above; both slices lie within the area, and consist of atomics and what is Sync.
     unsafe {
         Statistics {
-            accepted: &(*keys).accepted,
-            counters: &(*state).counters,
+            accepted: std::slice::from_raw_parts(keys.cast::<Accepted>(), sizes.issuers()),
+            rows: std::slice::from_raw_parts(Keys::rows(keys, sizes), sizes.issuers()),
+            since: &(*state).counted_since,
         }
     }
 }
@@ -315,7 +331,8 @@ pub fn answers() -> AnswerCache {
     unsafe { AnswerCache::at(area::<Answers>(), sizes().answer_sets()) }
 }
 
-/// Hooks of other modules, which run before ours.
+/// Hooks of other modules, which run before ours. An error of theirs ends the postmaster, which has nothing to catch one: at
+/// the start and, with memory that is new, after a crash. Nothing of ours is locked or half made by then.
 static mut PREVIOUS_REQUEST_HOOK: pg_sys::shmem_request_hook_type = None;
 static mut PREVIOUS_STARTUP_HOOK: pg_sys::shmem_startup_hook_type = None;
 

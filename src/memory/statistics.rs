@@ -1,7 +1,8 @@
 //! Counts what happens at logins, by issuer. Atomics in shared memory: nobody waits for anybody to count.
 //!
 //! An issuer gets its row when a login through its line of pg_hba.conf is first counted, and keeps it: what clients
-//! send makes no row. Once all rows are taken, further issuers are not counted.
+//! send makes no row. There are as many rows as issuers whose keys are cached; once all are taken, further issuers are not
+//! counted.
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -11,15 +12,11 @@ use oauth_core::{Clock, Failure, LayoutDigest, SystemClock, Timestamp, cache_key
 
 use crate::memory::plain::FixedText;
 
-/// Issuers that are counted.
-const ISSUERS: usize = 32;
-
 /// What all this looks like in memory.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
     digest
-        .numbers(&[ISSUERS])
-        .numbers(layout_of!(Counted { issuer, accepted }))
-        .numbers(layout_of!(Counters { reset_at, rows }))
+        .numbers(layout_of!(Accepted { issuer, count }))
+        .numbers(layout_of!(Since { reset_at }))
         .numbers(layout_of!(Row {
             is_named,
             name,
@@ -38,26 +35,22 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
         }))
 }
 
-/// What a login that is accepted touches. It lies where such a login looks anyway. All bytes zero: nobody is counted.
+/// What an accepted login touches of its issuer's row. It lies where such a login looks anyway. All bytes zero: a free row.
 #[repr(C)]
-pub struct Accepted([Counted; ISSUERS]);
-
-#[repr(C)]
-struct Counted {
+pub struct Accepted {
     /// The beginning of a digest of the issuer's name; zero: the row is free.
     issuer: AtomicU64,
-    accepted: AtomicU64,
+    count: AtomicU64,
 }
 
-/// The rest of the counters. All bytes zero is valid; [`begin`](Counters::begin) follows.
+/// Since when there is counting.
 #[repr(C)]
-pub struct Counters {
-    /// Since when there is counting, in microseconds since 1970.
+pub struct Since {
+    /// Microseconds since 1970.
     reset_at: AtomicI64,
-    rows: [Row; ISSUERS],
 }
 
-/// The counters of one issuer.
+/// The other counters of one issuer. All bytes zero is valid.
 #[repr(C)]
 pub struct Row {
     is_named: AtomicBool,
@@ -94,8 +87,11 @@ pub struct Requests {
 /// The statistics of the server.
 #[derive(Clone, Copy)]
 pub struct Statistics {
-    pub accepted: &'static Accepted,
-    pub counters: &'static Counters,
+    /// The beginnings of all rows.
+    pub accepted: &'static [Accepted],
+    /// What else there is of them, in the same order.
+    pub rows: &'static [Row],
+    pub since: &'static Since,
 }
 
 /// What is counted of one issuer.
@@ -120,8 +116,8 @@ pub struct RequestSummary {
 impl Statistics {
     /// A token of this issuer has opened a session.
     pub fn count_accepted(self, issuer: &str) {
-        if let Some(place) = self.place(issuer) {
-            add(&self.accepted.0[place].accepted, 1);
+        if let Some((accepted, _)) = self.find(issuer) {
+            add(&accepted.count, 1);
         }
     }
 
@@ -138,61 +134,64 @@ impl Statistics {
 
     /// The counters of this issuer.
     pub fn row(self, issuer: &str) -> Option<&'static Row> {
-        self.place(issuer).map(|place| &self.counters.rows[place])
+        self.find(issuer).map(|(_, row)| row)
     }
 
-    /// The place of this issuer, new if it has none. Places are taken in their order, and never given back.
-    fn place(self, issuer: &str) -> Option<usize> {
+    /// The row of this issuer, new if it has none. Rows are taken in their order, and never given back.
+    fn find(self, issuer: &str) -> Option<(&'static Accepted, &'static Row)> {
         let [a, b, c, d, e, f, g, h, ..] = cache_key(&[issuer]);
         let digest = u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1);
-        for (place, head) in self.accepted.0.iter().enumerate() {
-            let taken = head.issuer.load(Ordering::Relaxed);
+        for (accepted, row) in self.all() {
+            let taken = accepted.issuer.load(Ordering::Relaxed);
             if taken == digest {
-                return Some(place);
+                return Some((accepted, row));
             }
             if taken != 0 {
                 continue;
             }
             let (free, order) = (0, Ordering::Relaxed);
-            match head.issuer.compare_exchange(free, digest, order, order) {
+            match accepted.issuer.compare_exchange(free, digest, order, order) {
                 Ok(_) => {
-                    self.counters.rows[place].name(issuer);
-                    return Some(place);
+                    row.name(issuer);
+                    return Some((accepted, row));
                 }
                 // Another process has just taken it, maybe for the same issuer.
-                Err(taken) if taken == digest => return Some(place),
+                Err(taken) if taken == digest => return Some((accepted, row)),
                 Err(_) => {}
             }
         }
         None
     }
 
+    fn all(self) -> impl Iterator<Item = (&'static Accepted, &'static Row)> {
+        self.accepted.iter().zip(self.rows)
+    }
+
     /// All issuers that are counted.
     pub fn summaries(self) -> Vec<Summary> {
-        let rows = self.accepted.0.iter().zip(&self.counters.rows);
-        rows.filter_map(|(head, row)| {
+        let summary = |(accepted, row): (&Accepted, &Row)| {
             Some(Summary {
                 issuer: row.get_name()?,
-                accepted: head.accepted.load(Ordering::Relaxed),
+                accepted: accepted.count.load(Ordering::Relaxed),
                 refusals: row.refusals(),
                 fetches: row.fetches.summary(),
                 introspections: row.introspections.summary(),
                 introspection_cache_hits: row.introspection_cache_hits.load(Ordering::Relaxed),
                 waits: row.waits.load(Ordering::Relaxed),
             })
-        })
-        .collect()
+        };
+        self.all().filter_map(summary).collect()
     }
 
     /// Since when there is counting.
     pub fn reset_at(self) -> Timestamp {
-        Timestamp::from_unix_micros(self.counters.reset_at.load(Ordering::Relaxed))
+        Timestamp::from_unix_micros(self.since.reset_at.load(Ordering::Relaxed))
     }
 
     /// Sets all counters to zero.
     pub fn reset(self) {
-        for (head, row) in self.accepted.0.iter().zip(&self.counters.rows) {
-            head.accepted.store(0, Ordering::Relaxed);
+        for (accepted, row) in self.all() {
+            accepted.count.store(0, Ordering::Relaxed);
             for refusals in &row.refusals {
                 refusals.count.store(0, Ordering::Relaxed);
             }
@@ -201,11 +200,11 @@ impl Statistics {
             row.introspection_cache_hits.store(0, Ordering::Relaxed);
             row.waits.store(0, Ordering::Relaxed);
         }
-        self.counters.begin();
+        self.since.begin();
     }
 }
 
-impl Counters {
+impl Since {
     /// Counting begins now.
     pub fn begin(&self) {
         let now = SystemClock.now().unix_micros();

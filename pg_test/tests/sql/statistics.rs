@@ -150,6 +150,55 @@ fn each_issuer_has_a_row_under_its_own_name() {
 }
 
 #[test]
+fn as_many_issuers_are_counted_as_are_set() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        // Rounded up to 48.
+        let builder = server_of(&issuer, preload).set("validator.jwks_cache_issuers", "33");
+        let server = with_extension(builder);
+        let line = |role: &str, url: &str| {
+            oauth_line(url, "").replacen("all all", &format!("all {role}"), 1)
+        };
+        let url = |n: usize| format!("https://idp{n:02}.example");
+        let mut lines = vec![line("alice", issuer.url())];
+        lines.extend((0..48).map(|n| line(&format!("r{n}"), &url(n))));
+        server.set_hba(&lines.iter().map(String::as_str).collect::<Vec<_>>());
+        server.reload();
+        let refuse = |n: usize| server.refuses(&format!("r{n}"), "garbage", "not_a_jwt");
+        for n in 0..47 {
+            refuse(n);
+        }
+        // The last row; one more issuer has none, and no other's.
+        server.admits("alice", &issuer.token("alice").encode());
+        refuse(47);
+        let mut expected: Vec<_> = (0..47).map(|n| texts([&url(n), "0", "1", "0"])).collect();
+        expected.push(texts([issuer.url(), "1", "0", "1"]));
+        expected.sort();
+        let rows = || {
+            server.sql(
+                "SELECT issuer, accepted, refused, fetches FROM validator.stats \
+                 ORDER BY issuer COLLATE \"C\"",
+            )
+        };
+        assert_eq!(rows(), expected);
+        assert_eq!(
+            server.value("SELECT sum(count) FROM validator.refusals"),
+            "47"
+        );
+        server.sql("SELECT validator.reset_stats()");
+        assert_eq!(
+            server.value("SELECT sum(accepted + refused + fetches) FROM validator.stats"),
+            "0"
+        );
+        server.admits("alice", &issuer.token("alice").encode());
+        assert_eq!(
+            server.value("SELECT sum(accepted) FROM validator.stats"),
+            "1"
+        );
+    }
+}
+
+#[test]
 fn requests_their_failures_and_who_waited_are_counted() {
     for preload in BOTH {
         let issuer = Issuer::builder().start();
