@@ -14,7 +14,7 @@ mod sql;
 
 use pgrx::prelude::*;
 
-use login::session_start;
+use login::{callbacks, session_start};
 use provider::{refresh_worker, trust_roots};
 use settings::gucs;
 
@@ -25,6 +25,10 @@ pgrx::extension_sql_file!("../sql/validator--0.1.0.sql", name = "objects");
 /// Runs when the module is loaded: once in the postmaster if preloaded, else at every login.
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
+    if gucs::are_defined() {
+        callbacks::refuse_second_copy();
+        return;
+    }
     gucs::define();
     session_start::hook_authentication();
     if memory::is_preloading() {

@@ -40,10 +40,15 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
                 .to_owned()
         }
         Misconfigured::ServerResources { .. } => "If shared memory is exhausted, enlarge /dev/shm, or preload the \
-            module, so that its memory is reserved at server start. Logins work again as soon as there is room."
+            module, so that its memory is reserved at server start. If files are exhausted, raise \
+            their limit for the server's processes (ulimit -n, LimitNOFILE of systemd). Logins work again as soon as \
+            there is room."
             .to_owned(),
         Misconfigured::KeyCacheFull { .. } => "Set validator.jwks_cache_issuers to at least the number of issuers in \
             pg_hba.conf, and restart the server."
+            .to_owned(),
+        Misconfigured::LoadedTwice => "Name the module by one file name only in pg_hba.conf, \
+            oauth_validator_libraries and the lists of libraries to preload."
             .to_owned(),
         Misconfigured::RecoveryConflict { .. } => "The client may try again. If it happens often, \
             see max_standby_streaming_delay and max_standby_archive_delay."

@@ -1,11 +1,12 @@
 //! What PostgreSQL calls: the OAuth validator module interface of `libpq/oauth.h`.
 
 use std::ffi::{CStr, CString, c_char};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oauth_core::{
     Bearer, Decision, LoginAttempt, Misconfigured, Policy, Printable, Reject, SystemClock, judge,
 };
-use pgrx::{pg_guard, pg_sys};
+use pgrx::{PgSqlErrorCode, ereport, pg_guard, pg_sys};
 
 use crate::log::refusal_log::log_refusal;
 use crate::login::session_claims;
@@ -25,6 +26,24 @@ use crate::settings::line_options;
 
 /// How often a login is judged again that was overtaken by a flush of the caches.
 const MAX_REPEATS: usize = 3;
+
+/// This is not the first copy of the module that is loaded into this process: it has no settings and no shared memory.
+static IS_SECOND_COPY: AtomicBool = AtomicBool::new(false);
+
+/// Has a second copy of the module, under another file name, do nothing. Where a login loads it, that login is refused later,
+/// with a reason: an error here would be shown to the client.
+pub fn refuse_second_copy() {
+    // SAFETY: a plain variable of this process.
+    if !unsafe { pg_sys::ClientAuthInProgress } {
+        ereport!(
+            ERROR,
+            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "another copy of the module \"validator\" is loaded",
+            "A server, or a session, can use one file of it only."
+        );
+    }
+    IS_SECOND_COPY.store(true, Ordering::Relaxed);
+}
 
 /// There is nothing to shut down.
 static CALLBACKS: OAuthValidatorCallbacks = OAuthValidatorCallbacks {
@@ -158,6 +177,9 @@ fn decide(
     token: &CStr,
     role: &CStr,
 ) -> (Decision, Option<Policy>) {
+    if IS_SECOND_COPY.load(Ordering::Relaxed) {
+        return (Decision::refused(Misconfigured::LoadedTwice), None);
+    }
     let Some(line) = hba::matched_line() else {
         let why = "pg_hba.conf names none";
         return (

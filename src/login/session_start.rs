@@ -88,7 +88,10 @@ pub fn hook_authentication() {
 
 #[pg_guard]
 unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
-    // SAFETY: the variable is written by `hook_authentication` only; the arguments are passed on.
+    // An error of another module ends the backend: nothing catches one during an authentication, so PostgreSQL makes it
+    // FATAL. No session is entered by then, no lock is held, and the timer of the session's end goes with the process.
+    // SAFETY: the variable is written by `hook_authentication` only; the arguments are passed on. No frame that is left
+    // by an error has anything to drop.
     unsafe {
         if let Some(previous) = PREVIOUS_HOOK {
             previous(port, status);

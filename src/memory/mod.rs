@@ -193,9 +193,7 @@ impl Keys {
 
     fn rows(memory: *mut c_void, sizes: Sizes) -> *mut Row {
         let rows = sizes.issuers() * size_of::<Row>();
-        memory
-            .wrapping_byte_add(Self::bytes() - rows)
-            .cast::<Row>()
+        memory.wrapping_byte_add(Self::bytes() - rows).cast::<Row>()
     }
 }
 

@@ -82,6 +82,16 @@ pub struct Profile {
 
 static PROFILES: Mutex<Vec<Profile>> = Mutex::new(Vec::new());
 
+/// Whether another copy of the module, of another file name, has defined the settings in this process.
+pub fn are_defined() -> bool {
+    // One with a unit, and so with flags, by which PostgreSQL tells it from one that it does not know. A value in
+    // postgresql.conf that waits for its module has a flag of its own.
+    const ONE: &CStr = c"validator.clock_skew";
+    // SAFETY: a look at PostgreSQL's table of settings, in the main thread; an unknown name is no error.
+    let flags = unsafe { pg_sys::GetConfigOptionFlags(ONE.as_ptr(), true) };
+    flags != 0 && flags as u32 & pg_sys::GUC_CUSTOM_PLACEHOLDER == 0
+}
+
 /// Defines all settings of the server, and those of the profiles that `validator.profiles` names by now.
 pub fn define() {
     define_all(PREFIX, &SERVER, Level::Server);

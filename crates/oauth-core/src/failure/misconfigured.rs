@@ -49,6 +49,8 @@ causes! {
             /// What it says about it.
             what: Printable,
         } = "recovery_conflict", "login conflicts with recovery: {what}";
+        /// Another copy of the module was loaded before this one, and has its settings.
+        LoadedTwice = "loaded_twice", "another copy of the module is loaded";
     }
 }
 
@@ -73,6 +75,7 @@ mod tests {
             Misconfigured::ServerResources { what: text() },
             Misconfigured::KeyCacheFull { issuers: 16 },
             Misconfigured::RecoveryConflict { what: text() },
+            Misconfigured::LoadedTwice,
         ] {
             assert!(Misconfigured::CODES.contains(&fault.code()), "{fault:?}");
         }
