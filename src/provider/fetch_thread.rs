@@ -18,7 +18,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use oauth_core::{Endpoint, Failure, Internal, Printable, Unavailable, UnavailableCause};
+use oauth_core::{
+    Endpoint, Failure, Internal, Misconfigured, Printable, Unavailable, UnavailableCause,
+};
 use once_cell::sync::OnceCell;
 use parking_lot::Mutex;
 use pgrx::{check_for_interrupts, pg_sys};
@@ -31,7 +33,8 @@ pub const GRACE: Duration = Duration::from_millis(50);
 
 /// Runs `work` on a helper thread and waits for its result, at most until `deadline`.
 ///
-/// Errors: what `work` returns; `Unavailable`, asking for `url`, if no thread can be had, or it does not return in time.
+/// Errors: what `work` returns; `Unavailable`, asking for `url`, if no thread can be had, or it does not return in time;
+/// `Misconfigured` if the process can open too few files.
 /// Raises PostgreSQL's own error if the backend is told to stop.
 pub fn run_until<T: Send + 'static>(
     deadline: Instant,
@@ -40,7 +43,8 @@ pub fn run_until<T: Send + 'static>(
 ) -> Result<T, Failure> {
     let result = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&result);
-    let (mut done, done_by_thread) = UnixStream::pair().map_err(internal)?;
+    let (mut done, done_by_thread) = UnixStream::pair().map_err(lack)?;
+    ensure_descriptors(&done).map_err(lack)?;
     spawn_without_signals(move || {
         // Closed when the thread ends in whatever way: that is what wakes the backend.
         let _done = done_by_thread;
@@ -65,6 +69,16 @@ pub fn run_until<T: Send + 'static>(
     }
     let outcome = result.lock().take();
     outcome.unwrap_or_else(|| Err(Internal(Printable::new("the helper thread panicked")).into()))
+}
+
+/// Descriptors that a request takes at the same time, at most: one to wait with, a connection, and what the resolver needs.
+const DESCRIPTORS: usize = 4;
+
+/// Whether there are as many descriptors as a request takes. If not, that is said before it begins: later it would look like a
+/// fault of the provider, for which other logins pause.
+fn ensure_descriptors(any: &UnixStream) -> io::Result<()> {
+    let spare: io::Result<Vec<_>> = (0..DESCRIPTORS).map(|_| any.try_clone()).collect();
+    spare.map(drop)
 }
 
 /// Starts a thread in which no signal is ever delivered: PostgreSQL's handlers must run in the
@@ -152,6 +166,12 @@ fn fetch_event() -> u32 {
 pub fn unavailable(url: &Endpoint, cause: UnavailableCause) -> Failure {
     let url = Printable::new(url.as_str());
     Unavailable { url, cause }.into()
+}
+
+/// There are no descriptors, or there is no memory for them.
+fn lack(error: io::Error) -> Failure {
+    let what = Printable::new(&error.to_string());
+    Misconfigured::ServerResources { what }.into()
 }
 
 fn internal(error: io::Error) -> Failure {

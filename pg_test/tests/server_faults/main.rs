@@ -1,6 +1,7 @@
 //! A server that fails a login for reasons of its own: a panic, recovery, other modules. Nobody gets in, the client learns
 //! nothing of it, nothing stays held, and the next login finds a server that works.
 
+mod files;
 mod other_modules;
 
 use std::path::{Path, PathBuf};
