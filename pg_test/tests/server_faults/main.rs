@@ -3,6 +3,8 @@
 
 mod files;
 mod other_modules;
+mod panics;
+mod standby;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
