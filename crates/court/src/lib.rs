@@ -285,7 +285,7 @@ impl Peer for Certificate {
     }
 }
 
-/// A server that can not tell whether a client has a certificate.
+/// A server that cannot tell whether a client has a certificate.
 pub struct NoTls;
 
 impl Peer for NoTls {

@@ -76,7 +76,7 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches the keys. The lock is free meanwhile: logins whose key is known go on, the others wait.
+    /// Fetches the keys. In the meantime the lock is free: logins whose key is known go on, the others wait.
     fn refresh(&self, mut state: MutexGuard<'_, State>) {
         let fetch = state.freshness.begin(self.clock.now().plus(FETCH_TIME));
         drop(state);

@@ -74,7 +74,7 @@ fn second_copy_of_a_preloaded_module_refuses_everyone_and_says_why() {
     let token = issuer.token("bob").encode();
     for token in [&token, "garbage"] {
         let verdict = server.refuses("bob", token, "loaded_twice");
-        let hint = "HINT:  Have pg_hba.conf, oauth_validator_libraries and the lists of libraries to preload name the module";
+        let hint = "HINT:  Name the module by one file name only in pg_hba.conf, oauth_validator_libraries";
         assert!(verdict.log.contains(hint), "{}", verdict.log);
     }
     assert!(issuer.requests().is_empty());

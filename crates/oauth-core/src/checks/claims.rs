@@ -97,7 +97,7 @@ pub(crate) fn validate_not_before(
     }
 }
 
-/// RFC 7519 §4.1.6: `iat` tells the token's age, which the policy may limit. It can not be in the future.
+/// RFC 7519 §4.1.6: `iat` tells the token's age, which the policy may limit. It cannot be in the future.
 pub(crate) fn validate_issued_at(
     claims: &Object,
     policy: &Policy,

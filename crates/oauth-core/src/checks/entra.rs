@@ -1,4 +1,4 @@
-//! The ways of Microsoft Entra ID: tenants, two versions of tokens, and scopes named without their resource.
+//! The conventions of Microsoft Entra ID: tenants, two versions of tokens, and scopes named without their resource.
 
 use crate::basics::json::Object;
 use crate::failure::reject::Reject;

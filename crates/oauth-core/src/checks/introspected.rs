@@ -92,7 +92,7 @@ fn says_one_of(claims: &Object, member: &str, names: &[&str]) -> Option<bool> {
     Some(names.iter().any(|name| name.eq_ignore_ascii_case(said)))
 }
 
-/// The claims of a JWT with the provider's word over them. The provider must speak of the same token.
+/// The claims of a JWT with the members of the provider's answer over them. The provider must speak of the same token.
 pub(crate) fn overlay(
     jwt: &Object,
     answer: &IntrospectionResponse,

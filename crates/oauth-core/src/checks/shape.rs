@@ -127,7 +127,7 @@ fn names_member(mut bytes: Vec<u8>) -> bool {
         };
         return object.keys().any(is_member);
     }
-    // Not JSON, so perhaps JSON to somebody else, as far as it is text.
+    // Not JSON, but perhaps JSON to another reader, to the extent that it is text.
     let is_text = |byte: &&u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
     let text: Vec<u8> = text.iter().take_while(is_text).copied().collect();
     let names = |name: &str| {

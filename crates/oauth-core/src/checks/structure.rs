@@ -30,7 +30,7 @@ pub(crate) struct UnverifiedToken<'a> {
 }
 
 /// What is used of the JOSE header (RFC 7515 §4.1). Keys and key locations in it (`jwk`, `jku`,
-/// `x5c`, `x5u`) are whatever the sender likes, and never looked at.
+/// `x5c`, `x5u`) are whatever the sender likes, and never used.
 pub(crate) struct JoseHeader {
     pub(crate) alg: Algorithm,
     pub(crate) kid: Option<String>,
@@ -59,7 +59,7 @@ impl<'a> UnverifiedToken<'a> {
     }
 }
 
-/// Larger tokens are not looked at.
+/// Larger tokens are rejected without being parsed.
 pub(crate) fn validate_size(token: &Bearer<'_>, policy: &Policy) -> Result<(), Reject> {
     let size = token.expose().len();
     if size > policy.max_token_size() {

@@ -15,7 +15,7 @@ causes! {
             /// Why.
             why: &'static str,
         } = "issuer_invalid", "issuer is not valid: {why}";
-        /// A setting has a value that can not be used.
+        /// A setting has a value that cannot be used.
         SettingInvalid {
             /// The setting's name.
             setting: Printable,
@@ -29,7 +29,7 @@ causes! {
             /// The names of claims of which one must be required.
             one_of: &'static [&'static str],
         } = "required_claims_unset", "none of the claims {} is required", one_of.join(", ");
-        /// The token is bound to a client certificate, and this server can not tell what certificate a client has.
+        /// The token is bound to a client certificate, and this server cannot tell what certificate a client has.
         CertificatesUnsupported {
             /// Why.
             why: &'static str,

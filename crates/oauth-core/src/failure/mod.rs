@@ -20,11 +20,11 @@ use crate::failure::unavailable::Unavailable;
 pub enum Failure {
     /// The token (or who sent it) is at fault: it is not good for this session.
     Reject(Reject),
-    /// The identity provider is at fault: what is needed to judge the token can not be had.
+    /// The identity provider is at fault: what is needed to judge the token cannot be had.
     Unavailable(Unavailable),
     /// The administrator is at fault: the settings do not allow a judgement.
     Misconfigured(Misconfigured),
-    /// We are at fault: something that can not happen did.
+    /// We are at fault: something that cannot happen did.
     Internal(Internal),
 }
 
@@ -92,7 +92,7 @@ impl From<Internal> for Failure {
     }
 }
 
-/// A fault of ours. It carries no text of the token.
+/// A fault of this software. It carries no text of the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Internal(
     /// What happened, for the log.

@@ -41,7 +41,7 @@ causes! {
         UnknownKid = "unknown_kid", "signing key is unknown to the provider";
         /// The token names no key, and no key of the provider fits its algorithm.
         NoFittingKey = "no_fitting_key", "no key of the provider fits the token's algorithm";
-        /// More than one key of the provider fits: which one is meant can not be told.
+        /// More than one key of the provider fits: which one is meant cannot be told.
         AmbiguousKey = "ambiguous_key", "more than one key of the provider fits the token";
         /// RFC 7517 §4.2, §4.3, §4.4: the key is for another use, operation, algorithm or curve, or too weak.
         KeyUnsuitable = "key_unsuitable", "signing key may not be used for this token";
@@ -103,7 +103,7 @@ causes! {
             /// Seconds since it was issued.
             seconds_old: u64,
         } = "too_old", "token is older than allowed";
-        /// (comment) RFC 8725 §3.12: an ID token (or another kind of JWT) is not an access token.
+        /// RFC 8725 §3.12: an ID token (or another kind of JWT) is not an access token.
         NotAnAccessToken {
             /// What shows it: the name of a claim.
             claim: &'static str,
@@ -145,7 +145,7 @@ causes! {
         TokenNotBound = "token_not_bound", "token is not bound to a client certificate";
         /// RFC 7800 §3.1: `cnf` is an object that names one way to prove possession.
         CnfMalformed = "cnf_malformed", "confirmation claim is malformed";
-        /// RFC 9449 §7.2: the token is bound to a key whose possession can not be proven here.
+        /// RFC 9449 §7.2: the token is bound to a key whose possession cannot be proven here.
         CnfUnsupported {
             /// The confirmation method, such as `jkt`.
             method: Printable,
@@ -185,7 +185,7 @@ causes! {
             power: Printable,
         } = "role_too_powerful", "requested role has power over the whole server";
 
-        // --- the provider's word (introspection) -----------------------------------------------------
+        // --- the provider's answer (introspection) ----------------------------------------------------
         /// RFC 7662 §2.2: the provider says that the token is not active: expired, revoked, or never issued.
         TokenInactive = "token_inactive", "provider says that the token is not active";
         /// The provider answers about this token with an error instead of "active".

@@ -64,7 +64,7 @@ impl Decision {
         self.outcome.ok().map(|grant| VerifiedClaims(grant.claims))
     }
 
-    /// A refusal of a token that was not even looked at.
+    /// A refusal of a token that was not parsed.
     pub fn refused(failure: impl Into<Failure>) -> Self {
         Decision {
             outcome: Err(failure.into()),
@@ -74,12 +74,12 @@ impl Decision {
 }
 
 impl Grant {
-    /// When the token expires (`exp`); [`Timestamp::FOREVER`] if nobody says, and the policy allows that.
+    /// When the token expires (`exp`); [`Timestamp::FOREVER`] if that is unknown, and the policy allows it.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// The client that the token was issued to, where a claim says so (RFC 9068 §2.2, and the provider's ways).
+    /// The client that the token was issued to, where a claim says so (RFC 9068 §2.2, and the provider's conventions).
     pub fn client_id(&self, policy: &Policy) -> Option<&str> {
         claims::client_id(&self.claims, policy)
     }

@@ -11,14 +11,14 @@ use crate::policy::Policy;
 /// One step of a judgement, and how it ended.
 #[derive(Debug)]
 pub struct StepReport {
-    /// What was looked at, such as `audience`.
+    /// What was checked, such as `audience`.
     pub name: &'static str,
     /// What was found, printable and without anything secret; empty where there is nothing to say. Or why the
     /// judgement ended here.
     pub outcome: Result<String, Failure>,
 }
 
-/// Takes note of steps, or not: a login that nobody asks about pays nothing for it.
+/// Takes note of steps, or not: a login that is not explained pays nothing for it.
 #[derive(Debug, Default)]
 pub(crate) struct Steps(Option<Vec<StepReport>>);
 

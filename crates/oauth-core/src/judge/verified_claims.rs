@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::basics::claim_path::ClaimPath;
 use crate::basics::json::Object;
 
-/// The claims of an accepted token: of the verified JWT, or of the provider's word. Only a grant holds them.
+/// The claims of an accepted token: of the verified JWT, or of the provider's answer. Only a grant holds them.
 pub struct VerifiedClaims(pub(crate) Object);
 
 impl VerifiedClaims {

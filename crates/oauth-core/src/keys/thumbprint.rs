@@ -7,7 +7,7 @@ use crate::basics::digest::sha256;
 use crate::keys::public_key::PublicKey;
 
 impl PublicKey {
-    /// RFC 7638 §3, with RFC 8037 §2: the SHA-256 thumbprint, base64url-encoded. `None`: the material is no key.
+    /// RFC 7638 §3, with RFC 8037 §2: the SHA-256 thumbprint, base64url-encoded. `None`: the material is not a key.
     pub fn thumbprint(&self) -> Option<String> {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let kty = self.kty();

@@ -1,4 +1,4 @@
-//! What is allowed to be set and yet works against itself: for a doctor who looks at settings, not for the judgement.
+//! What is allowed to be set and yet works against itself: for whoever examines settings, not for the judgement.
 
 use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
@@ -64,7 +64,7 @@ impl PolicyBuilder {
 }
 
 fn accepts_no_type_of(policy: &Policy, rules: &ProviderRules) -> bool {
-    // RFC 9068 alone demands a type; of a provider without ways of its own nothing else is known.
+    // RFC 9068 alone demands a type; nothing else is known of a provider without conventions of its own.
     if policy.preset() == Preset::GENERIC {
         return false;
     }

@@ -91,7 +91,7 @@ impl Policy {
         &self.issuer
     }
 
-    /// The provider's ways.
+    /// The provider's conventions.
     pub fn preset(&self) -> Preset {
         self.preset
     }
@@ -147,7 +147,7 @@ impl Policy {
         self.require_bound_token
     }
 
-    /// Bytes of the largest token that is looked at.
+    /// Bytes of the largest token that is parsed.
     pub fn max_token_size(&self) -> usize {
         self.max_token_size
     }
@@ -192,7 +192,7 @@ impl Policy {
 pub struct PolicyBuilder(Policy);
 
 impl PolicyBuilder {
-    /// The provider's ways: token types, algorithms, optional scopes and identity claim, which a later call can
+    /// The provider's conventions: token types, algorithms, optional scopes and identity claim, which a later call can
     /// change; and how issuer, audience, client, scopes and an access token are told.
     pub fn preset(mut self, preset: Preset) -> Self {
         let rules = preset.rules();
@@ -273,7 +273,7 @@ impl PolicyBuilder {
         self
     }
 
-    /// Bytes of the largest token that is looked at.
+    /// Bytes of the largest token that is parsed.
     pub fn max_token_size(mut self, bytes: usize) -> Self {
         self.0.max_token_size = bytes;
         self

@@ -1,4 +1,4 @@
-//! The ways of well-known providers, by name. A preset is chosen by an administrator, and never guessed from a
+//! The conventions of well-known providers, by name. A preset is chosen by an administrator, and never guessed from a
 //! host name.
 
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use crate::basics::setting::SettingError;
 use crate::policy::provider_rules::{self as rules, ProviderRules};
 
-/// The ways of one provider.
+/// The conventions of one provider.
 ///
 /// ```
 /// use oauth_core::Preset;

@@ -16,7 +16,7 @@ pub(crate) struct ProviderRules {
     pub(crate) algorithms: Option<&'static [Algorithm]>,
     /// Scopes of the HBA line that never appear in a token.
     pub(crate) optional_scopes: &'static [&'static str],
-    /// The claim that becomes the identity: one that users can not choose for themselves.
+    /// The claim that becomes the identity: one that users cannot choose for themselves.
     pub(crate) identity_claim: &'static str,
     /// The claim that lists roles, where claims are asked for roles and no other is set.
     pub(crate) role_claim: Option<&'static str>,
@@ -148,7 +148,7 @@ pub(crate) const ENTRA: ProviderRules = ProviderRules {
         names: ScopeNames::WithoutResource,
         may_lack: false,
     },
-    // An ID token can have "roles" and the audience of the API, but names no client beside it.
+    // An ID token can have "roles" and the audience of the API, but does not name a client as well.
     proofs: &[
         Proof::AnyOf(&["azp", "appid"]),
         Proof::AnyOf(&["scp", "roles"]),

@@ -136,7 +136,7 @@ impl FromStr for RequiredClaims {
     }
 }
 
-/// Text put before an identity, so that two issuers can not produce the same one.
+/// Text put before an identity, so that two issuers cannot produce the same one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct IdentityPrefix(String);
 

@@ -2,7 +2,7 @@
 //! lock or network, so that every step of it can be tested.
 //!
 //! Keys are *fresh* (used), then *stale* (used, while one login refreshes), then *expired* (not used).
-//! A failure never shortens the life of keys that are at hand; it only delays the next attempt.
+//! A failure never shortens the life of cached keys; it only delays the next attempt.
 
 use std::time::Duration;
 
@@ -60,11 +60,11 @@ pub struct FetchId {
 /// What a login does about keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plan {
-    /// Use the key at hand.
+    /// Use the cached key.
     Use,
-    /// Use the key at hand, but refresh first, since nobody else does; a failure changes nothing.
+    /// Use the cached key, but refresh first, since no other login does; a failure changes nothing.
     UseAndRefresh,
-    /// Fetch: nothing at hand can be used.
+    /// Fetch: no cached key can be used.
     Fetch,
     /// Another login fetches: wait for it, then look again.
     Wait,
@@ -219,7 +219,7 @@ impl Freshness {
         self.usable_until
     }
 
-    /// The state in a word: `empty` (nobody has asked), `unavailable` (there never was a good answer), `fresh`, `stale`
+    /// The state in a word: `empty` (never asked for), `unavailable` (there never was a good answer), `fresh`, `stale`
     /// or `expired`.
     pub fn state(&self, now: Timestamp) -> &'static str {
         match self.fetched_at {
@@ -241,7 +241,7 @@ impl Freshness {
         self.failures
     }
 
-    /// Whether keys are at hand that may be used.
+    /// Whether there are cached keys that may be used.
     pub fn is_usable(&self, now: Timestamp) -> bool {
         self.fetched_at != Timestamp::NEVER && now < self.usable_until
     }

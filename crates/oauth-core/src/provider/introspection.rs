@@ -1,4 +1,4 @@
-//! The provider's word on a token: RFC 7662.
+//! What the provider says of a token: RFC 7662.
 
 use std::time::Duration;
 
@@ -18,10 +18,10 @@ const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Asks the provider about a token. Asked only for tokens that pass every check that can be made without.
 pub trait Introspector {
-    /// The provider's word on the token.
+    /// The provider's answer about the token.
     ///
     /// Errors: a `Reject` if the provider says that the token is not active, else whoever is at fault that there
-    /// is no such word.
+    /// is no such answer.
     fn introspect(&self, token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure>;
 }
 
