@@ -108,8 +108,8 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy --profile quick $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
 	@if scripts/packages.sh lint && type shellcheck >/dev/null 2>&1; \
-	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run; \
-	else echo "skipped: shellcheck (scripts/ and .ci/run) cannot be installed here"; fi
+	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh packaging/*.sh .ci/run; \
+	else echo "skipped: shellcheck (scripts/, packaging/ and .ci/run) cannot be installed here"; fi
 	@if type python3 >/dev/null 2>&1; then python3 -B scripts/floors.py; \
 	else echo "skipped: the lint of floors (which folder imports which) needs python3, which cannot be installed here"; fi
 	@if cargo_deny=$$(scripts/cargo-tool.sh cargo-deny); \
@@ -134,13 +134,13 @@ install: build ## build the module and install it into PostgreSQL (SUDO=sudo: wr
 uninstall: pg ## remove what `make install` put there
 	$(SUDO) rm -f $(pkglibdir)/validator.so $(sharedir)/extension/validator{.control,--*.sql}
 
-package: build ## package the module: target/packages/*.deb, a tarball, checksums and a bill of materials (CycloneDX)
-	@scripts/packages.sh python
-	@python3 -B packaging/build.py package $(library) $(PG) $(packages)
+package: build ## package the module: for Debian, Red Hat and Arch, a tarball, checksums and a bill of materials (CycloneDX)
+	@scripts/packages.sh packages
+	@packaging/build.sh package $(library) $(PG) $(packages)
 
 image: build ## package the module's files alone as an OCI image, in the layout that CloudNativePG mounts
-	@scripts/packages.sh python
-	@python3 -B packaging/build.py image $(library) $(PG) $(packages)
+	@scripts/packages.sh packages
+	@packaging/build.sh image $(library) $(PG) $(packages)
 
 pg: ## provide PostgreSQL 18 (PG=19: 19) with headers: PG_CONFIG, an installed one, apt's, or one that Debian has
 	@scripts/packages.sh postgresql
@@ -158,7 +158,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-,hyperlink-,mdbook-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
@@ -181,7 +181,7 @@ build-tools:
 
 # All packages that the tests need at once, so that a user who may not install them sees one line.
 test-packages:
-	@scripts/packages.sh module postgresql python package-check
+	@scripts/packages.sh module postgresql python packages package-check
 
 core-tests:
 	@cargo test --profile quick --no-fail-fast $(cargo_flags) -p oauth-core

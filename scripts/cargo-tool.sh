@@ -3,18 +3,20 @@
 # version which is named here, or one that is compiled into the cache.
 source "$(dirname "$0")/common.sh"
 
-tool=$1 options=()
+# Those that CI compiles each time, to run them for seconds, are not optimized: half the time, in all. But for what compares
+# texts with licences, which would take minutes.
+tool=$1 options=() optimization=1
 case $tool in
-cargo-about) version=0.9.3 options=(--features cli) ;;
-cargo-cyclonedx) version=0.5.9 ;;
-cargo-deny) version=0.20.2 ;;
+cargo-about) version=0.9.3 optimization=0 options=(--features cli --config 'profile.release.package.spdx.opt-level=2') ;;
+cargo-cyclonedx) version=0.5.9 optimization=0 ;;
+cargo-deny) version=0.20.2 optimization=0 ;;
 cargo-fuzz) version=0.13.2 ;;
 cargo-llvm-cov) version=0.9.1 ;;
 cargo-mutants) version=27.1.0 ;;
 cargo-semver-checks) version=0.51.0 ;;
 hyperlink) version=0.3.2 ;;
 mdbook) version=0.5.4 ;;
-pgxn_meta) version=0.7.0 ;;
+pgxn_meta) version=0.7.0 optimization=0 ;;
 *) die "$tool: no version of it is named in $0" ;;
 esac
 folder=$VALIDATOR_CACHE/$tool-$version
@@ -40,15 +42,14 @@ own_version() {
     esac
 }
 
-# How we build the module does not count for tools, nor do flags for the compiler that are for something else. They are
-# started a few times: the first step of optimization makes them fast enough, and those beyond it take longer than they save.
+# How we build the module does not count for tools, nor do flags for the compiler that are for something else.
 install() {
     local setting
     for setting in $(compgen -e | grep -E '^CARGO_(PROFILE|BUILD|TARGET|ENCODED)_|^RUSTFLAGS$|^RUSTC_BOOTSTRAP$'); do
         unset "$setting"
     done
     rm -rf "$folder.new" &&
-        CARGO_TARGET_DIR=$folder.new/target CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 \
+        CARGO_TARGET_DIR=$folder.new/target CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=$optimization \
             CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_DEBUG=0 \
             cargo install --locked --root "$folder.new" "$tool@$version" "${options[@]}" &&
         rm -rf "$folder.new/target" "$folder" &&

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing of this machine's packages for the given purposes: module, fuzz, postgresql, python,
-# package-check, lint, valgrind, bare-root.
+# packages, package-check, lint, valgrind, bare-root.
 # Without the right to do so, it prints the one line that an administrator has to run.
 source "$(dirname "$0")/common.sh"
 
@@ -38,7 +38,8 @@ wanted_packages() {
         postgresql) postgresql_packages ;;
         # What Debian takes out of Python's own distribution.
         python) python3 -c 'import ensurepip, venv' 2>/dev/null || printf '%s\n' python3 python3-venv ;;
-        package-check) echo lintian ;;
+        packages) printf '%s\n' binutils jq umoci && wanted_packages python ;; # python: for a tool chain that pip brings
+        package-check) printf '%s\n' cpio lintian rpm rpm2cpio zstd ;;
         lint) printf '%s\n' shellcheck python3 ;;
         valgrind) echo valgrind ;;
         bare-root) printf '%s\n' debootstrap git ;;

@@ -1,0 +1,205 @@
+#!/usr/bin/env bash
+# Packages the module that `make build` has built. `make package` and `make image` start this:
+#
+#     build.sh package|image LIBRARY POSTGRESQL-MAJOR-VERSION FOLDER
+#
+# nfpm makes the Debian package, the RPM and Arch's package, umoci the OCI image, cargo-cyclonedx the bill of materials, and
+# cargo-about the text of the licences. The same commit, tool chain and machine make the same files, byte for byte.
+source "$(dirname "$0")/../scripts/common.sh"
+
+what=$1 LIBRARY=$(realpath "$2") MAJOR=$3 folder=$(realpath --canonicalize-missing "$4")
+cd "$(dirname "$0")/.."
+
+VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+MAINTAINER=${MAINTAINER:-validator maintainers <maintainers@validator.invalid>}
+export LIBRARY MAJOR VERSION MAINTAINER
+# Of the last commit, so that the same commit makes the same packages.
+SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)}
+export SOURCE_DATE_EPOCH
+created=$(date --utc --date="@$SOURCE_DATE_EPOCH" +%Y-%m-%dT%H:%M:%SZ)
+case $(uname -m) in # as Go, Debian and the OCI name it
+x86_64) ARCHITECTURE=amd64 ;;
+aarch64) ARCHITECTURE=arm64 ;;
+*) ARCHITECTURE=$(uname -m) ;;
+esac
+export ARCHITECTURE
+name=validator-$VERSION-pg$MAJOR-$ARCHITECTURE
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+mkdir -p "$folder"
+
+main() {
+    case $what in
+    package) package ;;
+    image) image ;;
+    *) exit 2 ;;
+    esac
+}
+
+package() {
+    local nfpm
+    nfpm=$(scripts/go-tool.sh nfpm)
+    rm -f "$folder"/*.{tar.gz,cdx.json,deb,rpm,pkg.tar.zst,oci.tar}
+    licences >"$work/THIRD-PARTY-LICENSES"
+    bill_of_materials >"$folder/$name.cdx.json"
+    extension_files "$work/extension"
+    tarball
+    linux_package deb "postgresql-$MAJOR-validator" "/usr/lib/postgresql/$MAJOR/lib" "/usr/share/postgresql/$MAJOR/extension"
+    linux_package rpm "postgresql$MAJOR-validator" "/usr/pgsql-$MAJOR/lib" "/usr/pgsql-$MAJOR/share/extension"
+    linux_package archlinux postgresql-validator /usr/lib/postgresql /usr/share/postgresql/extension
+    checksums
+    tell "$folder"/*
+}
+
+checksums() { (cd "$folder" && sha256sum -- validator-* postgresql* >SHA256SUMS); }
+
+# extension_files FOLDER: what CREATE EXTENSION needs.
+extension_files() {
+    mkdir -p "$1"
+    cp validator.control sql/validator--*.sql "$1"
+}
+
+# documents FOLDER: the manual, with the links in it.
+documents() {
+    mkdir -p "$1"
+    cp README.md ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md SECURITY.md "$1"
+    find docs -name '*.md' -exec cp --parents -t "$1" {} +
+}
+
+# Laid out as pg_config's folders are named; docs/install.md says where to put them.
+tarball() {
+    local root=$work/$name
+    mkdir -p "$root"/{lib,share}
+    install -m 755 "$LIBRARY" "$root/lib/validator.so"
+    extension_files "$root/share/extension"
+    documents "$root"
+    cp LICENSE "$work/THIRD-PARTY-LICENSES" "$root"
+    cp "$folder/$name.cdx.json" "$root/sbom.cdx.json"
+    archive "$work" "$name" | gzip --no-name --best >"$folder/$name.tar.gz"
+}
+
+# linux_package FORMAT NAME LIBRARY-FOLDER EXTENSION-FOLDER
+linux_package() {
+    local format=$1 doc=$work/doc
+    export PACKAGE=$2 LIBRARY_FOLDER=$3 EXTENSION_FOLDER=$4 STAGE=$work GLIBC
+    GLIBC=$(needed_glibc)
+    rm -rf "$doc"
+    documents "$doc"
+    copyright >"$doc/copyright"
+    debian_changelog | gzip --no-name --best >"$doc/changelog.gz"
+    gzip --no-name --best <"$work/THIRD-PARTY-LICENSES" >"$doc/THIRD-PARTY-LICENSES.gz"
+    gzip --no-name --best <"$folder/$name.cdx.json" >"$doc/sbom.cdx.json.gz"
+    find "$work/extension" "$doc" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+    "$nfpm" package --config packaging/nfpm.yaml --packager "$format" --target "$folder" >/dev/null
+}
+
+# The oldest glibc that can load the library: the newest version that its table of needed versions names. Packed
+# relocations (build.rs) use no symbol: their mark stands for the first glibc that can read them.
+needed_glibc() {
+    objdump -p "$LIBRARY" | sed -n 's/.*\bGLIBC_ABI_DT_RELR.*/2.36/p; s/.*\bGLIBC_\([0-9.]*\)$/\1/p' | sort --version-sort | tail -n 1
+}
+
+# Debian's machine-readable form for what is ours; the texts of others lie beside it.
+copyright() {
+    cat <<TEXT
+Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+Upstream-Name: validator
+Comment: The licences of what is linked into the library are in this folder's THIRD-PARTY-LICENSES.gz.
+
+Files: *
+Copyright: the validator maintainers
+License: PostgreSQL
+$(sed 's/^$/./; s/^/ /' LICENSE)
+TEXT
+}
+
+# Debian's form, which tools read for version and date; what has changed is in CHANGELOG.md beside it.
+debian_changelog() {
+    cat <<TEXT
+$PACKAGE ($VERSION) unstable; urgency=medium
+
+  * CHANGELOG.md says what has changed.
+
+ -- $MAINTAINER  $(date --utc --rfc-email --date="@$SOURCE_DATE_EPOCH")
+TEXT
+}
+
+features() { [[ $MAJOR == 18 ]] || printf '%s\n' --no-default-features --features "pg$MAJOR"; }
+
+# The same until a dependency changes. --offline: crates are read, no server is asked about them.
+licences() {
+    local features cache about
+    cache=target/licences-pg$MAJOR-$(cat Cargo.lock packaging/about.{toml,hbs} | sha256sum | cut -c 1-16)
+    if [[ ! -e $cache ]]; then
+        about=$(scripts/cargo-tool.sh cargo-about)
+        mapfile -t features < <(features)
+        mkdir -p target
+        cargo fetch --locked --quiet
+        "$about" generate --offline --locked --config packaging/about.toml "${features[@]}" packaging/about.hbs >"$cache.new"
+        mv "$cache.new" "$cache"
+    fi
+    cat "$cache"
+}
+
+# cargo-cyclonedx leaves a file beside each manifest of the workspace, and a number and a time in each, which differ every
+# time; it names the checkout's folder; and it lists procedural macros, which run at the build, and what only other members
+# of the workspace need. `cargo tree` knows what is linked.
+bill_of_materials() {
+    local features linked id cyclonedx
+    cyclonedx=$(scripts/cargo-tool.sh cargo-cyclonedx)
+    mapfile -t features < <(features)
+    "$cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename of-this-build "${features[@]}"
+    linked=$(cargo tree --locked --package validator --edges normal,no-proc-macro --prefix none --format '{p}' "${features[@]}" |
+        awk '{ print $1 "@" substr($2, 2) }' | sort -u | jq --raw-input . | jq --slurp .)
+    id=$(sha256sum "$LIBRARY" | cut -d ' ' -f 1)
+    jq --argjson linked "$linked" --arg created "$created" --arg id "$id" --arg here "$PWD" --from-file packaging/bom.jq of-this-build.json
+    find . -path ./target -prune -o -name of-this-build.json -exec rm {} +
+}
+
+# An OCI image layout of one layer, as CloudNativePG mounts extensions.
+image() {
+    local root=$work/layer layout=$work/layout tag=$VERSION-pg$MAJOR label
+    rm -f "$folder"/*.oci.tar
+    mkdir -p "$root"/{lib,share,licenses/validator}
+    install -m 755 "$LIBRARY" "$root/lib/validator.so"
+    extension_files "$root/share/extension"
+    cp LICENSE "$root/licenses/validator"
+    licences >"$root/licenses/validator/THIRD-PARTY-LICENSES"
+    archive "$root" lib licenses share >"$work/layer.tar"
+    local labels=(
+        "org.opencontainers.image.created=$created"
+        "org.opencontainers.image.title=validator for PostgreSQL $MAJOR"
+        "org.opencontainers.image.description=OAuth 2.0 token validator for PostgreSQL"
+        "org.opencontainers.image.licenses=PostgreSQL"
+        "org.opencontainers.image.version=$VERSION"
+    )
+    local options=()
+    for label in "${labels[@]}"; do
+        options+=(--config.label "$label" --manifest.annotation "$label")
+    done
+    umoci init --layout "$layout"
+    umoci new --image "$layout:$tag"
+    umoci raw add-layer --image "$layout:$tag" --history.created "$created" --history.created_by "make image" "$work/layer.tar"
+    umoci config --image "$layout:$tag" --no-history --os linux --architecture "$ARCHITECTURE" --created "$created" \
+        --config.user 65532:65532 "${options[@]}"
+    umoci gc --layout "$layout"
+    archive "$layout" . >"$folder/$name.oci.tar"
+    checksums
+    tell "$folder"/{"$name.oci.tar",SHA256SUMS}
+}
+
+# archive FOLDER PATH...: a tar archive that is the same whenever and by whomever it is made.
+archive() {
+    tar --create --directory "$1" --sort=name --format=gnu --owner=root:0 --group=root:0 --numeric-owner \
+        --mode=u=rwX,go=rX --mtime="@$SOURCE_DATE_EPOCH" -- "${@:2}"
+}
+
+tell() {
+    local file
+    for file; do
+        printf 'made: %s (%s kB)\n' "$file" "$(($(stat -c %s "$file") / 1024 + 1))"
+    done
+}
+
+main

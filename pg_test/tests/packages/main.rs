@@ -1,0 +1,155 @@
+//! The packages, each installed beside a real server and logged in through.
+
+mod archives;
+mod bill_of_materials;
+mod linux_packages;
+mod versions;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use pg_test::{Finished, Issuer, Server, child, environment, scratch};
+use serde_json::Value;
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The package in the folder that `make package` and `make image` fill, by the end of its name.
+#[track_caller]
+fn package(end: &str) -> PathBuf {
+    let folder = environment::packages();
+    let files = fs::read_dir(&folder).expect("the folder of the packages can be read");
+    let mut found: Vec<_> = files
+        .map(|file| file.expect("a file").path())
+        .filter(|path| path.display().to_string().ends_with(end))
+        .collect();
+    assert_eq!(found.len(), 1, "{end} in {}: {found:?}", folder.display());
+    found.remove(0)
+}
+
+/// The major version of the PostgreSQL that the packages are for.
+fn major() -> String {
+    let name = package(".tar.gz").display().to_string();
+    let (_, rest) = name.rsplit_once("-pg").expect("the name has it");
+    rest.split('-').next().unwrap_or_default().to_owned()
+}
+
+fn run(program: &str, arguments: &[&str]) -> Finished {
+    let mut command = Command::new(program);
+    command.args(arguments);
+    child::run(command, Duration::from_secs(120))
+}
+
+/// Unpacks an archive into a new folder that the server can read.
+fn unpack(archive: &Path) -> PathBuf {
+    let folder = scratch::new_folder("package");
+    run("tar", &["-xf", text(archive), "-C", text(&folder)]).success();
+    folder
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path of ASCII")
+}
+
+fn sha256(path: &Path) -> String {
+    let content = fs::read(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    let digest = digest::digest(&digest::SHA256, &content);
+    digest.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[track_caller]
+fn json(path: &Path) -> Value {
+    serde_json::from_slice(&fs::read(path).expect("a file")).expect("JSON")
+}
+
+/// A server that has nothing of this module but what is in these folders lets a good token in and refuses a bad one.
+#[track_caller]
+fn assert_works(libraries: &Path, share: &Path) {
+    for preload in [false, true] {
+        let issuer = Issuer::builder().start();
+        let mut builder = Server::trusting(&issuer)
+            .set(
+                "dynamic_library_path",
+                &format!("{}:$libdir", libraries.display()),
+            )
+            .set(
+                "extension_control_path",
+                &format!("{}:$system", share.display()),
+            );
+        if preload {
+            builder = builder.preload();
+        }
+        let server = builder.start();
+        let mut session = server.admits("alice", &issuer.token("alice").encode());
+        assert_eq!(session.value("SELECT system_user"), "oauth:alice");
+        let other = issuer.token("alice").claim("aud", "other").encode();
+        server.refuses("alice", &other, "aud_mismatch");
+        server.sql("CREATE EXTENSION validator");
+        assert_eq!(server.value("SELECT validator.version()"), VERSION);
+    }
+}
+
+/// Whether these programs are here.
+fn has(programs: &[&str]) -> bool {
+    programs.iter().all(|program| {
+        let found = run("sh", &["-c", &format!("command -v {program}")]);
+        found.status.success()
+    })
+}
+
+/// The library in the packages was linked with this script, by build.rs.
+#[test]
+fn library_with_aws_lcs_jitter_entropy_cannot_be_linked() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../no_jitter_entropy.ld");
+    let folder = scratch::new_folder("jitter");
+    let link = |function: &str| {
+        let source = folder.join(format!("{function}.c"));
+        fs::write(&source, format!("int {function}(void) {{ return 1; }}\n")).expect("a file");
+        let (output, script) = (
+            folder.join("library.so"),
+            format!("-Wl,-T,{}", text(&script)),
+        );
+        let options = ["-shared", "-fPIC", "-ffunction-sections", "-o"];
+        run(
+            "cc",
+            &[&options[..], &[text(&output), text(&source), &script]].concat(),
+        )
+    };
+    assert!(link("aws_lc_0_47_0_RSA_verify").status.success());
+    for function in [
+        "aws_lc_0_47_0_jent_entropy_init",
+        "aws_lc_0_47_0_tree_jitter_get_seed",
+    ] {
+        let linked = link(function);
+        assert!(!linked.status.success(), "{function}");
+        assert!(
+            linked.stderr.contains("AWS_LC_SYS_NO_JITTER_ENTROPY"),
+            "{}",
+            linked.stderr
+        );
+    }
+}
+
+#[test]
+fn packages_are_the_same_when_they_are_made_again() {
+    let (folder, first) = (scratch::new_folder("again"), environment::packages());
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let build = source.join("packaging/build.sh");
+    let library = source.join("target/release/libvalidator.so");
+    for what in ["package", "image"] {
+        let arguments = [what, text(&library), &major(), text(&folder)];
+        run(text(&build), &arguments).success();
+    }
+    let again = fs::read_dir(&folder).expect("a folder");
+    let mut count = 0;
+    for file in again {
+        let file = file.expect("a file");
+        let other = first.join(file.file_name());
+        assert_eq!(sha256(&file.path()), sha256(&other), "{other:?}");
+        count += 1;
+    }
+    // Bill, tarball, three packages, image, checksums.
+    assert_eq!(count, 7);
+}
