@@ -1,5 +1,7 @@
 //! `CREATE EXTENSION validator`, which the validator itself does not need.
 
+mod updates;
+
 use pg_test::{Issuer, Login, Server};
 
 fn start() -> Server {
