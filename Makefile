@@ -113,8 +113,22 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@if type python3 >/dev/null 2>&1; then python3 -B scripts/floors.py; \
 	else echo "skipped: the lint of floors (which folder imports which) needs python3, which cannot be installed here"; fi
 	@if cargo_deny=$$(scripts/cargo-tool.sh cargo-deny); \
-	then "$$cargo_deny" --locked check --hide-inclusion-graph $(if $(DENY_ADVISORIES),advisories) licenses bans sources; \
+	then "$$cargo_deny" --locked check --hide-inclusion-graph licenses bans sources; \
 	else echo "skipped: cargo-deny (licences and sources of the dependencies) cannot be installed here"; fi
+
+advisories: ## ask RustSec's database about the dependencies
+	@scripts/packages.sh module
+	@scripts/rust.sh
+	@"$$(scripts/cargo-tool.sh cargo-deny)" --locked check --hide-inclusion-graph advisories
+
+workflows: ## check .github/workflows and META.json by what reads them (actionlint, PGXN's own validator)
+	@scripts/packages.sh module python lint
+	@scripts/rust.sh
+	@"$$(scripts/go-tool.sh actionlint)"
+	@"$$(scripts/cargo-tool.sh pgxn_meta)" META.json
+
+coverage: build-tools ## measure which lines of the core its tests run (FORMAT=--html: as pages)
+	@CARGO_LLVM_COV_SETUP=yes "$$(scripts/cargo-tool.sh cargo-llvm-cov)" llvm-cov $(cargo_flags) -p oauth-core $(or $(FORMAT),--summary-only)
 
 lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, if its headers are available
 	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
