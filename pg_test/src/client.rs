@@ -2,13 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
-use crate::server::Server;
 use crate::session::Session;
 use crate::tls::{self, Authority, Identity};
 use crate::wire::{Ending, ServerMessage, Wire};
@@ -56,6 +55,15 @@ enum Way {
     Tls(u16, Arc<ClientConfig>),
 }
 
+/// A server, as far as a client must know it.
+pub trait Reachable {
+    /// The TCP port on 127.0.0.1.
+    fn port(&self) -> u16;
+
+    /// The folder of the server's Unix socket.
+    fn socket_folder(&self) -> &Path;
+}
+
 /// A login that is being described; [`run`](Login::run) tries it.
 #[must_use]
 pub struct Login {
@@ -71,20 +79,20 @@ pub struct Login {
 
 impl Login {
     /// A login over TCP without TLS. Without a token, it asks for discovery.
-    pub fn new(server: &Server, role: &str) -> Login {
+    pub fn new(server: &impl Reachable, role: &str) -> Login {
         let port = server.port();
         Login::over(Way::Tcp(port), port, role)
     }
 
     /// A login over the server's Unix socket.
-    pub fn by_socket(server: &Server, role: &str) -> Login {
+    pub fn by_socket(server: &impl Reachable, role: &str) -> Login {
         let port = server.port();
         let path = server.socket_folder().join(format!(".s.PGSQL.{port}"));
         Login::over(Way::Socket(path), port, role)
     }
 
     /// A login over TLS that trusts the shared authority; with a certificate, if one is given.
-    pub fn by_tls(server: &Server, role: &str, identity: Option<&Identity>) -> Login {
+    pub fn by_tls(server: &impl Reachable, role: &str, identity: Option<&Identity>) -> Login {
         let port = server.port();
         let config = tls::client_config(Authority::shared(), identity);
         Login::over(Way::Tls(port, config), port, role)

@@ -5,23 +5,8 @@ use serde_json::json;
 
 use crate::encoding::from_base64;
 use crate::http::{Request, Response};
-use crate::issuer::Shared;
+use crate::issuer_state::{DeviceGrant, Grant, Shared};
 use token_minter::random_text;
-
-/// A device that asked for a code.
-pub(crate) struct DeviceGrant {
-    device_code: String,
-    user_code: String,
-    client_id: String,
-    scope: String,
-    answer: Answer,
-}
-
-enum Answer {
-    Pending,
-    Approved { user: String },
-    Denied,
-}
 
 impl Shared {
     /// RFC 8628 §3.2.
@@ -34,7 +19,7 @@ impl Shared {
             user_code: random_user_code(),
             client_id,
             scope: request.form("scope").unwrap_or_default(),
-            answer: Answer::Pending,
+            answer: Grant::Pending,
         };
         let answer = json!({
             "device_code": grant.device_code,
@@ -70,9 +55,9 @@ impl Shared {
                 return oauth_error(401, "invalid_client");
             }
             match &state.grants[index].answer {
-                Answer::Pending => return oauth_error(400, "authorization_pending"),
-                Answer::Denied => return oauth_error(400, "access_denied"),
-                Answer::Approved { user } => {
+                Grant::Pending => return oauth_error(400, "authorization_pending"),
+                Grant::Denied => return oauth_error(400, "access_denied"),
+                Grant::Approved { user } => {
                     let user = user.clone();
                     let grant = state.grants.swap_remove(index);
                     (user, grant.client_id, grant.scope, state.alteration.clone())
@@ -117,17 +102,17 @@ impl Shared {
     pub(crate) fn approve(&self, user_code: &str, user: &str) -> bool {
         self.decide(
             user_code,
-            Answer::Approved {
+            Grant::Approved {
                 user: user.to_owned(),
             },
         )
     }
 
     pub(crate) fn deny(&self, user_code: &str) -> bool {
-        self.decide(user_code, Answer::Denied)
+        self.decide(user_code, Grant::Denied)
     }
 
-    fn decide(&self, user_code: &str, answer: Answer) -> bool {
+    fn decide(&self, user_code: &str, answer: Grant) -> bool {
         // RFC 8628 §6.1: people type codes in lower case, and with other separators.
         let plain = |code: &str| {
             code.chars()

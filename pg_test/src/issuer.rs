@@ -1,50 +1,18 @@
 //! A scriptable OpenID provider: right by default, wrong where a test says so.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
 use crate::client_check::ClientCheck;
-use crate::device_grant::DeviceGrant;
 use crate::fault::Fault;
 use crate::http::{HttpServer, Request};
 use crate::issuer_http::Routes;
+use crate::issuer_state::{ConnectionFault, Endpoint, Published, Shared, State};
 use crate::tls::{Authority, ClientCertificates, Identity};
 use token_minter::Token;
 use token_minter::{Key, KeyKind};
-
-/// What an issuer answers requests for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Endpoint {
-    /// OpenID Connect Discovery 1.0 §4: `/.well-known/openid-configuration`.
-    Discovery,
-    /// RFC 8414 §3: `/.well-known/oauth-authorization-server`.
-    ServerMetadata,
-    /// RFC 7517 §5: the key set.
-    Jwks,
-    /// RFC 7662 §2: what the issuer says of a token.
-    Introspection,
-    /// RFC 8628 §3.1: a client asks for a code.
-    DeviceAuthorization,
-    /// RFC 6749 §3.2: a client polls for its token.
-    Token,
-    /// RFC 8628 §3.3: a person enters the code.
-    Verification,
-    /// Where [`Fault::Redirect`] points to: whoever comes here followed a redirect.
-    Redirected,
-    /// Nothing.
-    Unknown,
-}
-
-/// What happens to a connection before a request, or even a TLS handshake, can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionFault {
-    /// It is accepted and nothing is ever sent.
-    Hang,
-    /// It is closed.
-    Close,
-}
 
 /// An issuer that is being described; [`start`](IssuerBuilder::start) makes it run.
 #[must_use]
@@ -155,55 +123,6 @@ pub struct Issuer {
     shared: Arc<Shared>,
     server: HttpServer,
     client_certificates: ClientCertificates,
-}
-
-/// What the issuer's threads share.
-pub(crate) struct Shared {
-    pub(crate) url: String,
-    pub(crate) origin: String,
-    /// The path without a slash at its end.
-    pub(crate) path: String,
-    pub(crate) audience: String,
-    pub(crate) interval: u64,
-    state: Mutex<State>,
-}
-
-pub(crate) type Alteration = Arc<dyn Fn(Token) -> Token + Send + Sync>;
-
-pub(crate) struct State {
-    published: Vec<Published>,
-    signing: Key,
-    document: Option<Value>,
-    pub(crate) faults: HashMap<Endpoint, Fault>,
-    pub(crate) headers: Vec<(Endpoint, String, String)>,
-    pub(crate) connection_fault: Option<ConnectionFault>,
-    pub(crate) requests: Vec<(Endpoint, Request)>,
-    pub(crate) grants: Vec<DeviceGrant>,
-    pub(crate) token_errors: VecDeque<String>,
-    pub(crate) alteration: Option<Alteration>,
-    /// What is said of tokens; of all others, that they are not active.
-    pub(crate) active: HashMap<String, Value>,
-    /// Who may ask about tokens; `None`: everybody.
-    pub(crate) client_check: Option<ClientCheck>,
-    pub(crate) used_assertions: Vec<String>,
-    /// The token without which metadata and keys are not shown; `None`: everybody sees them.
-    pub(crate) reader: Option<String>,
-}
-
-struct Published {
-    kid: Option<String>,
-    jwk: Value,
-}
-
-impl Published {
-    /// A key as most issuers publish it, with `alg`.
-    fn of(key: &Key) -> Published {
-        let alg = Value::from(key.default_alg().name());
-        Published {
-            kid: key.kid().map(str::to_owned),
-            jwk: key.jwk_with(serde_json::json!({"alg": alg})),
-        }
-    }
 }
 
 impl Issuer {
@@ -426,25 +345,5 @@ impl Issuer {
             .state()
             .token_errors
             .extend(errors.iter().map(|e| e.to_string()));
-    }
-}
-
-impl Shared {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(|e| e.into_inner())
-    }
-
-    pub(crate) fn token(&self, user: &str, client_id: &str, scope: &str) -> Token {
-        let key = self.state().signing.clone();
-        Token::new(&key, &self.url, user, &self.audience, client_id, scope)
-    }
-
-    /// The key set as it is published.
-    pub(crate) fn key_set(&self) -> Value {
-        let state = self.state();
-        state.document.clone().unwrap_or_else(|| {
-            let keys: Vec<&Value> = state.published.iter().map(|p| &p.jwk).collect();
-            serde_json::json!({ "keys": keys })
-        })
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::fault::{self, Fault};
 use crate::http::{Connection, Request, Response, Service};
-use crate::issuer::{ConnectionFault, Endpoint, Shared};
+use crate::issuer_state::{ConnectionFault, Endpoint, Shared};
 
 /// Sends requests to endpoints, and answers through their faults.
 pub(crate) struct Routes {

@@ -10,13 +10,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::child::{self, Finished};
-use crate::client::Login;
+use crate::client::{Login, Reachable};
 use crate::environment;
-use crate::issuer::Issuer;
 use crate::scratch;
-use crate::server_builder::{self, ServerBuilder};
 use crate::server_command;
-use crate::server_files::Configuration;
+use crate::server_files::{self, Configuration};
 use crate::server_log::Log;
 use crate::session::Rows;
 
@@ -49,18 +47,6 @@ struct State {
 }
 
 impl Server {
-    /// Describes a server with the rig's own defaults: the module may be used by `oauth` lines, and
-    /// the roles `alice`, `bob` and `carol` exist.
-    pub fn builder() -> ServerBuilder {
-        ServerBuilder::new()
-    }
-
-    /// Describes a server that takes this issuer's tokens from all roles over TCP without TLS, by
-    /// [`oauth_line`](crate::oauth_line) and the settings that every set-up needs.
-    pub fn trusting(issuer: &Issuer) -> ServerBuilder {
-        ServerBuilder::trusting(issuer)
-    }
-
     /// A server in this folder, which has a folder `data` already; it does not run yet.
     pub(crate) fn new(folder: PathBuf, configuration: Configuration) -> Server {
         let state = State {
@@ -128,9 +114,9 @@ impl Server {
     }
 
     /// Puts a new file in the place of the module, by rename, as an upgrade does; of a server
-    /// [with its own module](ServerBuilder::own_module).
+    /// [with its own module](crate::ServerBuilder::own_module).
     pub fn replace_module(&self) {
-        let library = server_builder::own_module(&self.folder).join("lib/validator.so");
+        let library = server_files::own_module(&self.folder).join("lib/validator.so");
         let new = library.with_extension("so.new");
         let copied = fs::copy(environment::stage().join("lib/validator.so"), &new);
         copied.expect("the module can be copied");
@@ -174,7 +160,7 @@ impl Server {
     /// Writes a file that only the server's user may read, beside the data folder; its path.
     pub fn private_file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);
-        server_builder::write_private(&path, text);
+        server_files::write_private(&path, text);
         path
     }
 
@@ -412,6 +398,16 @@ impl Server {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|e| e.into_inner())
+    }
+}
+
+impl Reachable for Server {
+    fn port(&self) -> u16 {
+        Server::port(self)
+    }
+
+    fn socket_folder(&self) -> &Path {
+        Server::socket_folder(self)
     }
 }
 

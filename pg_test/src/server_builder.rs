@@ -1,6 +1,5 @@
 //! Describing a throw-away server, and making it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use crate::issuer::Issuer;
 use crate::server::Server;
-use crate::server_files::{Configuration, oauth_line};
+use crate::server_files::{Configuration, oauth_line, own_module, write_private};
 use crate::tls::{Authority, Identity};
 use crate::{child, environment, scratch};
 
@@ -21,9 +20,23 @@ pub struct ServerBuilder {
     second_module: Option<String>,
 }
 
+impl Server {
+    /// Describes a server with the rig's own defaults: the module may be used by `oauth` lines, and
+    /// the roles `alice`, `bob` and `carol` exist.
+    pub fn builder() -> ServerBuilder {
+        ServerBuilder::new()
+    }
+
+    /// Describes a server that takes this issuer's tokens from all roles over TCP without TLS, by
+    /// [`oauth_line`](crate::oauth_line) and the settings that every set-up needs.
+    pub fn trusting(issuer: &Issuer) -> ServerBuilder {
+        ServerBuilder::trusting(issuer)
+    }
+}
+
 impl ServerBuilder {
     /// The rig's own defaults.
-    pub(crate) fn new() -> ServerBuilder {
+    fn new() -> ServerBuilder {
         ServerBuilder {
             configuration: Configuration::new(),
             certificate: None,
@@ -33,7 +46,7 @@ impl ServerBuilder {
     }
 
     /// The rig's own defaults, and what every set-up with this issuer needs.
-    pub(crate) fn trusting(issuer: &Issuer) -> ServerBuilder {
+    fn trusting(issuer: &Issuer) -> ServerBuilder {
         let builder = ServerBuilder::new()
             .set("validator.audience", Issuer::AUDIENCE)
             .hba(&oauth_line(issuer.url(), ""));
@@ -188,16 +201,4 @@ fn copy(from: &Path, to: &Path) {
     let mut command = Command::new("cp");
     command.args(["-a", "--reflink=auto"]).arg(from).arg(to);
     child::run(command, Duration::from_secs(60)).success();
-}
-
-/// Where a server has its own copy of the module.
-pub(crate) fn own_module(folder: &Path) -> PathBuf {
-    folder.join("module")
-}
-
-/// A file that PostgreSQL demands to be its own and closed to others.
-pub(crate) fn write_private(path: &Path, text: &str) {
-    fs::write(path, text).unwrap_or_else(|e| panic!("can not write {}: {e}", path.display()));
-    scratch::set_mode(path, 0o600);
-    child::give_to_server_user(path);
 }

@@ -1,10 +1,10 @@
-//! The configuration files of a throw-away server.
+//! The files of a throw-away server.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::environment;
 use crate::issuer::Issuer;
+use crate::{child, environment, scratch};
 
 /// The lines that let the rig and its standbys in, over the Unix socket of the server's own folder.
 pub(crate) const HBA_ADMIN_LINES: &str =
@@ -101,6 +101,18 @@ impl Configuration {
             &format!("{}\n", self.ident.join("\n")),
         );
     }
+}
+
+/// Where a server has its own copy of the module.
+pub(crate) fn own_module(folder: &Path) -> PathBuf {
+    folder.join("module")
+}
+
+/// A file that PostgreSQL demands to be its own and closed to others.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    write(path, text);
+    scratch::set_mode(path, 0o600);
+    child::give_to_server_user(path);
 }
 
 /// A value as postgresql.conf has it: between quotes, with quotes and backslashes doubled.
