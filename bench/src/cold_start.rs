@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, KeyKind};
+use rig::{Endpoint, KeyKind};
 
 use crate::variant::{Mode, bearer_client, start_cold, start_issuer, token};
 

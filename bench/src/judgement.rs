@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
-use pg_test::{Alg, Issuer, Key, KeyKind, Token, child, now, scratch};
+use rig::{Alg, Issuer, Key, KeyKind, Token, child, now, scratch};
 use serde_json::json;
 
 pub struct Judgement {

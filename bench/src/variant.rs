@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use pg_test::{
+use rig::{
     Authority, Endpoint, Issuer, Key, KeyKind, Server, ServerBuilder, now, oauth_line, scratch,
 };
 
@@ -287,7 +287,7 @@ fn floor_token() -> String {
     let key = Key::new(KeyKind::Rsa);
     let issuer = "http://127.0.0.1:12345/realms/corp";
     let scope = Issuer::SCOPE;
-    pg_test::Token::new(&key, issuer, ROLE, Issuer::AUDIENCE, "psql", scope).encode()
+    rig::Token::new(&key, issuer, ROLE, Issuer::AUDIENCE, "psql", scope).encode()
 }
 
 fn hba_line(kind: &Kind) -> String {

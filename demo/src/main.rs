@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use pg_test::{DeviceLogin, Issuer, LogMark, Login, Outcome, Server, Token, now, oauth_line};
+use rig::{DeviceLogin, Issuer, LogMark, Login, Outcome, Server, Token, now, oauth_line};
 
 /// How long a person may take to approve in a browser.
 const PATIENCE: Duration = Duration::from_secs(600);

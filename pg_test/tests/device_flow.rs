@@ -1,6 +1,6 @@
 //! psql itself, from a code to a session, with the rig's issuer.
 
-use pg_test::{
+use rig::{
     Authority, DeviceLogin, DeviceOutcome, Endpoint, Issuer, IssuerBuilder, Server, reasons,
 };
 use serde_json::json;

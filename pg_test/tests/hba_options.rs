@@ -1,6 +1,6 @@
 //! Settings on lines of pg_hba.conf: `validator.audience="…"`. PostgreSQL 19 has them, 18 has not.
 
-use pg_test::{
+use rig::{
     Issuer, Key, KeyKind, Login, Server, ServerBuilder, Token, environment, oauth_line, skip,
 };
 use serde_json::json;
@@ -103,7 +103,7 @@ fn numbers_switches_and_providers_work_on_a_line() {
     let issuer = Issuer::builder().start();
     let server = server_with(&issuer, "validator.max_token_age=10min").start();
     let old = |user| {
-        let then = pg_test::now() - 3600;
+        let then = rig::now() - 3600;
         text(issuer.token(user).claim("iat", then))
     };
     server.admits("alice", &text(issuer.token("alice")));

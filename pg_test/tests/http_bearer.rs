@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-use pg_test::{Endpoint, Fault, Issuer, Server, ServerBuilder, Verdict};
+use rig::{Endpoint, Fault, Issuer, Server, ServerBuilder, Verdict};
 use serde_json::json;
 
 const READER: &str = "reader-eyJhbGciOiJub25lIn0.e30.x";

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{
+use rig::{
     DeviceLogin, DeviceOutcome, DjangoOauthToolkit, Glewlwyd, Server, ServerBuilder,
     assert_silent_log, oauth_line, skip,
 };

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Browser, Issuer, Server, Session, skip};
+use rig::{Browser, Issuer, Server, Session, skip};
 use yaml_rust2::{Yaml, YamlLoader};
 
 const QUERIES: &str = include_str!("../../contrib/monitoring/postgres_exporter.yml");
@@ -117,7 +117,7 @@ fn busy_server() -> (Issuer, Server, Session) {
     let issuer = Issuer::builder().start();
     let server = Server::trusting(&issuer).preload().start();
     // Above the other: exporters have no tokens.
-    let line = pg_test::oauth_line(issuer.url(), "");
+    let line = rig::oauth_line(issuer.url(), "");
     server.set_hba(&["host all monitor 127.0.0.1/32 trust", &line]);
     server.reload();
     server.sql("CREATE EXTENSION validator; CREATE ROLE monitor LOGIN IN ROLE pg_monitor");

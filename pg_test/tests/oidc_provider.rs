@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{
+use rig::{
     Alg, Authority, DeviceLogin, DeviceOutcome, Issuer, Login, OidcProvider, Server, oauth_line,
     reasons,
 };
@@ -31,7 +31,7 @@ fn assert_gets_in(alg: Alg) {
     let outcome = log_in(&server, &provider, "alice", "alice");
     let log = server.log().since(mark);
     assert_eq!(outcome.success(), "oauth:alice is alice", "{log}");
-    pg_test::assert_silent_log(&log, outcome.access_token());
+    rig::assert_silent_log(&log, outcome.access_token());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn id_token_of_the_same_login_is_refused() {
         ),
         "{log}"
     );
-    pg_test::assert_silent_refusal(&refusal, reasons[0]);
+    rig::assert_silent_refusal(&refusal, reasons[0]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Several issuers side by side, each with settings of its own.
 
-use pg_test::{Issuer, Login, Server, ServerBuilder, Token, oauth_line};
+use rig::{Issuer, Login, Server, ServerBuilder, Token, oauth_line};
 
 /// Two issuers on two lines: alice and bob log in by the first, carol by the second.
 struct Providers {

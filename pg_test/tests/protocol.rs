@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{
+use rig::{
     Ending, FirstResponse, Issuer, Login, OnError, Outcome, Refusal, Server, assert_silent_log,
     reasons,
 };

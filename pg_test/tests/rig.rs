@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pg_test::{
+use rig::{
     Alg, Authority, Browser, ConnectionFault, DeviceLogin, Ending, Endpoint, Fault, FirstResponse,
     Issuer, Key, KeyKind, Login, OidcProvider, OnError, Prompt, Response, Server, StopMode,
     environment,
@@ -372,7 +372,7 @@ fn issuer_grants_a_token_after_approval() {
     let answer = poll(&mut browser);
     let token = answer["access_token"].as_str().expect("a token");
     let claims =
-        pg_test::from_base64url(token.split('.').nth(1).expect("three parts")).expect("base64url");
+        rig::from_base64url(token.split('.').nth(1).expect("three parts")).expect("base64url");
     let claims: serde_json::Value = serde_json::from_slice(&claims).expect("JSON");
     assert_eq!(
         (

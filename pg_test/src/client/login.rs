@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 
-use crate::session::Session;
-use crate::tls::{self, Authority, Identity};
-use crate::wire::{Ending, ServerMessage, Wire};
+use crate::client::session::Session;
+use crate::client::wire::{Ending, ServerMessage, Wire};
+use crate::net::tls::{self, Authority, Identity};
 
 /// What the client sends first (RFC 7628 §3.1).
 #[derive(Clone)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::wire::{Ending, ServerMessage, Wire};
+use crate::client::wire::{Ending, ServerMessage, Wire};
 
 const CANCEL_REQUEST: u32 = 80_877_102;
 

@@ -5,8 +5,8 @@ use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
 use serde_json::Value;
 use token_minter::{base64url, from_base64url, now};
 
-use crate::encoding::{form_decode, from_base64};
-use crate::http::Request;
+use crate::net::encoding::{form_decode, from_base64};
+use crate::net::http::Request;
 
 /// What a client has to show. A client that shows anything else is not known, nor one that shows more than this.
 #[derive(Clone)]

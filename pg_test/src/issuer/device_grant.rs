@@ -3,9 +3,9 @@
 use aws_lc_rs::rand;
 use serde_json::json;
 
-use crate::encoding::from_base64;
-use crate::http::{Request, Response};
-use crate::issuer_state::{DeviceGrant, Grant, Shared};
+use crate::issuer::state::{DeviceGrant, Grant, Shared};
+use crate::net::encoding::from_base64;
+use crate::net::http::{Request, Response};
 use token_minter::random_text;
 
 impl Shared {

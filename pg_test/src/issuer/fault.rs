@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::http::{Connection, Request, Response};
+use crate::net::http::{Connection, Request, Response};
 
 /// A fault of one endpoint.
 #[derive(Clone)]

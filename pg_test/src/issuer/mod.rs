@@ -1,16 +1,22 @@
 //! A scriptable OpenID provider: right by default, wrong where a test says so.
 
+pub(crate) mod client_check;
+mod device_grant;
+pub(crate) mod fault;
+mod routes;
+pub(crate) mod state;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::client_check::ClientCheck;
-use crate::fault::Fault;
-use crate::http::{HttpServer, Request};
-use crate::issuer_http::Routes;
-use crate::issuer_state::{ConnectionFault, Endpoint, Published, Shared, State};
-use crate::tls::{Authority, ClientCertificates, Identity};
+use crate::issuer::client_check::ClientCheck;
+use crate::issuer::fault::Fault;
+use crate::issuer::routes::Routes;
+use crate::issuer::state::{ConnectionFault, Endpoint, Published, Shared, State};
+use crate::net::http::{HttpServer, Request};
+use crate::net::tls::{Authority, ClientCertificates, Identity};
 use token_minter::Token;
 use token_minter::{Key, KeyKind};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::fault::{self, Fault};
-use crate::http::{Connection, Request, Response, Service};
-use crate::issuer_state::{ConnectionFault, Endpoint, Shared};
+use crate::issuer::fault::{self, Fault};
+use crate::issuer::state::{ConnectionFault, Endpoint, Shared};
+use crate::net::http::{Connection, Request, Response, Service};
 
 /// Sends requests to endpoints, and answers through their faults.
 pub(crate) struct Routes {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use serde_json::Value;
 use token_minter::{Key, Token};
 
-use crate::client_check::ClientCheck;
-use crate::fault::Fault;
-use crate::http::Request;
+use crate::issuer::client_check::ClientCheck;
+use crate::issuer::fault::Fault;
+use crate::net::http::Request;
 
 /// What an issuer answers requests for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
-use crate::{child, scratch};
+use crate::machine::{child, scratch};
 
 /// Compiles C into a library for the server's `LD_PRELOAD`.
 #[track_caller]

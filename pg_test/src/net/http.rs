@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::encoding::form_decode;
+use crate::net::encoding::form_decode;
 
 /// A request as it came.
 #[derive(Clone, Debug)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::encoding::form_encode;
-use crate::tls::{self, Authority, Identity};
+use crate::net::encoding::form_encode;
+use crate::net::tls::{self, Authority, Identity};
 
 /// A browser with an empty cookie jar. It follows redirects and trusts the shared authority.
 pub struct Browser {

@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::child::{self, Finished};
+use crate::machine::child::{self, Finished};
 use crate::server::Server;
 
 /// What psql asks a person to do.

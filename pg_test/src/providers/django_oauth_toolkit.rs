@@ -3,12 +3,12 @@
 use std::fs;
 use std::process::Command;
 
-use crate::browser::Browser;
-use crate::device::Prompt;
-use crate::provider_process::ProviderProcess;
-use crate::{environment, scratch};
+use crate::machine::{environment, scratch};
+use crate::person::browser::Browser;
+use crate::person::psql::Prompt;
+use crate::providers::process::ProviderProcess;
 
-const PROGRAM: &str = include_str!("../providers/django-oauth-toolkit/server.py");
+const PROGRAM: &str = include_str!("../../providers/django-oauth-toolkit/server.py");
 
 /// A running provider with the public client `psql`, and the client `postgresql` that may introspect.
 pub struct DjangoOauthToolkit(ProviderProcess);

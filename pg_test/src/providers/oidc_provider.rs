@@ -4,15 +4,15 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Command;
 
-use crate::browser::Browser;
-use crate::device::Prompt;
 use crate::issuer::Issuer;
-use crate::provider_process::ProviderProcess;
-use crate::tls::{Authority, Identity};
-use crate::{environment, scratch};
+use crate::machine::{environment, scratch};
+use crate::net::tls::{Authority, Identity};
+use crate::person::browser::Browser;
+use crate::person::psql::Prompt;
+use crate::providers::process::ProviderProcess;
 use token_minter::Alg;
 
-const PROGRAM: &str = include_str!("../providers/oidc-provider/server.mjs");
+const PROGRAM: &str = include_str!("../../providers/oidc-provider/server.mjs");
 
 /// A running `oidc-provider` with the public client `psql`. It stops when this value goes.
 pub struct OidcProvider(ProviderProcess);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::child;
+use crate::machine::child;
 
 /// A running provider. It stops when this value goes.
 pub(crate) struct ProviderProcess {

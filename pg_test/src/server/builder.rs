@@ -6,10 +6,10 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::issuer::Issuer;
+use crate::machine::{child, environment, scratch};
+use crate::net::tls::{Authority, Identity};
 use crate::server::Server;
-use crate::server_files::{Configuration, oauth_line, own_module, write_private};
-use crate::tls::{Authority, Identity};
-use crate::{child, environment, scratch};
+use crate::server::files::{Configuration, oauth_line, own_module, write_private};
 
 /// A server that is being described; [`start`](ServerBuilder::start) makes it run.
 #[must_use]

@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::server_files::Configuration;
-use crate::{child, environment};
+use crate::machine::{child, environment};
+use crate::server::files::Configuration;
 
 /// `postgres` in the foreground, in a mount namespace of its own if it sees other files than we do.
 pub(crate) fn postgres(data: &Path, folder: &Path, configuration: &Configuration) -> Command {

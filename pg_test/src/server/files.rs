@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::issuer::Issuer;
-use crate::{child, environment, scratch};
+use crate::machine::{child, environment, scratch};
 
 /// The lines that let the rig and its standbys in, over the Unix socket of the server's own folder.
 pub(crate) const HBA_ADMIN_LINES: &str =

@@ -1,5 +1,11 @@
 //! A throw-away PostgreSQL server with its own folder, port and settings.
 
+pub(crate) mod builder;
+pub(crate) mod command;
+pub(crate) mod files;
+pub(crate) mod log;
+pub(crate) mod verdict;
+
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::net::TcpListener;
@@ -9,14 +15,12 @@ use std::sync::{Mutex, MutexGuard};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::child::{self, Finished};
-use crate::client::{Login, Reachable};
-use crate::environment;
-use crate::scratch;
-use crate::server_command;
-use crate::server_files::{self, Configuration};
-use crate::server_log::Log;
-use crate::session::Rows;
+use crate::client::login::{Login, Reachable};
+use crate::client::session::Rows;
+use crate::machine::child::{self, Finished};
+use crate::machine::{environment, scratch};
+use crate::server::files::Configuration;
+use crate::server::log::Log;
 
 /// How long a start, a reload or a stop may take before the test fails.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -116,7 +120,7 @@ impl Server {
     /// Puts a new file in the place of the module, by rename, as an upgrade does; of a server
     /// [with its own module](crate::ServerBuilder::own_module).
     pub fn replace_module(&self) {
-        let library = server_files::own_module(&self.folder).join("lib/validator.so");
+        let library = files::own_module(&self.folder).join("lib/validator.so");
         let new = library.with_extension("so.new");
         let copied = fs::copy(environment::stage().join("lib/validator.so"), &new);
         copied.expect("the module can be copied");
@@ -160,7 +164,7 @@ impl Server {
     /// Writes a file that only the server's user may read, beside the data folder; its path.
     pub fn private_file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.folder.join(name);
-        server_files::write_private(&path, text);
+        files::write_private(&path, text);
         path
     }
 
@@ -169,7 +173,7 @@ impl Server {
     pub fn standby(&self) -> Server {
         let folder = scratch::new_folder("standby");
         child::give_to_server_user(&folder);
-        let backup = server_command::base_backup(&folder.join("data"), &self.folder, self.port());
+        let backup = command::base_backup(&folder.join("data"), &self.folder, self.port());
         child::run(backup, LIMIT * 2).success();
         let standby = Server::new(folder, self.state().configuration.clone());
         standby
@@ -366,8 +370,7 @@ impl Server {
                 .configuration
                 .write(&self.data, &self.folder, state.port);
             let output = self.log.append();
-            let mut command =
-                server_command::postgres(&self.data, &self.folder, &state.configuration);
+            let mut command = command::postgres(&self.data, &self.folder, &state.configuration);
             command
                 .stdin(Stdio::null())
                 .stderr(clone(&output))

@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use crate::client::{Login, Refusal};
+use crate::client::login::{Login, Outcome, Refusal};
+use crate::client::session::Session;
 use crate::server::Server;
-use crate::session::Session;
 
 /// A refusal that told the client nothing, and what the server logged about it.
 #[derive(Debug)]
@@ -27,8 +27,8 @@ impl Server {
     pub fn admits_login(&self, login: Login) -> Session {
         let mark = self.log().mark();
         match login.run() {
-            crate::Outcome::Session(session) => session,
-            crate::Outcome::Refused(refusal) => {
+            Outcome::Session(session) => session,
+            Outcome::Refused(refusal) => {
                 panic!(
                     "refused: {refusal:?}\n{}",
                     explained(&self.log().since(mark))
@@ -54,10 +54,10 @@ impl Server {
         let outcome = login.run();
         let log = self.log().since(mark);
         let refusal = match outcome {
-            crate::Outcome::Session(_) => {
+            Outcome::Session(_) => {
                 panic!("let in, not refused for {reason}:\n{}", explained(&log))
             }
-            crate::Outcome::Refused(refusal) => refusal,
+            Outcome::Refused(refusal) => refusal,
         };
         let reasons: Vec<&str> = reasons(&log).collect();
         assert_eq!(reasons, [reason], "{}\n{refusal:?}", explained(&log));

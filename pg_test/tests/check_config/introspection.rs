@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use pg_test::{ClientCheck, Endpoint, Fault, Issuer, Response, Server};
+use rig::{ClientCheck, Endpoint, Fault, Issuer, Response, Server};
 use serde_json::json;
 
 use crate::{assert_findings, healthy, only_detail, started};

@@ -1,6 +1,6 @@
 //! Findings about a line of pg_hba.conf and the settings that apply to it.
 
-use pg_test::{Authority, Issuer};
+use rig::{Authority, Issuer};
 
 use crate::{assert_findings, clinic, good_line, healthy, line, only_detail, started};
 

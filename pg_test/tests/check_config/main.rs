@@ -7,7 +7,7 @@ mod provider;
 mod server;
 mod settings;
 
-use pg_test::{Authority, Issuer, Server, ServerBuilder};
+use rig::{Authority, Issuer, Server, ServerBuilder};
 
 /// A row of its answer.
 #[derive(Debug)]
@@ -133,7 +133,7 @@ fn every_line_has_its_row_with_file_and_line() {
     assert!(found[1].file.ends_with("/more.conf"), "{found:?}");
     assert_eq!(found[1].line, "3");
     // One provider, asked once.
-    assert_eq!(issuer.hits(pg_test::Endpoint::Jwks), 1);
+    assert_eq!(issuer.hits(rig::Endpoint::Jwks), 1);
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn it_is_for_superusers_and_whom_they_grant_it_to() {
     let (_issuer, builder) = healthy();
     let server = started(builder.hba("host all alice 127.0.0.1/32 trust"));
     server.sql("GRANT pg_monitor TO alice");
-    let mut alice = pg_test::Login::new(&server, "alice").run().session();
+    let mut alice = rig::Login::new(&server, "alice").run().session();
     let check = "SELECT finding FROM validator.check_config()";
     let denied = alice.query(check).expect_err("not granted");
     assert_eq!(denied.code(), "42501");
@@ -168,7 +168,7 @@ fn it_changes_nothing_that_logins_go_by() {
     examine(&server);
     examine(&server);
     // Always asked: what is cached does not matter, and nothing is cached by it.
-    assert_eq!(issuer.hits(pg_test::Endpoint::Jwks), 2);
+    assert_eq!(issuer.hits(rig::Endpoint::Jwks), 2);
 }
 
 #[test]

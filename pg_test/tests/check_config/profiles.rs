@@ -1,6 +1,6 @@
 //! Findings about issuers side by side.
 
-use pg_test::{Issuer, Server};
+use rig::{Issuer, Server};
 
 use crate::{assert_findings, clinic, examine, good_line, only_detail, started};
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Server, now};
+use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Server, now};
 use serde_json::json;
 
 use crate::{assert_findings, clinic, good_line, healthy, only_detail, started};

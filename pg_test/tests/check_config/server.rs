@@ -1,6 +1,6 @@
 //! Findings about the server.
 
-use pg_test::Issuer;
+use rig::Issuer;
 
 use crate::{assert_findings, clinic, good_line, healthy, only_detail, started};
 
@@ -128,7 +128,7 @@ fn there_are_more_issuers_than_room_for_their_keys() {
     assert!(details[0].contains("keys of 16:"), "{details:?}");
 }
 
-fn set_lines(server: &pg_test::Server, lines: &[String]) {
+fn set_lines(server: &rig::Server, lines: &[String]) {
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     server.set_hba(&lines);
     server.reload();

@@ -3,7 +3,7 @@
 use crate::{assert_findings, healthy, started};
 
 /// In both modes: with the module preloaded, and loaded by the doctor's own session.
-fn both_modes(test: impl Fn(&pg_test::Server, &[&str])) {
+fn both_modes(test: impl Fn(&rig::Server, &[&str])) {
     let (_issuer, builder) = healthy();
     test(&started(builder), &[]);
     let (_issuer, builder) = healthy();

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pg_test::{Server, reasons};
+use rig::{Server, reasons};
 
 use crate::page::{self, Block, Page};
 

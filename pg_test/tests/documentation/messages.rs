@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use pg_test::skip;
+use rig::skip;
 
 use crate::page;
 

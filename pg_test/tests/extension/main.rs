@@ -2,7 +2,7 @@
 
 mod updates;
 
-use pg_test::{Issuer, Login, Server};
+use rig::{Issuer, Login, Server};
 
 fn start() -> Server {
     Server::builder()

@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pg_test::{Issuer, Rows, Server, environment, scratch};
+use rig::{Issuer, Rows, Server, environment, scratch};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 const OLDEST: &str = "0.0.1";

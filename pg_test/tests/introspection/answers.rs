@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg_test::{ConnectionFault, Endpoint, Fault, Issuer, Response, Server, oauth_line};
+use rig::{ConnectionFault, Endpoint, Fault, Issuer, Response, Server, oauth_line};
 use serde_json::{Value, json};
 
 use crate::{BOTH, asked, server_of};
@@ -119,7 +119,7 @@ fn providers_word_must_pass_the_rules_of_a_jwt() {
         server.refuses("alice", &token, reason);
     }
     let mut word = issuer.word_on("alice");
-    word["exp"] = json!(pg_test::now() as f64 + 600.5);
+    word["exp"] = json!(rig::now() as f64 + 600.5);
     word["iss"] = Value::Null;
     issuer.say(&token, word.clone());
     server.admits("alice", &token);

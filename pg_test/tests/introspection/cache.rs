@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Authority, Endpoint, Fault, Issuer, Login, Outcome, Server, now};
+use rig::{Authority, Endpoint, Fault, Issuer, Login, Outcome, Server, now};
 use serde_json::json;
 
 use crate::{BOTH, asked, server_of};

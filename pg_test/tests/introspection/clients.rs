@@ -7,11 +7,11 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pg_test::{
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};
+use rig::{
     Authority, ClientCertificates, ClientCheck, Endpoint, Fault, Identity, Issuer, Server,
     ServerBuilder,
 };
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm};
 use serde_json::json;
 
 use crate::{BOTH, asked, server_of};

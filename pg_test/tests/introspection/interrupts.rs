@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Login, Server, StopMode};
+use rig::{Endpoint, Fault, Issuer, Login, Server, StopMode};
 
 use crate::{BOTH, asked, server_of};
 

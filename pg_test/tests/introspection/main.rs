@@ -8,7 +8,7 @@ mod outage;
 mod secret_files;
 mod shape;
 
-use pg_test::{Endpoint, Issuer, Server, ServerBuilder};
+use rig::{Endpoint, Issuer, Server, ServerBuilder};
 
 /// Where the module, and its memory, comes from.
 const BOTH: [bool; 2] = [false, true];

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Login, Response, Server, ServerBuilder, StopMode};
+use rig::{Endpoint, Fault, Issuer, Login, Response, Server, ServerBuilder, StopMode};
 
 use crate::{BOTH, asked, server_of};
 
@@ -155,10 +155,10 @@ fn outage_is_one_of_the_endpoint_as_it_is_asked() {
     let expired = issuer.token("alice").claim("exp", 1_000_000).encode();
     issuer.come_up();
     server.refuses("alice", &expired, "expired");
-    server.set_hba(&[&pg_test::oauth_line(other.url(), "")]);
+    server.set_hba(&[&rig::oauth_line(other.url(), "")]);
     server.reload();
     server.admits("alice", &other.opaque_token("alice"));
-    server.set_hba(&[&pg_test::oauth_line(issuer.url(), "")]);
+    server.set_hba(&[&rig::oauth_line(issuer.url(), "")]);
     // Settings that were the reason count at once.
     server.reload_with(&[("validator.client_id", "pg2")]);
     server.admits("alice", &issuer.opaque_token("alice"));

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::time::Duration;
 
-use pg_test::{ClientCheck, Issuer, Server};
+use rig::{ClientCheck, Issuer, Server};
 
 use crate::server_of;
 

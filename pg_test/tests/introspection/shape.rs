@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use pg_test::{Alg, Issuer, Key, KeyKind, Server, base64url};
+use rig::{Alg, Issuer, Key, KeyKind, Server, base64url};
 use serde_json::json;
 
 use crate::{BOTH, asked, server_of};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg_test::{Endpoint, Fault, Issuer};
+use rig::{Endpoint, Fault, Issuer};
 
 use crate::{Mode, asked, assert_settled, at_once, join, log_in};
 
@@ -40,7 +40,7 @@ fn warm_logins_need_no_provider() {
             (token.clone().claim("aud", "other"), "aud_mismatch"),
             (token.clone().claim("exp", 1), "expired"),
             (
-                token.signature_fault(pg_test::SignatureFault::FlippedBit),
+                token.signature_fault(rig::SignatureFault::FlippedBit),
                 "bad_signature",
             ),
         ] {

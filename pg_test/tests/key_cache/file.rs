@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use pg_test::{Issuer, Key, KeyKind, Server, scratch};
+use rig::{Issuer, Key, KeyKind, Server, scratch};
 use serde_json::{Value, json};
 
 use crate::{Mode, assert_settled, log_in};

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Outcome, Server};
+use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Outcome, Server};
 
 use crate::{Mode, asked, assert_settled, eventually, log_in, wait_for_fetcher};
 

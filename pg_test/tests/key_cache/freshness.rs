@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Login, Server};
+use rig::{Endpoint, Fault, Issuer, Login, Server};
 
 use crate::{
     Mode, asked, assert_settled, failed_refreshes, log_in, log_in_by, server_of_many,
@@ -126,7 +126,7 @@ fn logins_go_on_with_stale_keys_until_the_provider_has_been_away_for_too_long() 
         let mark = server.log().mark();
         let outcome = Login::new(&server, "alice").token(&token).run();
         if !outcome.is_session() {
-            pg_test::assert_silent_refusal(&outcome.refusal(), "provider_unavailable");
+            rig::assert_silent_refusal(&outcome.refusal(), "provider_unavailable");
             let log = server.log().since(mark);
             assert!(
                 log.contains("reason=provider_unavailable cause=connection"),

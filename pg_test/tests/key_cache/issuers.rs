@@ -1,6 +1,6 @@
 //! Several issuers side by side.
 
-use pg_test::{Endpoint, Fault, Issuer};
+use rig::{Endpoint, Fault, Issuer};
 
 use crate::{Mode, asked, log_in_by, server_of_many, wait_for_fetcher};
 
@@ -41,7 +41,7 @@ fn issuer_that_hangs_holds_up_its_own_users_only() {
         issuers[0].fail(Endpoint::Discovery, Fault::HangInBody);
         let server = server_of_many(&issuers, mode, &[("validator.http_timeout", "60s")]);
         let token = issuers[0].token("r0").encode();
-        let login = pg_test::Login::new(&server, "r0").token(&token);
+        let login = rig::Login::new(&server, "r0").token(&token);
         let waiting = std::thread::spawn(move || login.run());
         let fetcher = wait_for_fetcher(&server);
         // Cold, then warm.
@@ -102,12 +102,12 @@ fn seventeenth_issuer_takes_the_place_of_the_least_recently_used_one() {
 }
 
 /// What forged tokens of each issuer's line do: how often the providers were asked for keys.
-fn forge_for_all(server: &pg_test::Server, issuers: &[Issuer]) -> usize {
+fn forge_for_all(server: &rig::Server, issuers: &[Issuer]) -> usize {
     let before: usize = issuers.iter().map(|issuer| asked(issuer).1).sum();
     for (n, issuer) in issuers.iter().enumerate() {
         let role = format!("r{n}");
         let forged = issuer.token(&role).header("kid", "made-up").encode();
-        let login = pg_test::Login::new(server, &role).token(&forged);
+        let login = rig::Login::new(server, &role).token(&forged);
         assert!(!login.run().is_session(), "let in: {role}");
     }
     issuers.iter().map(|issuer| asked(issuer).1).sum::<usize>() - before

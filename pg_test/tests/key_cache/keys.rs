@@ -1,6 +1,6 @@
 //! What is cached of a key set: all of it that fits and can be used, and it is chosen from as from the set itself.
 
-use pg_test::{Alg, Endpoint, Fault, Issuer, Key, KeyKind, Server};
+use rig::{Alg, Endpoint, Fault, Issuer, Key, KeyKind, Server};
 use serde_json::{Value, json};
 
 use crate::{Mode, asked, assert_settled, log_in};
@@ -105,14 +105,12 @@ fn keys_that_can_not_be_used_take_no_place_of_those_that_can() {
             0 => secret.jwk_with(json!({"kid": format!("secret-{n}")})),
             1 => json!({"kty": "new", "kid": format!("new-{n}")}),
             2 => json!({"kty": "RSA", "kid": format!("huge-{n}"), "e": "AQAB",
-                        "n": pg_test::base64url([0xa5; 200])}),
+                        "n": rig::base64url([0xa5; 200])}),
             _ => json!(n),
         })
         .collect();
     // Too large for its place in the cache.
-    jwks.push(
-        json!({"kty": "RSA", "kid": "huge", "e": "AQAB", "n": pg_test::base64url([0xa5; 2048])}),
-    );
+    jwks.push(json!({"kty": "RSA", "kid": "huge", "e": "AQAB", "n": rig::base64url([0xa5; 2048])}));
     jwks.push(good.jwk());
     issuer.publish_only(&jwks);
     for mode in Mode::BOTH {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Issuer, Login, Server, child};
+use rig::{Issuer, Login, Server, child};
 
 use crate::{
     Mode, asked, assert_nobody_waits, at_once, eventually, hanging, join, log_in, processes_of,

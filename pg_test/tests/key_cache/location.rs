@@ -1,6 +1,6 @@
 //! Keys from where the settings say.
 
-use pg_test::{Endpoint, Fault, Issuer};
+use rig::{Endpoint, Fault, Issuer};
 use serde_json::json;
 
 use crate::{Mode, asked, assert_settled, log_in};
@@ -65,7 +65,7 @@ fn location_that_is_changed_is_asked_at_the_next_login_though_keys_are_cached() 
         let token = issuer.token("alice").encode();
         let by_other = issuer
             .token("alice")
-            .signed_by(&other.rotate(), pg_test::Alg::ES256)
+            .signed_by(&other.rotate(), rig::Alg::ES256)
             .encode();
         server.admits("alice", &token);
         server.refuses("alice", &by_other, "unknown_kid");

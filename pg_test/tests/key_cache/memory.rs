@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use pg_test::{Endpoint, Fault, Issuer, Session, child};
+use rig::{Endpoint, Fault, Issuer, Session, child};
 
 use crate::{
     Mode, asked, assert_nobody_waits, assert_settled, eventually, flood, log_in, made_up,

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use pg_test::{Issuer, Login, OnError, Server, StopMode, Verdict, can_mount};
+use rig::{Issuer, Login, OnError, Server, StopMode, Verdict, can_mount};
 
 use crate::{AT_ONCE, Mode, assert_nobody_waits, assert_settled, log_in};
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Authority, Endpoint, Fault, Issuer, Response};
+use rig::{Authority, Endpoint, Fault, Issuer, Response};
 use serde_json::json;
 
 use crate::{
@@ -90,7 +90,7 @@ fn provider_that_fails_is_asked_less_and_less_often() {
         log_in(&server, &issuer);
         // Those that hope for a new key do not ask more often.
         assert!(
-            !pg_test::Login::new(&server, "alice")
+            !rig::Login::new(&server, "alice")
                 .token(&unknown)
                 .run()
                 .is_session()
@@ -137,7 +137,7 @@ fn provider_that_is_down_from_the_start_is_asked_seldom_and_used_when_it_is_back
         issuer.heal();
         thread::sleep(SECOND * 5 / 4);
         crate::eventually(SECOND * 10, "the provider is used again", || {
-            pg_test::Login::new(&server, "alice")
+            rig::Login::new(&server, "alice")
                 .token(&token)
                 .run()
                 .is_session()
@@ -156,11 +156,11 @@ fn those_that_wait_for_a_fetch_that_fails_learn_it_with_the_one_that_fetches() {
         issuer.fail(Endpoint::Discovery, cut);
         let mark = server.log().mark();
         for outcome in join(at_once(&server, &issuer, 20)) {
-            pg_test::assert_silent_refusal(&outcome.refusal(), "provider_unavailable");
+            rig::assert_silent_refusal(&outcome.refusal(), "provider_unavailable");
         }
         let log = server.log().since(mark);
         assert_eq!(
-            pg_test::explanations(&log)
+            rig::explanations(&log)
                 .filter(|why| why.starts_with("provider_unavailable cause=bad_url"))
                 .count(),
             20,
@@ -177,7 +177,7 @@ fn those_that_wait_for_a_fetch_that_fails_learn_it_with_the_one_that_fetches() {
 fn certificate_file_that_has_gone_locks_nobody_out_as_long_as_keys_are_at_hand() {
     for mode in Mode::BOTH {
         let issuer = Issuer::builder().https().start();
-        let file = pg_test::scratch::new_folder("ca").join("ca.pem");
+        let file = rig::scratch::new_folder("ca").join("ca.pem");
         std::fs::copy(Authority::shared().file(), &file).expect("the file can be copied");
         let server = mode
             .server_of(&issuer)

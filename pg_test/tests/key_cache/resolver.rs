@@ -6,9 +6,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{
-    DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_mount, oauth_line, shim,
-};
+use rig::{DeafPort, Issuer, Login, Server, ServerBuilder, StopMode, can_mount, oauth_line, shim};
 
 use crate::{AT_ONCE, asked, assert_nobody_waits, assert_settled, log_in, wait_for_fetcher};
 

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Endpoint, Fault, Issuer, StopMode, child};
+use rig::{Endpoint, Fault, Issuer, StopMode, child};
 
 use crate::{Mode, asked, assert_settled, at_once, join, log_in};
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{ConnectionFault, Endpoint, Fault, Issuer, Login, StopMode};
+use rig::{ConnectionFault, Endpoint, Fault, Issuer, Login, StopMode};
 
 use crate::{
     AT_ONCE, Mode, asked, assert_nobody_waits, assert_settled, at_once, hanging, join, log_in,
@@ -108,7 +108,7 @@ fn waiter_gives_up_when_its_own_time_is_over() {
     let mark = server.log().mark();
     let start = Instant::now();
     for outcome in join(at_once(&server, &issuer, 10)) {
-        pg_test::assert_silent_refusal(&outcome.refusal(), "provider_unavailable");
+        rig::assert_silent_refusal(&outcome.refusal(), "provider_unavailable");
     }
     assert!(
         start.elapsed() < Duration::from_secs(1) + AT_ONCE,
@@ -117,7 +117,7 @@ fn waiter_gives_up_when_its_own_time_is_over() {
     );
     let log = server.log().since(mark);
     assert_eq!(
-        pg_test::explanations(&log)
+        rig::explanations(&log)
             .filter(|why| why.starts_with("provider_unavailable cause=timeout"))
             .count(),
         10,

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Authority, ConnectionFault, Endpoint, Fault, Issuer, Login, Server};
+use rig::{Authority, ConnectionFault, Endpoint, Fault, Issuer, Login, Server};
 
 use crate::{
     Mode, asked, assert_nobody_waits, eventually, failed_refreshes, log_in_by, server_of_many,
@@ -58,7 +58,7 @@ fn slow() -> Vec<(&'static str, Change)> {
 /// Each fails the handshake.
 fn untrusted() -> Vec<(&'static str, Change)> {
     let authority = Authority::shared();
-    let present = |identity: pg_test::Identity| -> Change {
+    let present = |identity: rig::Identity| -> Change {
         Box::new(move |issuer: &Issuer| issuer.present(&identity))
     };
     vec![

@@ -4,9 +4,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{
-    Endpoint, Fault, Issuer, LogMark, Login, Outcome, Server, ServerBuilder, oauth_line,
-};
+use rig::{Endpoint, Fault, Issuer, LogMark, Login, Outcome, Server, ServerBuilder, oauth_line};
 
 /// Far more than an interrupt takes, far less than the minute for which a login may wait for a provider.
 pub const AT_ONCE: Duration = Duration::from_secs(3);
@@ -236,7 +234,7 @@ pub fn made_up(issuer: &Issuer, directions: &str, count: usize) -> Vec<String> {
         match n % 3 {
             0 => token.header("jku", directions).encode(),
             1 => token
-                .header("kid", pg_test::base64url(n.to_be_bytes()))
+                .header("kid", rig::base64url(n.to_be_bytes()))
                 .encode(),
             _ => token.encode(),
         }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Alg, Issuer, Key, KeyKind, Server, reasons};
+use rig::{Alg, Issuer, Key, KeyKind, Server, reasons};
 use serde_json::json;
 
 use crate::{Mode, asked, assert_settled, flood, log_in, made_up};
@@ -148,7 +148,7 @@ fn token_that_is_refused_on_sight_causes_no_request_even_on_a_cold_cache() {
             ),
         ] {
             let mark = server.log().mark();
-            let refusal = pg_test::Login::new(&server, "alice")
+            let refusal = rig::Login::new(&server, "alice")
                 .token(&token)
                 .run()
                 .refusal();

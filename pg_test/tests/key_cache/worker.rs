@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use pg_test::{
+use rig::{
     Endpoint, Fault, Issuer, Server, ServerBuilder, StopMode, child, environment, oauth_line,
 };
 

@@ -1,6 +1,6 @@
 //! What kind of token it is, whose client it was given to, and what it was granted.
 
-use pg_test::{Issuer, Server, Token, now, oauth_line};
+use rig::{Issuer, Server, Token, now, oauth_line};
 use serde_json::{Value, json};
 
 use crate::start;

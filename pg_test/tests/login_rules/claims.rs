@@ -1,6 +1,6 @@
 //! Issuer, audience and times of a token whose signature is right.
 
-use pg_test::{Issuer, Server, Token, now, oauth_line};
+use rig::{Issuer, Server, Token, now, oauth_line};
 use serde_json::{Value, json};
 
 use crate::start;

@@ -1,6 +1,6 @@
 //! Tokens that are bound to a key: who presents them must prove to have it.
 
-use pg_test::{
+use rig::{
     Authority, DeviceLogin, DeviceOutcome, Identity, Issuer, Login, Server, Token, base64url,
     oauth_line,
 };
@@ -199,7 +199,7 @@ fn psql_gets_in_with_the_certificate_that_its_token_is_bound_to_and_no_other() {
         for (parameters, reason) in others {
             let (outcome, log) = psql(&server, &issuer, &parameters);
             assert!(!outcome.psql.status.success(), "{parameters}: {outcome:?}");
-            let reasons: Vec<_> = pg_test::reasons(&log).collect();
+            let reasons: Vec<_> = rig::reasons(&log).collect();
             if kind == "hostssl" && reason == "certificate_missing" {
                 // PostgreSQL itself refuses, before it asks for a token.
                 assert_eq!(outcome.prompt, None);

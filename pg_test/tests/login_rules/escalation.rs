@@ -1,7 +1,7 @@
 //! Attempts to become more than one is, where a claim decides about roles: by forging it, by another issuer's word, and
 //! by memberships that do not look like power.
 
-use pg_test::{Alg, Issuer, Key, KeyKind, Server, SignatureFault, oauth_line};
+use rig::{Alg, Issuer, Key, KeyKind, Server, SignatureFault, oauth_line};
 use serde_json::{Value, json};
 
 const DELEGATED: &str = "delegate_ident_mapping=1";

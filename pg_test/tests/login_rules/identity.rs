@@ -1,6 +1,6 @@
 //! Who the bearer is, and whether PostgreSQL lets that identity be the role it asks for.
 
-use pg_test::{
+use rig::{
     Issuer, Login, Server, Token, assert_silent_log, assert_silent_refusal, explanations, facts,
     oauth_line, reasons,
 };

@@ -1,6 +1,6 @@
 //! Which of the provider's keys may verify a token.
 
-use pg_test::{Alg, Endpoint, Issuer, Key, KeyKind, Server, base64url};
+use rig::{Alg, Endpoint, Issuer, Key, KeyKind, Server, base64url};
 use serde_json::{Value, json};
 
 use crate::start;

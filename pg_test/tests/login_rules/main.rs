@@ -16,7 +16,7 @@ mod structure;
 
 use std::collections::BTreeSet;
 
-use pg_test::{Issuer, Server};
+use rig::{Issuer, Server};
 
 /// A server that logs everything, and the issuer that it trusts.
 fn start() -> (Issuer, Server) {

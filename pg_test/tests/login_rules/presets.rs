@@ -1,6 +1,6 @@
 //! `validator.provider`: a provider's ways are the defaults, and what is set wins.
 
-use pg_test::{Issuer, Server, Token};
+use rig::{Issuer, Server, Token};
 use serde_json::json;
 
 /// A server that logs everything and knows the provider by this name, with these settings.
@@ -14,7 +14,7 @@ fn start(provider: &str, settings: &[(&str, &str)]) -> (Issuer, Server) {
         builder = builder.set(name, value);
     }
     let server = builder.start();
-    server.set_hba(&[&pg_test::oauth_line(issuer.url(), "map=people")]);
+    server.set_hba(&[&rig::oauth_line(issuer.url(), "map=people")]);
     server.reload();
     (issuer, server)
 }
@@ -71,7 +71,7 @@ fn tokens_of_entra_are_of_the_issuers_tenant_in_either_version() {
         .set("validator.jwks_uri", &format!("{}/jwks", issuer.url()))
         .ident("people /^.*$ alice")
         .start();
-    let line = pg_test::oauth_line(&entra, "map=people");
+    let line = rig::oauth_line(&entra, "map=people");
     server.set_hba(&[&line.replace("openid postgres", "openid api://pg/postgres")]);
     server.reload();
     let token = |iss: &str, version: &str, tid: &str| {

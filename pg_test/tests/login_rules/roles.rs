@@ -1,6 +1,6 @@
 //! Which role a token grants: `role_claim`, `role_map`, and delegation.
 
-use pg_test::{Issuer, Server, oauth_line};
+use rig::{Issuer, Server, oauth_line};
 use serde_json::{Value, json};
 
 /// A server that logs everything, with `role_claim = 'groups'` and these settings, on a line with these options.
@@ -109,7 +109,7 @@ fn without_delegation_both_the_claim_and_the_map_of_identities_must_allow_the_ro
     // The claim allows carol, pg_ident.conf does not.
     let carol = token(&issuer, "zoe", json!(["carol"]));
     let mark = server.log().mark();
-    let outcome = pg_test::Login::new(&server, "carol").token(&carol).run();
+    let outcome = rig::Login::new(&server, "carol").token(&carol).run();
     assert!(!outcome.is_session());
     assert!(
         server

@@ -1,6 +1,6 @@
 //! The signature itself.
 
-use pg_test::{Alg, Issuer, Key, KeyKind, Server, SignatureFault, base64url};
+use rig::{Alg, Issuer, Key, KeyKind, Server, SignatureFault, base64url};
 use serde_json::{Value, json};
 
 /// An issuer that publishes a key of each kind, and a server that trusts it.
@@ -56,7 +56,7 @@ fn signature_with_more_bytes_behind_it_is_refused() {
         // Four characters are three bytes: the text stays base64url.
         let (message, signature) = token.rsplit_once('.').expect("three parts");
         let bytes = [
-            pg_test::from_base64url(signature).expect("base64url"),
+            rig::from_base64url(signature).expect("base64url"),
             vec![0; 3],
         ]
         .concat();

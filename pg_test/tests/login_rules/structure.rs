@@ -1,6 +1,6 @@
 //! Size, parts, encoding and header: what is refused before anyone asks the provider.
 
-use pg_test::{Alg, Issuer, Key, KeyKind, Server, SignatureFault, Token, base64url};
+use rig::{Alg, Issuer, Key, KeyKind, Server, SignatureFault, Token, base64url};
 use serde_json::json;
 
 use crate::start;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Fault, Issuer, Server, reasons};
+use rig::{Endpoint, Fault, Issuer, Server, reasons};
 
 use crate::support::{
     self, Mode, asked, assert_settled, at_once, flood, hanging, join, log_in, made_up,
@@ -61,7 +61,7 @@ fn flood_of_made_up_keys_does_not_hold_back_a_rotation() {
         thread::scope(|scope| {
             let flood = scope.spawn(|| {
                 tokens.iter().for_each(|token| {
-                    pg_test::Login::new(&server, "alice").token(token).run();
+                    rig::Login::new(&server, "alice").token(token).run();
                 });
             });
             thread::sleep(SECOND * 2);
@@ -69,7 +69,7 @@ fn flood_of_made_up_keys_does_not_hold_back_a_rotation() {
             let (start, token) = (Instant::now(), issuer.token("alice").encode());
             // Tried as someone would who waits for it; the cooldown is 10 seconds.
             support::eventually(SECOND * 15, "the new key is accepted", || {
-                pg_test::Login::new(&server, "alice")
+                rig::Login::new(&server, "alice")
                     .token(&token)
                     .run()
                     .is_session()
@@ -193,7 +193,7 @@ fn fifty_crash_restarts_and_kills_during_fetches_do_no_lasting_harm() {
                 join(clients);
                 continue;
             };
-            pg_test::child::signal(pid.parse().expect("a process id"), libc::SIGKILL);
+            rig::child::signal(pid.parse().expect("a process id"), libc::SIGKILL);
             join(clients);
             server.log().wait_for(
                 mark,
@@ -215,7 +215,7 @@ fn login_that_waits_for_the_provider_ends_within_a_tenth_of_a_second_of_an_order
         for order in ["pg_terminate_backend", "pg_cancel_backend"] {
             let attempt = || {
                 let token = issuer.token("alice").encode();
-                let login = pg_test::Login::new(&server, "alice").token(&token);
+                let login = rig::Login::new(&server, "alice").token(&token);
                 let client = thread::spawn(move || (login.run(), Instant::now()));
                 let fetcher = support::wait_for_fetcher(&server);
                 let start = Instant::now();
@@ -242,7 +242,7 @@ fn honest_login(server: &Server, issuer: &Issuer, beside: &[String]) -> Duration
                     if over.load(Ordering::SeqCst) {
                         break;
                     }
-                    pg_test::Login::new(server, "alice").token(token).run();
+                    rig::Login::new(server, "alice").token(token).run();
                 }
             });
         }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{FirstResponse, Key, KeyKind, Login, OnError, Outcome, SignatureFault, child, now};
+use rig::{FirstResponse, Key, KeyKind, Login, OnError, Outcome, SignatureFault, child, now};
 
 use crate::seen::add;
 use crate::soak::{ANSWER_TTL, FRESH, PACE, SECOND, Soak, is_refused};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Endpoint, Issuer, Login, Outcome, Refusal, Server, Session};
+use rig::{Endpoint, Issuer, Login, Outcome, Refusal, Server, Session};
 
 use crate::measure::Held;
 use crate::seen::{Seen, add};
@@ -156,7 +156,7 @@ impl Soak {
     fn long_token(&self) -> String {
         let token = self.issuer.opaque_token("alice");
         let mut word = self.issuer.word_on("alice");
-        word["exp"] = serde_json::json!(pg_test::now() + 86_400);
+        word["exp"] = serde_json::json!(rig::now() + 86_400);
         self.issuer.say(&token, word);
         token
     }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pg_test::{environment, scratch};
+use rig::{environment, scratch};
 use serde_json::Value;
 
 use crate::{VERSION, assert_works, json, major, package, run, sha256, text, unpack};

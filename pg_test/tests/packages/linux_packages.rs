@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pg_test::{scratch, skip};
+use rig::{scratch, skip};
 
 use crate::{VERSION, assert_works, has, major, package, run, text};
 

@@ -11,7 +11,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use pg_test::{Finished, Issuer, Server, child, environment, scratch};
+use rig::{Finished, Issuer, Server, child, environment, scratch};
 use serde_json::Value;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

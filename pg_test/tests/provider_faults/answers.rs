@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg_test::{
+use rig::{
     Authority, ConnectionFault, DeafPort, Endpoint, Fault, Identity, Issuer, Key, KeyKind,
     Response, Server, oauth_line,
 };

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{
+use rig::{
     ConnectionFault, DeafPort, Ending, Endpoint, Fault, Issuer, Login, Refusal, Server, StopMode,
 };
 

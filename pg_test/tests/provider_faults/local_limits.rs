@@ -1,6 +1,6 @@
 //! A server that has come to a limit of its own machine: the login is refused with that cause, and nothing panics.
 
-use pg_test::{Issuer, Server, shim};
+use rig::{Issuer, Server, shim};
 
 use crate::assert_unharmed;
 

@@ -7,7 +7,7 @@ mod local_limits;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Issuer, Server, Verdict};
+use rig::{Issuer, Server, Verdict};
 
 /// `validator.http_timeout` where a test waits for it, and how much longer a busy machine may take.
 const TIMEOUT: Duration = Duration::from_millis(700);

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use pg_test::{Issuer, Server, scratch};
+use rig::{Issuer, Server, scratch};
 
 /// Far more than a login takes, far less than the time for which one would wait for a provider or for another login.
 const AT_ONCE: Duration = Duration::from_secs(3);
@@ -68,6 +68,6 @@ fn assert_unharmed(server: &Server) {
 }
 
 /// A server that trusts this issuer, and logs everything.
-fn server_of(issuer: &Issuer) -> pg_test::ServerBuilder {
+fn server_of(issuer: &Issuer) -> rig::ServerBuilder {
     Server::trusting(issuer).log_everything()
 }

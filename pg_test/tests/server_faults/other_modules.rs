@@ -1,6 +1,6 @@
 //! Other modules in the same server: an error in their hooks, and a second copy of this module.
 
-use pg_test::{Issuer, Login, Server, StopMode, assert_silent_refusal, oauth_line, shim};
+use rig::{Issuer, Login, Server, StopMode, assert_silent_refusal, oauth_line, shim};
 
 use crate::{Signal, assert_next_login_gets_in, assert_unharmed, server_of};
 
@@ -53,7 +53,7 @@ fn login_that_the_hook_of_another_module_refuses_leaves_nothing_behind() {
 }
 
 /// A server with two copies of the module, of which lines of pg_hba.conf name the second for bob.
-fn with_two_copies(issuer: &Issuer) -> pg_test::ServerBuilder {
+fn with_two_copies(issuer: &Issuer) -> rig::ServerBuilder {
     let second = oauth_line(issuer.url(), "")
         .replacen("all all", "all bob", 1)
         .replacen("validator=validator", "validator=validator2", 1);

@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pg_test::{Issuer, Login, Outcome, assert_silent_log, assert_silent_refusal, reasons, shim};
+use rig::{Issuer, Login, Outcome, assert_silent_log, assert_silent_refusal, reasons, shim};
 
 use crate::{AT_ONCE, Signal, assert_next_login_gets_in, assert_unharmed, server_of};
 

@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use pg_test::{Endpoint, Fault, Issuer, Login, assert_silent_log, assert_silent_refusal, reasons};
+use rig::{Endpoint, Fault, Issuer, Login, assert_silent_log, assert_silent_refusal, reasons};
 
 use crate::{assert_next_login_gets_in, assert_unharmed, server_of};
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pg_test::{Issuer, Login, Server, Session};
+use rig::{Issuer, Login, Server, Session};
 
 use crate::{BOTH, assert_ended, server_of, with_extension};
 
@@ -227,7 +227,7 @@ fn processes_come_and_go_while_sessions_are_ended() {
             move || {
                 let mut whole = 0;
                 for _ in 0..40 {
-                    if let pg_test::Outcome::Session(mut session) =
+                    if let rig::Outcome::Session(mut session) =
                         Login::new(server, role).token(&token).run()
                     {
                         whole += usize::from(session.query("SELECT 1").is_ok());

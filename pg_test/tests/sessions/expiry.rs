@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use pg_test::{Ending, Issuer, Login, Server, ServerMessage, Session, now, oauth_line};
+use rig::{Ending, Issuer, Login, Server, ServerMessage, Session, now, oauth_line};
 
 use crate::{BOTH, assert_admin_shutdown, assert_ended, server_of, with_extension};
 

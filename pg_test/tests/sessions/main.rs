@@ -7,7 +7,7 @@ mod under_way;
 
 use std::time::Duration;
 
-use pg_test::{Ending, Issuer, Server, ServerBuilder, ServerMessage, Session};
+use rig::{Ending, Issuer, Server, ServerBuilder, ServerMessage, Session};
 
 /// Where the module, and its memory, comes from.
 const BOTH: [bool; 2] = [false, true];

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pg_test::{Issuer, Login, Server, now, oauth_line};
+use rig::{Issuer, Login, Server, now, oauth_line};
 use serde_json::json;
 
 use crate::{BOTH, SOON, assert_ended, server_of, with_extension};

@@ -3,7 +3,7 @@
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use pg_test::{
+use rig::{
     Endpoint, Fault, Issuer, LogMark, Login, Outcome, Server, assert_silent_log, oauth_line,
 };
 

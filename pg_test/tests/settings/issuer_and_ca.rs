@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use pg_test::{Authority, Issuer, Server, oauth_line, scratch};
+use rig::{Authority, Issuer, Server, oauth_line, scratch};
 
 #[test]
 fn plain_http_is_refused_unless_it_is_allowed() {

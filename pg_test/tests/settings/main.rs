@@ -8,7 +8,7 @@ mod trust_roots;
 mod who_may_set;
 
 use oauth_core::Preset;
-use pg_test::{Issuer, Server, ServerBuilder};
+use rig::{Issuer, Server, ServerBuilder};
 
 /// An issuer, and a server to be that trusts it and loads the module when it starts.
 fn preloaded() -> (Issuer, ServerBuilder) {
@@ -201,9 +201,9 @@ fn alter_system_sets_what_the_next_login_goes_by() {
     );
     server.sql("ALTER SYSTEM RESET validator.identity_claim");
     server.reload();
-    let refusal = pg_test::Login::new(&server, "alice")
+    let refusal = rig::Login::new(&server, "alice")
         .token(&token)
         .run()
         .refusal();
-    pg_test::assert_silent_refusal(&refusal, "0815");
+    rig::assert_silent_refusal(&refusal, "0815");
 }

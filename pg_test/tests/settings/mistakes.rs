@@ -1,6 +1,6 @@
 //! Bad values and misspelt names, with the module preloaded: they are reported, and what was in force stays.
 
-use pg_test::{Issuer, Login, Server};
+use rig::{Issuer, Login, Server};
 
 use crate::preloaded;
 
@@ -135,7 +135,7 @@ fn start() -> (Issuer, Server, String) {
         builder = builder.set(&format!("validator.{name}"), value);
     }
     let server = builder.ident(r"prefixed /^corp:(.*)$ \1").start();
-    server.set_hba(&[&pg_test::oauth_line(issuer.url(), "map=prefixed")]);
+    server.set_hba(&[&rig::oauth_line(issuer.url(), "map=prefixed")]);
     server.reload();
     let token = issuer.token("alice").encode();
     server.admits("alice", &token);

@@ -1,6 +1,6 @@
 //! Loaded at login, the module sees only the values as they are: a bad one lets nobody in.
 
-use pg_test::{Issuer, Server};
+use rig::{Issuer, Server};
 
 #[test]
 fn bad_value_lets_nobody_in_until_it_is_corrected() {
@@ -74,7 +74,7 @@ fn module_needs_no_restart_of_the_server() {
         .log_everything()
         .start();
     let postmaster = server.postmaster_pid();
-    server.set_hba(&[&pg_test::oauth_line(issuer.url(), "").replace("validator=validator", "")]);
+    server.set_hba(&[&rig::oauth_line(issuer.url(), "").replace("validator=validator", "")]);
     server.reload_with(&[
         ("oauth_validator_libraries", "validator"),
         ("validator.audience", Issuer::AUDIENCE),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pg_test::{
+use rig::{
     Authority, Endpoint, Issuer, Server, ServerBuilder, Verdict, can_mount, scratch, shim, skip,
 };
 

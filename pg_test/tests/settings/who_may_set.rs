@@ -1,6 +1,6 @@
 //! Settings are the administrator's: nobody who logs in can bend them, before or after.
 
-use pg_test::{Issuer, Login, Server};
+use rig::{Issuer, Login, Server};
 
 use crate::preloaded;
 

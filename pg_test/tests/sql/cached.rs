@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Server};
+use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Server};
 use serde_json::json;
 
 use crate::{BOTH, server_of, with_extension};

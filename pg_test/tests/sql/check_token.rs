@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use pg_test::{Endpoint, Issuer, Key, KeyKind, Login, Rows, Server, now, oauth_line};
+use rig::{Endpoint, Issuer, Key, KeyKind, Login, Rows, Server, now, oauth_line};
 use serde_json::json;
 
 use crate::{BOTH, server_of, server_that_asks, with_extension};

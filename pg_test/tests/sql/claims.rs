@@ -1,6 +1,6 @@
 //! `claims()`, `claim()` and `token_expires_at()`, and row-level security by them.
 
-use pg_test::{Issuer, Login, Server, Session, now};
+use rig::{Issuer, Login, Server, Session, now};
 use serde_json::{Value, json};
 
 use crate::{BOTH, server_of, server_that_asks, with_extension};

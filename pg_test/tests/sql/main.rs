@@ -6,7 +6,7 @@ mod claims;
 mod rights;
 mod statistics;
 
-use pg_test::{Issuer, Server, ServerBuilder};
+use rig::{Issuer, Server, ServerBuilder};
 
 /// Where the module, and its memory, comes from.
 const BOTH: [bool; 2] = [false, true];

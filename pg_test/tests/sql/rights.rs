@@ -1,6 +1,6 @@
 //! Who may see and do what, tried by real roles; and that every object says what it is.
 
-use pg_test::{Login, Server, Session};
+use rig::{Login, Server, Session};
 
 use crate::with_extension;
 

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use pg_test::{Endpoint, Fault, Issuer, Key, KeyKind, Server, oauth_line};
+use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Server, oauth_line};
 use serde_json::json;
 
 use crate::{BOTH, server_of, server_that_asks, with_extension};
@@ -92,10 +92,10 @@ fn login_that_only_pg_ident_refuses_is_neither_accepted_nor_a_refused_token() {
     let issuer = Issuer::builder().start();
     let server = with_extension(server_of(&issuer, false));
     server.admits("alice", &issuer.token("alice").encode());
-    let outcome = pg_test::Login::new(&server, "bob")
+    let outcome = rig::Login::new(&server, "bob")
         .token(&issuer.token("alice").encode())
         .run();
-    assert!(matches!(outcome, pg_test::Outcome::Refused(_)));
+    assert!(matches!(outcome, rig::Outcome::Refused(_)));
     assert_eq!(stats(&server, "accepted, refused"), texts(["1", "0"]));
 }
 
@@ -320,9 +320,7 @@ fn accepted_logins_are_logged_where_that_is_set() {
 
     // A token that is good, for a role that pg_ident.conf does not give, opens no session.
     let mark = server.log().mark();
-    let outcome = pg_test::Login::new(&server, "bob")
-        .token(&token.encode())
-        .run();
-    assert!(matches!(outcome, pg_test::Outcome::Refused(_)));
+    let outcome = rig::Login::new(&server, "bob").token(&token.encode()).run();
+    assert!(matches!(outcome, rig::Outcome::Refused(_)));
     assert!(!server.log().since(mark).contains("OAuth token accepted"));
 }
