@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
 use rustls::ClientConfig;
 
 use crate::client::session::Session;
-use crate::client::wire::{Ending, ServerMessage, Wire};
+use crate::client::wire::{Ending, ServerMessage, Wire, message};
 use crate::net::tls::{self, Authority, Identity};
 
 /// What the client sends first (RFC 7628 §3.1).
@@ -175,90 +178,79 @@ impl Login {
     }
 
     /// The whole exchange up to ReadyForQuery; gives the backend's process id and cancel key.
-    fn authenticate(
-        &self,
-        wire: &mut Wire,
-        refusal: &mut Refusal,
-    ) -> Result<(u32, Vec<u8>), Ending> {
-        let mut startup = PROTOCOL_3_0.to_be_bytes().to_vec();
+    fn authenticate(&self, wire: &mut Wire, refusal: &mut Refusal) -> Result<(i32, i32), Ending> {
         let known = [("user", &self.role), ("database", &self.database)];
-        let more = self.parameters.iter().map(|(n, v)| (n.as_str(), v));
-        for text in known.into_iter().chain(more).flat_map(|(n, v)| [n, v]) {
-            startup.extend_from_slice(text.as_bytes());
-            startup.push(0);
-        }
-        startup.push(0);
-        wire.send(None, &startup)?;
-        let mut backend = (0, Vec::new());
+        let more = self
+            .parameters
+            .iter()
+            .map(|(name, value)| (name.as_str(), value));
+        let parameters = known.into_iter().chain(more);
+        let parameters = parameters.map(|(name, value)| (name, value.as_str()));
+        wire.send(&message(|m| frontend::startup_message(parameters, m)))?;
+        let mut backend = (0, 0);
         loop {
-            let message = wire.receive()?;
-            match message.tag {
-                b'R' => self.continue_authentication(wire, &message.body, refusal)?,
-                b'E' => refusal.errors.push(ServerMessage::parse(&message.body)),
-                b'K' => {
-                    let (pid, key) = message.body.split_first_chunk().ok_or(Ending::Reset)?;
-                    backend = (u32::from_be_bytes(*pid), key.to_vec());
+            match wire.receive()? {
+                Message::AuthenticationSasl(_) => {
+                    refusal.asked_for_token = true;
+                    self.respond(wire)?;
                 }
-                b'Z' => return Ok(backend),
+                Message::AuthenticationSaslContinue(body) if body.data().is_empty() => {
+                    let FirstResponse::Late(bytes) = &self.first else {
+                        return Err(Ending::Reset);
+                    };
+                    wire.send(&message(|m| frontend::sasl_response(bytes, m)))?;
+                }
+                Message::AuthenticationSaslContinue(body) => {
+                    refusal.document = Some(String::from_utf8_lossy(body.data()).into_owned());
+                    self.respond_to_document(wire)?;
+                }
+                Message::ErrorResponse(body) => {
+                    refusal.errors.push(ServerMessage::new(body.fields()));
+                }
+                Message::BackendKeyData(body) => backend = (body.process_id(), body.secret_key()),
+                Message::ReadyForQuery(_) => return Ok(backend),
                 _ => {}
             }
         }
     }
 
-    fn continue_authentication(
-        &self,
-        wire: &mut Wire,
-        body: &[u8],
-        refusal: &mut Refusal,
-    ) -> Result<(), Ending> {
-        let (code, data) = body.split_first_chunk().ok_or(Ending::Reset)?;
-        match u32::from_be_bytes(*code) {
-            AUTHENTICATION_SASL => {
-                refusal.asked_for_token = true;
-                let initial = match &self.first {
-                    FirstResponse::Token(token) => Some(FirstResponse::bearer(token)),
-                    FirstResponse::Discovery => Some(b"n,,\x01auth=\x01\x01".to_vec()),
-                    FirstResponse::Bytes(bytes) => Some(bytes.clone()),
-                    FirstResponse::Late(_) => None,
-                    FirstResponse::Half(token) => {
-                        let response = FirstResponse::bearer(token);
-                        wire.send_half(Some(b'p'), &initial_response(Some(&response)))?;
-                        return Err(Ending::ClosedByClient);
-                    }
-                    FirstResponse::Close => return Err(Ending::ClosedByClient),
-                };
-                wire.send(Some(b'p'), &initial_response(initial.as_deref()))
+    /// Sends the initial response, or what this client sends in its place.
+    fn respond(&self, wire: &mut Wire) -> Result<(), Ending> {
+        let bearer = |token: &str| initial_response(&FirstResponse::bearer(token));
+        let bytes = match &self.first {
+            FirstResponse::Token(token) => bearer(token),
+            FirstResponse::Discovery => initial_response(b"n,,\x01auth=\x01\x01"),
+            FirstResponse::Bytes(bytes) => initial_response(bytes),
+            FirstResponse::Late(_) => NO_INITIAL_RESPONSE.as_slice().into(),
+            FirstResponse::Half(token) => {
+                let whole = bearer(token);
+                wire.send(&whole[..whole.len() / 2])?;
+                return Err(Ending::ClosedByClient);
             }
-            AUTHENTICATION_SASL_CONTINUE if data.is_empty() => match &self.first {
-                FirstResponse::Late(bytes) => wire.send(Some(b'p'), bytes),
-                _ => Err(Ending::Reset),
-            },
-            AUTHENTICATION_SASL_CONTINUE => {
-                refusal.document = Some(String::from_utf8_lossy(data).into_owned());
-                match &self.on_error {
-                    OnError::Acknowledge => wire.send(Some(b'p'), b"\x01"),
-                    OnError::Bytes(bytes) => wire.send(Some(b'p'), bytes),
-                    OnError::Silence => Ok(()),
-                    OnError::Close => Err(Ending::ClosedByClient),
-                }
-            }
-            _ => Ok(()),
-        }
+            FirstResponse::Close => return Err(Ending::ClosedByClient),
+        };
+        wire.send(&bytes)
+    }
+
+    fn respond_to_document(&self, wire: &mut Wire) -> Result<(), Ending> {
+        let bytes = match &self.on_error {
+            OnError::Acknowledge => b"\x01",
+            OnError::Bytes(bytes) => bytes.as_slice(),
+            OnError::Silence => return Ok(()),
+            OnError::Close => return Err(Ending::ClosedByClient),
+        };
+        wire.send(&message(|m| frontend::sasl_response(bytes, m)))
     }
 }
 
-const PROTOCOL_3_0: u32 = 3 << 16;
-const AUTHENTICATION_SASL: u32 = 10;
-const AUTHENTICATION_SASL_CONTINUE: u32 = 11;
+const MECHANISM: &str = "OAUTHBEARER";
 
-/// SASLInitialResponse: the mechanism, and a length of -1 where there is no response yet.
-fn initial_response(response: Option<&[u8]>) -> Vec<u8> {
-    let length = response.map_or(-1, |r| i32::try_from(r.len()).expect("a response is small"));
-    let mut body = b"OAUTHBEARER\0".to_vec();
-    body.extend_from_slice(&length.to_be_bytes());
-    body.extend_from_slice(response.unwrap_or_default());
-    body
+fn initial_response(response: &[u8]) -> BytesMut {
+    message(|m| frontend::sasl_initial_response(MECHANISM, response, m))
 }
+
+/// SASLInitialResponse that names the mechanism and has a length of -1, for no response: what no library sends.
+const NO_INITIAL_RESPONSE: [u8; 21] = *b"p\0\0\0\x14OAUTHBEARER\0\xff\xff\xff\xff";
 
 /// What became of a login.
 #[derive(Debug)]

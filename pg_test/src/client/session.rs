@@ -3,9 +3,12 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::client::wire::{Ending, ServerMessage, Wire};
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::{DataRowBody, Message};
+use postgres_protocol::message::frontend;
 
-const CANCEL_REQUEST: u32 = 80_877_102;
+use crate::client::wire::{Ending, ServerMessage, Wire, message};
 
 /// The rows of a query, as text.
 pub type Rows = Vec<Vec<Option<String>>>;
@@ -14,12 +17,12 @@ pub type Rows = Vec<Vec<Option<String>>>;
 pub struct Session {
     wire: Wire,
     port: u16,
-    pid: u32,
-    cancel_key: Vec<u8>,
+    pid: i32,
+    cancel_key: i32,
 }
 
 impl Session {
-    pub(crate) fn new(wire: Wire, port: u16, pid: u32, cancel_key: Vec<u8>) -> Session {
+    pub(crate) fn new(wire: Wire, port: u16, pid: i32, cancel_key: i32) -> Session {
         Session {
             wire,
             port,
@@ -30,21 +33,20 @@ impl Session {
 
     /// The backend's process id.
     pub fn pid(&self) -> u32 {
-        self.pid
+        self.pid.cast_unsigned()
     }
 
     /// Runs SQL by the simple protocol; all rows of all its statements.
     pub fn query(&mut self, sql: &str) -> Result<Rows, ServerMessage> {
         self.wire.limit(Duration::from_secs(60));
-        let mut body = sql.as_bytes().to_vec();
-        body.push(0);
+        let query = message(|m| frontend::query(sql, m));
         let mut rows = Rows::new();
-        let mut error = self.wire.send(Some(b'Q'), &body).err().map(broken);
+        let mut error = self.wire.send(&query).err().map(broken);
         while let Ok(message) = self.wire.receive() {
-            match message.tag {
-                b'D' => rows.push(row(&message.body)),
-                b'E' => error = Some(ServerMessage::parse(&message.body)),
-                b'Z' => return error.map_or(Ok(rows), Err),
+            match message {
+                Message::DataRow(body) => rows.push(row(&body)),
+                Message::ErrorResponse(body) => error = Some(ServerMessage::new(body.fields())),
+                Message::ReadyForQuery(_) => return error.map_or(Ok(rows), Err),
                 _ => {}
             }
         }
@@ -66,13 +68,11 @@ impl Session {
 
     /// Asks the server, over another connection, to cancel what this session does.
     pub fn cancel(&self) {
-        let mut body = CANCEL_REQUEST.to_be_bytes().to_vec();
-        body.extend_from_slice(&self.pid.to_be_bytes());
-        body.extend_from_slice(&self.cancel_key);
+        let mut request = BytesMut::new();
+        frontend::cancel_request(self.pid, self.cancel_key, &mut request);
         let limit = Duration::from_secs(5);
         let mut wire = Wire::by_tcp(self.port, limit).expect("the server listens");
-        wire.send(None, &body)
-            .expect("a cancel request can be sent");
+        wire.send(&request).expect("a cancel request can be sent");
         // The server answers nothing, and closes when it has passed the request on.
         let _ = wire.receive();
     }
@@ -83,8 +83,8 @@ impl Session {
         let mut words = None;
         loop {
             match self.wire.receive() {
-                Ok(message) if message.tag == b'E' => {
-                    words = Some(ServerMessage::parse(&message.body))
+                Ok(Message::ErrorResponse(body)) => {
+                    words = Some(ServerMessage::new(body.fields()));
                 }
                 Ok(_) => {}
                 Err(ending) => return (ending, words),
@@ -101,17 +101,10 @@ impl fmt::Debug for Session {
     }
 }
 
-/// DataRow: a count, then each value with its length, -1 for NULL.
-fn row(body: &[u8]) -> Vec<Option<String>> {
-    let mut values = Vec::new();
-    let mut rest = body.get(2..).unwrap_or_default();
-    while let Some((length, tail)) = rest.split_first_chunk() {
-        let value = usize::try_from(i32::from_be_bytes(*length)).ok();
-        let (bytes, tail) = tail.split_at(value.unwrap_or(0));
-        values.push(value.map(|_| String::from_utf8_lossy(bytes).into_owned()));
-        rest = tail;
-    }
-    values
+fn row(body: &DataRowBody) -> Vec<Option<String>> {
+    let text = |range| String::from_utf8_lossy(&body.buffer()[range]).into_owned();
+    let values = body.ranges().map(|value| Ok(value.map(text)));
+    values.collect().expect("all values can be read")
 }
 
 fn broken(ending: Ending) -> ServerMessage {

@@ -1,4 +1,4 @@
-//! The frames of PostgreSQL's protocol, over a Unix socket, TCP or TLS.
+//! The messages of PostgreSQL's protocol, over a Unix socket, TCP or TLS.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -8,6 +8,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+use fallible_iterator::FallibleIterator;
+use postgres_protocol::message::backend::{ErrorFields, Message};
+use postgres_protocol::message::frontend;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
@@ -24,12 +28,6 @@ pub enum Ending {
     ClosedByClient,
 }
 
-/// One message of the server.
-pub(crate) struct Message {
-    pub(crate) tag: u8,
-    pub(crate) body: Vec<u8>,
-}
-
 /// An ErrorResponse or NoticeResponse: its fields by their one-letter codes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServerMessage {
@@ -38,16 +36,13 @@ pub struct ServerMessage {
 }
 
 impl ServerMessage {
-    pub(crate) fn parse(body: &[u8]) -> ServerMessage {
-        let texts = body.split(|b| *b == 0).filter(|field| !field.is_empty());
-        let fields = texts.map(|field| {
-            (
-                char::from(field[0]),
-                String::from_utf8_lossy(&field[1..]).into_owned(),
-            )
+    pub(crate) fn new(fields: ErrorFields<'_>) -> ServerMessage {
+        let fields = fields.map(|field| {
+            let text = String::from_utf8_lossy(field.value_bytes()).into_owned();
+            Ok((char::from(field.type_()), text))
         });
         ServerMessage {
-            fields: fields.collect(),
+            fields: fields.collect().expect("all fields can be read"),
         }
     }
 
@@ -111,6 +106,8 @@ impl Stream for StreamOwned<ClientConnection, TcpStream> {
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     received: Vec<u8>,
+    /// The end of what was received, from the next message on.
+    unread: BytesMut,
     deadline: Instant,
 }
 
@@ -131,7 +128,9 @@ impl Wire {
     ) -> io::Result<Wire> {
         let mut tcp = connect(port)?;
         tcp.set_read_timeout(Some(limit))?;
-        tcp.write_all(&frame(None, &80_877_103_i32.to_be_bytes()))?;
+        let mut request = BytesMut::new();
+        frontend::ssl_request(&mut request);
+        tcp.write_all(&request)?;
         let mut answer = [0];
         tcp.read_exact(&mut answer)?;
         if answer != *b"S" {
@@ -146,6 +145,7 @@ impl Wire {
         Wire {
             stream,
             received: Vec::new(),
+            unread: BytesMut::new(),
             deadline: Instant::now() + limit,
         }
     }
@@ -155,37 +155,22 @@ impl Wire {
         self.deadline = Instant::now() + limit;
     }
 
-    /// Sends a message; one without a tag is a startup packet.
-    pub(crate) fn send(&mut self, tag: Option<u8>, body: &[u8]) -> Result<(), Ending> {
-        let sent = self
-            .stream
-            .write_all(&frame(tag, body))
-            .and_then(|()| self.stream.flush());
+    /// Sends these bytes.
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<(), Ending> {
+        let sent = self.stream.write_all(bytes);
+        let sent = sent.and_then(|()| self.stream.flush());
         sent.map_err(|_| Ending::Reset)
     }
 
-    /// Sends the first half of a message, and not the rest.
-    pub(crate) fn send_half(&mut self, tag: Option<u8>, body: &[u8]) -> Result<(), Ending> {
-        let frame = frame(tag, body);
-        let sent = self
-            .stream
-            .write_all(&frame[..frame.len() / 2])
-            .and_then(|()| self.stream.flush());
-        sent.map_err(|_| Ending::Reset)
-    }
-
+    /// The server's next message.
     pub(crate) fn receive(&mut self) -> Result<Message, Ending> {
-        let mut head = [0; 5];
-        self.fill(&mut head)?;
-        let [tag, length @ ..] = head;
-        let length = u32::from_be_bytes(length).saturating_sub(4) as usize;
-        assert!(
-            length < 64 << 20,
-            "the server announces a message of {length} bytes"
-        );
-        let mut body = vec![0; length];
-        self.fill(&mut body)?;
-        Ok(Message { tag, body })
+        loop {
+            let message = Message::parse(&mut self.unread);
+            if let Some(message) = message.expect("the server sends messages of PostgreSQL") {
+                return Ok(message);
+            }
+            self.read()?;
+        }
     }
 
     /// Everything that the server sent so far.
@@ -193,45 +178,40 @@ impl Wire {
         &self.received
     }
 
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Ending> {
-        let mut filled = 0;
-        while filled < buffer.len() {
-            let left = self.deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Ending::TimedOut);
-            }
-            self.stream.limit_reads(left).map_err(|_| Ending::Reset)?;
-            match self.stream.read(&mut buffer[filled..]) {
-                Ok(0) => return Err(Ending::Closed),
-                Ok(n) => {
-                    self.received.extend_from_slice(&buffer[filled..filled + n]);
-                    filled += n;
-                }
-                Err(e) => match e.kind() {
-                    io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                        return Err(Ending::TimedOut);
-                    }
-                    // What rustls calls a connection that ends without close_notify.
-                    io::ErrorKind::UnexpectedEof => return Err(Ending::Closed),
-                    _ => return Err(Ending::Reset),
-                },
-            }
+    fn read(&mut self) -> Result<(), Ending> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(Ending::TimedOut);
         }
-        Ok(())
+        self.stream.limit_reads(left).map_err(|_| Ending::Reset)?;
+        let mut chunk = [0; 8192];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(Ending::Closed),
+            Ok(n) => {
+                self.received.extend_from_slice(&chunk[..n]);
+                self.unread.extend_from_slice(&chunk[..n]);
+                Ok(())
+            }
+            Err(e) => match e.kind() {
+                io::ErrorKind::Interrupted => Ok(()),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err(Ending::TimedOut),
+                // What rustls calls a connection that ends without close_notify.
+                io::ErrorKind::UnexpectedEof => Err(Ending::Closed),
+                _ => Err(Ending::Reset),
+            },
+        }
     }
+}
+
+/// A message of a client's, as a function of [`frontend`] writes it.
+pub(crate) fn message(write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    write(&mut bytes).expect("a message is small, and its texts have no zero bytes");
+    bytes
 }
 
 fn connect(port: u16) -> io::Result<TcpStream> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-fn frame(tag: Option<u8>, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(body.len() + 4).expect("a message is small");
-    let mut frame: Vec<u8> = tag.into_iter().collect();
-    frame.extend_from_slice(&length.to_be_bytes());
-    frame.extend_from_slice(body);
-    frame
 }
