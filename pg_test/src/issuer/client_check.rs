@@ -2,10 +2,11 @@
 
 use aws_lc_rs::digest;
 use aws_lc_rs::signature::{UnparsedPublicKey, VerificationAlgorithm};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use token_minter::{base64url, from_base64url, now};
 
-use crate::net::encoding::{form_decode, from_base64};
 use crate::net::http::Request;
 
 /// What a client has to show. A client that shows anything else is not known, nor one that shows more than this.
@@ -145,13 +146,13 @@ impl Shown {
     }
 }
 
-/// RFC 7617 §2.
-fn basic(request: &Request) -> Option<String> {
+/// RFC 7617 §2: the identifier and the secret, with a colon between them.
+pub(crate) fn basic(request: &Request) -> Option<String> {
     let encoded = request.header("authorization")?.strip_prefix("Basic ")?;
-    String::from_utf8(from_base64(encoded)?).ok()
+    String::from_utf8(STANDARD.decode(encoded).ok()?).ok()
 }
 
 fn decoded(part: &str) -> String {
-    let fields = form_decode(part);
-    fields.into_iter().map(|(name, _)| name).collect()
+    let fields = form_urlencoded::parse(part.as_bytes());
+    fields.map(|(name, _)| name).collect()
 }

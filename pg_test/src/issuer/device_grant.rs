@@ -3,8 +3,8 @@
 use aws_lc_rs::rand;
 use serde_json::json;
 
+use crate::issuer::client_check::basic;
 use crate::issuer::state::{DeviceGrant, Grant, Shared};
-use crate::net::encoding::from_base64;
 use crate::net::http::{Request, Response};
 use token_minter::random_text;
 
@@ -137,13 +137,7 @@ impl Shared {
 
 /// RFC 6749 §2.3.1: a client names itself in the body, or by Basic authentication.
 fn client_id(request: &Request) -> Option<String> {
-    let basic = request
-        .header("authorization")
-        .and_then(|h| h.strip_prefix("Basic "));
-    let basic = basic
-        .and_then(from_base64)
-        .map(|b| String::from_utf8_lossy(&b).into_owned());
-    let name = basic.and_then(|b| b.split_once(':').map(|(id, _)| id.to_owned()));
+    let name = basic(request).and_then(|b| b.split_once(':').map(|(id, _)| id.to_owned()));
     name.or_else(|| request.form("client_id"))
 }
 

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-use crate::net::encoding::form_decode;
-
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -39,20 +37,18 @@ impl Request {
 
     /// A field of the body as a form.
     pub fn form(&self, name: &str) -> Option<String> {
-        field(&String::from_utf8_lossy(&self.body), name)
+        field(&self.body, name)
     }
 
     /// A parameter of the query.
     pub fn parameter(&self, name: &str) -> Option<String> {
-        field(&self.query, name)
+        field(self.query.as_bytes(), name)
     }
 }
 
-fn field(form: &str, name: &str) -> Option<String> {
-    form_decode(form)
-        .into_iter()
-        .find(|(n, _)| n == name)
-        .map(|(_, value)| value)
+fn field(form: &[u8], name: &str) -> Option<String> {
+    let mut fields = form_urlencoded::parse(form).into_owned();
+    fields.find(|(n, _)| n == name).map(|(_, value)| value)
 }
 
 /// An answer.

@@ -1,6 +1,5 @@
 //! What clients and issuers speak: TLS, HTTP.
 
 pub(crate) mod deaf_port;
-pub(crate) mod encoding;
 pub(crate) mod http;
 pub(crate) mod tls;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
-use crate::net::encoding::form_encode;
 use crate::net::tls::{self, Authority, Identity};
 
 /// A browser with an empty cookie jar. It follows redirects and trusts the shared authority.
@@ -106,11 +105,10 @@ impl Browser {
     /// Sends a form with these fields.
     #[track_caller]
     pub fn post(&mut self, url: &str, fields: &[(&str, &str)]) -> Page {
-        let fields: Vec<_> = fields
-            .iter()
-            .map(|(n, v)| (n.to_string(), v.to_string()))
-            .collect();
-        self.navigate("POST", url, form_encode(&fields))
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        self.navigate("POST", url, body)
     }
 
     /// Sends a page's first form; `entries` are typed over the values that it has.
@@ -123,7 +121,10 @@ impl Browser {
             form.fields.retain(|(n, _)| n != name);
             form.fields.push((name.to_string(), value.to_string()));
         }
-        self.navigate("POST", &form.action, form_encode(&form.fields))
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(form.fields)
+            .finish();
+        self.navigate("POST", &form.action, body)
     }
 
     #[track_caller]
