@@ -1,15 +1,13 @@
 //! What can go wrong with an answer of the issuer.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::net::http::{Connection, Request, Response};
+use crate::net::http::{Request, Response};
+use crate::net::http_server::{Raw, Reply, Then};
 
 /// A fault of one endpoint.
 #[derive(Clone)]
@@ -52,82 +50,89 @@ impl Fault {
         Fault::Altered(Arc::new(change))
     }
 
-    /// Sends what this fault makes of the right answer.
-    pub(crate) fn send(
-        &self,
-        request: &Request,
-        right: Response,
-        connection: &mut dyn Connection,
-        stopped: &AtomicBool,
-    ) -> io::Result<()> {
-        let (head, body) = (right.head(Some(right.body.len())), &right.body);
-        match self {
-            Fault::Delay(time) => {
-                sleep(*time, stopped);
-                connection.write_all(&right.bytes())
+    /// What this fault makes of the right answer.
+    pub(crate) fn reply(&self, request: &Request, right: Response) -> Reply {
+        let half = right.body.len() / 2;
+        let with_body = |body| Response {
+            body,
+            ..right.clone()
+        };
+        let answer = match self {
+            Fault::Delay(time) => return Reply::Answer(right, *time),
+            Fault::Hang => return raw(Vec::new(), Then::Hang),
+            Fault::HangInHeaders => {
+                let head = head(&right, true);
+                return raw(head[..head.len() / 2].to_vec(), Then::Hang);
             }
-            Fault::Hang => hang(connection, &[], stopped),
-            Fault::HangInHeaders => hang(connection, &head[..head.len() / 2], stopped),
-            Fault::HangInBody => hang(
-                connection,
-                &[&head, &body[..body.len() / 2]].concat(),
-                stopped,
-            ),
+            Fault::HangInBody => {
+                let first = [&head(&right, true), &right.body[..half]].concat();
+                return raw(first, Then::Hang);
+            }
             Fault::Drip(interval) => {
-                for byte in right.bytes() {
-                    connection.write_all(&[byte])?;
-                    connection.flush()?;
-                    if sleep(*interval, stopped) {
-                        break;
-                    }
-                }
-                Ok(())
+                return Reply::Raw(Raw {
+                    first: [head(&right, true), right.body].concat(),
+                    pause: Some(*interval),
+                    then: Then::Close,
+                });
             }
-            Fault::Status(status) => connection.write_all(
-                &Response {
-                    status: *status,
-                    ..right
-                }
-                .bytes(),
-            ),
+            Fault::Endless => {
+                let first = [head(&right, false), b"{\"keys\":[".to_vec()].concat();
+                return raw(first, Then::Repeat(vec![b' '; 8192]));
+            }
+            Fault::ClosedInBody => {
+                let first = [&head(&right, true), &right.body[..half]].concat();
+                return raw(first, Then::Close);
+            }
+            Fault::Closed => return raw(Vec::new(), Then::Close),
+            Fault::Status(status) => Response {
+                status: *status,
+                ..right
+            },
             Fault::Html => {
                 let page = "<!doctype html><title>Maintenance</title><h1>We will be back soon</h1>";
-                connection.write_all(&Response::html(200, page).bytes())
+                Response::html(200, page)
             }
             Fault::Redirect(status) => {
                 let mut redirect = Response::html(*status, "moved");
                 let target = format!("{}?redirected", request.path);
                 redirect.headers.push(("Location".to_owned(), target));
-                connection.write_all(&redirect.bytes())
+                redirect
             }
             Fault::Oversize(size) => {
-                let filler = " ".repeat(size.saturating_sub(body.len()));
-                let body = [body.as_slice(), filler.as_bytes()].concat();
-                connection.write_all(&Response { body, ..right }.bytes())
+                let filler = " ".repeat(size.saturating_sub(right.body.len()));
+                with_body([&right.body, filler.as_bytes()].concat())
             }
-            Fault::Endless => {
-                connection.write_all(&right.head(None))?;
-                connection.write_all(b"{\"keys\":[")?;
-                while !stopped.load(Ordering::SeqCst) {
-                    connection.write_all(&[b' '; 8192])?;
-                }
-                Ok(())
-            }
-            Fault::Truncated => {
-                let body = body[..body.len() / 2].to_vec();
-                connection.write_all(&Response { body, ..right }.bytes())
-            }
-            Fault::ClosedInBody => connection.write_all(&[&head, &body[..body.len() / 2]].concat()),
-            Fault::Closed => Ok(()),
-            Fault::Answer(answer) => connection.write_all(&answer.bytes()),
+            Fault::Truncated => with_body(right.body[..half].to_vec()),
+            Fault::Answer(answer) => answer.clone(),
             Fault::Altered(change) => {
-                let mut document = serde_json::from_slice(body).unwrap_or(Value::Null);
+                let mut document = serde_json::from_slice(&right.body).unwrap_or(Value::Null);
                 change(&mut document);
-                let body = document.to_string().into_bytes();
-                connection.write_all(&Response { body, ..right }.bytes())
+                with_body(document.to_string().into_bytes())
             }
-        }
+        };
+        Reply::Answer(answer, Duration::ZERO)
     }
+}
+
+fn raw(first: Vec<u8>, then: Then) -> Reply {
+    Reply::Raw(Raw {
+        first,
+        pause: None,
+        then,
+    })
+}
+
+/// By hand, since no server sends a part of an answer: status line and headers, with the length of the whole body or none.
+fn head(answer: &Response, with_length: bool) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {} Status\r\n", answer.status);
+    for (name, value) in &answer.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if with_length {
+        head.push_str(&format!("Content-Length: {}\r\n", answer.body.len()));
+    }
+    head.push_str("Connection: close\r\n\r\n");
+    head.into_bytes()
 }
 
 impl fmt::Debug for Fault {
@@ -149,28 +154,5 @@ impl fmt::Debug for Fault {
             Fault::Answer(answer) => write!(f, "Answer({})", answer.status),
             Fault::Altered(_) => f.write_str("Altered"),
         }
-    }
-}
-
-/// Sends this much, then nothing until the issuer stops.
-fn hang(connection: &mut dyn Connection, first: &[u8], stopped: &AtomicBool) -> io::Result<()> {
-    connection.write_all(first)?;
-    connection.flush()?;
-    sleep(Duration::MAX, stopped);
-    Ok(())
-}
-
-/// Sleeps, but not longer than the issuer runs; whether it has stopped.
-pub(crate) fn sleep(time: Duration, stopped: &AtomicBool) -> bool {
-    let start = Instant::now();
-    loop {
-        if stopped.load(Ordering::SeqCst) {
-            return true;
-        }
-        let left = time.saturating_sub(start.elapsed());
-        if left.is_zero() {
-            return false;
-        }
-        thread::sleep(left.min(Duration::from_millis(10)));
     }
 }

@@ -14,8 +14,9 @@ use serde_json::Value;
 use crate::issuer::client_check::ClientCheck;
 use crate::issuer::fault::Fault;
 use crate::issuer::routes::Routes;
-use crate::issuer::state::{ConnectionFault, Endpoint, Published, Shared, State};
-use crate::net::http::{HttpServer, Request};
+use crate::issuer::state::{Endpoint, Published, Shared, State};
+use crate::net::http::Request;
+use crate::net::http_server::{ConnectionFault, HttpServer};
 use crate::net::tls::{Authority, ClientCertificates, Identity};
 use token_minter::Token;
 use token_minter::{Key, KeyKind};
@@ -110,7 +111,7 @@ impl IssuerBuilder {
             state: Mutex::new(state),
         });
         let server = HttpServer::start(
-            listener,
+            (listener, port),
             Arc::new(Routes {
                 issuer: shared.clone(),
             }),

@@ -1,14 +1,13 @@
 //! The issuer's endpoints over HTTP.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::issuer::fault::{self, Fault};
-use crate::issuer::state::{ConnectionFault, Endpoint, Shared};
-use crate::net::http::{Connection, Request, Response, Service};
+use crate::issuer::state::{Endpoint, Shared};
+use crate::net::http::{Request, Response};
+use crate::net::http_server::{ConnectionFault, Reply, Service};
 
 /// Sends requests to endpoints, and answers through their faults.
 pub(crate) struct Routes {
@@ -16,23 +15,14 @@ pub(crate) struct Routes {
 }
 
 impl Service for Routes {
-    fn accept(&self, stopped: &AtomicBool) -> bool {
-        // Copied out, so that nothing is locked while the connection hangs.
-        let fault = self.issuer.state().connection_fault;
-        match fault {
-            None => true,
-            Some(ConnectionFault::Close) => false,
-            Some(ConnectionFault::Hang) => {
-                fault::sleep(Duration::MAX, stopped);
-                false
-            }
-        }
+    fn connection_fault(&self) -> Option<ConnectionFault> {
+        self.issuer.state().connection_fault
     }
 
-    fn answer(&self, request: Request, connection: &mut dyn Connection, stopped: &AtomicBool) {
+    fn reply(&self, request: Request) -> Reply {
         let asked = self.issuer.endpoint(&request.path);
         let redirected = request.query == "redirected";
-        let fault: Option<Fault> = {
+        let fault = {
             let mut state = self.issuer.state();
             let counted = if redirected {
                 Endpoint::Redirected
@@ -43,11 +33,10 @@ impl Service for Routes {
             state.faults.get(&asked).filter(|_| !redirected).cloned()
         };
         let right = self.issuer.right_answer(asked, &request);
-        // A client that goes away in the middle is what some tests are about.
-        let _ = match fault {
-            None => connection.write_all(&right.bytes()),
-            Some(fault) => fault.send(&request, right, connection, stopped),
-        };
+        match fault {
+            None => Reply::Answer(right, Duration::ZERO),
+            Some(fault) => fault.reply(&request, right),
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use token_minter::{Key, Token};
 use crate::issuer::client_check::ClientCheck;
 use crate::issuer::fault::Fault;
 use crate::net::http::Request;
+use crate::net::http_server::ConnectionFault;
 
 /// What an issuer answers requests for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -31,15 +32,6 @@ pub enum Endpoint {
     Redirected,
     /// Nothing.
     Unknown,
-}
-
-/// What happens to a connection before a request, or even a TLS handshake, can be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionFault {
-    /// It is accepted and nothing is ever sent.
-    Hang,
-    /// It is closed.
-    Close,
 }
 
 /// What the issuer's threads share.

@@ -2,4 +2,5 @@
 
 pub(crate) mod deaf_port;
 pub(crate) mod http;
+pub(crate) mod http_server;
 pub(crate) mod tls;
