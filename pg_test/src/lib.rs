@@ -8,6 +8,7 @@ mod issuer;
 mod machine;
 mod net;
 mod person;
+#[cfg(feature = "providers")]
 mod providers;
 mod server;
 
@@ -25,10 +26,14 @@ pub use net::deaf_port::DeafPort;
 pub use net::http::{Request, Response};
 pub use net::http_server::ConnectionFault;
 pub use net::tls::{Authority, ClientCertificates, Identity};
+#[cfg(feature = "providers")]
 pub use person::browser::{Browser, Form, Page};
 pub use person::psql::{DeviceLogin, DeviceOutcome, Prompt};
+#[cfg(feature = "providers")]
 pub use providers::django_oauth_toolkit::DjangoOauthToolkit;
+#[cfg(feature = "providers")]
 pub use providers::glewlwyd::Glewlwyd;
+#[cfg(feature = "providers")]
 pub use providers::oidc_provider::OidcProvider;
 pub use server::builder::ServerBuilder;
 pub use server::command::can_mount;

@@ -1,20 +1,19 @@
-//! A person's browser, as far as a provider's plain HTML pages need one: cookies, redirects, forms.
+//! A person's browser, as far as a provider's plain HTML pages need one: ureq with a cookie jar, and scraper to find forms.
 
-use std::io::{self, Read, Write};
-use std::net::TcpStream;
-use std::sync::Arc;
+use std::fs;
+use std::io::{self, Read};
 use std::time::Duration;
 
-use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use scraper::{ElementRef, Html, Selector};
+use ureq::http::{Request, Response};
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
+use ureq::{Agent, AsSendBody, Body, ResponseExt};
+use url::Url;
 
 use crate::net::tls::{self, Authority, Identity};
 
 /// A browser with an empty cookie jar. It follows redirects and trusts the shared authority.
-pub struct Browser {
-    cookies: Vec<(String, String)>,
-    tls: Arc<ClientConfig>,
-}
+pub struct Browser(Agent);
 
 /// A page that a browser shows.
 #[derive(Clone, Debug)]
@@ -32,9 +31,11 @@ pub struct Page {
 /// The first form of a page.
 #[derive(Clone, Debug)]
 pub struct Form {
+    /// `GET` or `POST`.
+    pub method: String,
     /// Where it is sent to.
     pub action: String,
-    /// Its fields, with the values that the page gives them.
+    /// What is sent when nothing is typed and the first button is pressed.
     pub fields: Vec<(String, String)>,
 }
 
@@ -55,24 +56,17 @@ impl Page {
 
     /// The first form, if there is one.
     pub fn form(&self) -> Option<Form> {
-        let start = self.text.find("<form")?;
-        let html = &self.text[start..];
-        let html = &html[..html.find("</form").unwrap_or(html.len())];
-        let tag = &html[..html.find('>')?];
-        let inputs = html
-            .split("<input")
-            .skip(1)
-            .map(|rest| &rest[..rest.find('>').unwrap_or(rest.len())]);
-        let fields = inputs.filter_map(|input| {
-            Some((
-                attribute(input, "name")?,
-                attribute(input, "value").unwrap_or_default(),
-            ))
-        });
-        let action = attribute(tag, "action").unwrap_or_else(|| self.url.clone());
+        let page = Html::parse_document(&self.text);
+        let form = page.select(&selector("form")).next()?;
+        let action = form.attr("action").unwrap_or_default();
+        let method = form.attr("method").unwrap_or_default();
         Some(Form {
-            action: resolve(&self.url, &action),
-            fields: fields.collect(),
+            method: match method.eq_ignore_ascii_case("post") {
+                true => "POST".to_owned(),
+                false => "GET".to_owned(),
+            },
+            action: Url::parse(&self.url).ok()?.join(action).ok()?.into(),
+            fields: fields(&page, form),
         })
     }
 }
@@ -90,211 +84,223 @@ impl Browser {
     }
 
     fn with(identity: Option<&Identity>) -> Browser {
-        Browser {
-            cookies: Vec::new(),
-            tls: tls::client_config(Authority::shared(), identity),
-        }
+        let authority = fs::read(Authority::shared().file()).expect("the authority has a file");
+        let authority = Certificate::from_pem(&authority).expect("the authority is a certificate");
+        let client = identity.map(|identity| {
+            let chain = Certificate::from_pem(identity.certificate_pem().as_bytes());
+            let key = PrivateKey::from_pem(identity.key_pem().as_bytes());
+            ClientCert::new_with_certs(&[chain.expect("a certificate")], key.expect("a key"))
+        });
+        let tls = TlsConfig::builder()
+            .root_certs(RootCerts::new_with_certs(&[authority]))
+            .client_cert(client)
+            .unversioned_rustls_crypto_provider(tls::provider())
+            .build();
+        let config = Agent::config_builder()
+            .tls_config(tls)
+            .proxy(None)
+            .http_status_as_error(false)
+            .max_idle_connections(0)
+            .timeout_per_read(Some(Duration::from_secs(30)));
+        Browser(config.build().new_agent())
     }
 
     /// Opens a page.
     #[track_caller]
     pub fn get(&mut self, url: &str) -> Page {
-        self.navigate("GET", url, String::new())
+        self.navigate("GET", url, &[])
     }
 
     /// Sends a form with these fields.
     #[track_caller]
     pub fn post(&mut self, url: &str, fields: &[(&str, &str)]) -> Page {
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(fields)
-            .finish();
-        self.navigate("POST", url, body)
+        self.navigate("POST", url, fields)
     }
 
     /// Sends a page's first form; `entries` are typed over the values that it has.
     #[track_caller]
     pub fn submit(&mut self, page: &Page, entries: &[(&str, &str)]) -> Page {
-        let mut form = page
-            .form()
-            .unwrap_or_else(|| panic!("no form on the page: {page:?}"));
-        for (name, value) in entries {
-            form.fields.retain(|(n, _)| n != name);
-            form.fields.push((name.to_string(), value.to_string()));
-        }
-        let body = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(form.fields)
-            .finish();
-        self.navigate("POST", &form.action, body)
+        let form = page.form();
+        let form = form.unwrap_or_else(|| panic!("no form on the page: {page:?}"));
+        let kept = form.fields.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+        let kept = kept.filter(|(name, _)| entries.iter().all(|(typed, _)| typed != name));
+        let fields: Vec<_> = kept.chain(entries.iter().copied()).collect();
+        self.navigate(&form.method, &form.action, &fields)
     }
 
     #[track_caller]
-    fn navigate(&mut self, method: &str, url: &str, body: String) -> Page {
-        let mut page = self
-            .request(method, url, &body)
-            .unwrap_or_else(|e| panic!("{url}: {e}"));
-        for _ in 0..10 {
-            let Some(location) = page
-                .header("location")
-                .filter(|_| (301..=308).contains(&page.status))
-            else {
-                return page;
-            };
-            let next = resolve(&page.url, location);
-            page = self
-                .request("GET", &next, "")
-                .unwrap_or_else(|e| panic!("{next}: {e}"));
-        }
-        panic!("too many redirects from {url}");
+    fn navigate(&mut self, method: &str, url: &str, fields: &[(&str, &str)]) -> Page {
+        let fields = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        let page = match (method, fields.as_str()) {
+            ("POST", _) | (_, "") => self.send(method, url, fields, MAX_REDIRECTS),
+            _ => {
+                let (page, _) = url.split_once('?').unwrap_or((url, ""));
+                self.send(
+                    method,
+                    &format!("{page}?{fields}"),
+                    String::new(),
+                    MAX_REDIRECTS,
+                )
+            }
+        };
+        page.unwrap_or_else(|e| panic!("{url}: {e}"))
     }
 
     /// One request, one answer, without following anything.
     pub fn request(&mut self, method: &str, url: &str, body: &str) -> io::Result<Page> {
-        let (origin, path) = split(url);
-        let host = origin.split_once("//").map_or("", |(_, host)| host);
-        let mut request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {host}\r\nAccept: */*\r\nConnection: close\r\n"
-        );
-        if !self.cookies.is_empty() {
-            let cookies: Vec<_> = self
-                .cookies
-                .iter()
-                .map(|(n, v)| format!("{n}={v}"))
-                .collect();
-            request.push_str(&format!("Cookie: {}\r\n", cookies.join("; ")));
-        }
-        if method == "POST" {
-            let length = body.len();
-            request.push_str(&format!(
-                "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {length}\r\n"
-            ));
-        }
-        let answer = self.exchange(origin, host, &format!("{request}\r\n{body}"))?;
-        let page = parse(url, &answer)?;
-        for (_, cookie) in page.headers.iter().filter(|(n, _)| n == "set-cookie") {
-            let pair = cookie
-                .split(';')
-                .next()
-                .and_then(|pair| pair.split_once('='));
-            if let Some((name, value)) = pair {
-                self.cookies.retain(|(n, _)| n != name.trim());
-                self.cookies
-                    .push((name.trim().to_owned(), value.trim().to_owned()));
-            }
-        }
-        Ok(page)
+        self.send(method, url, body.to_owned(), 0)
     }
 
-    /// Sends a request and reads until the server closes.
-    fn exchange(&self, origin: &str, host: &str, request: &str) -> io::Result<Vec<u8>> {
-        let mut tcp = TcpStream::connect(host)?;
-        tcp.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let mut answer = Vec::new();
-        if origin.starts_with("https:") {
-            let name = host
-                .rsplit_once(':')
-                .map_or(host, |(name, _)| name)
-                .to_owned();
-            let name = ServerName::try_from(name).map_err(io::Error::other)?;
-            let connection =
-                ClientConnection::new(self.tls.clone(), name).map_err(io::Error::other)?;
-            let mut stream = StreamOwned::new(connection, tcp);
-            stream.write_all(request.as_bytes())?;
-            match stream.read_to_end(&mut answer) {
-                // The issuer closes without close_notify.
-                Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Err(e),
-                _ => {}
+    fn send(&self, method: &str, url: &str, body: String, redirects: u32) -> io::Result<Page> {
+        let request = Request::builder().method(method).uri(url);
+        let answer = match method {
+            "POST" => {
+                let request = request.header("Content-Type", "application/x-www-form-urlencoded");
+                self.run(request.body(body), redirects)
             }
-        } else {
-            tcp.write_all(request.as_bytes())?;
-            tcp.read_to_end(&mut answer)?;
-        }
-        Ok(answer)
+            _ => self.run(request.body(()), redirects),
+        };
+        read(answer.map_err(ureq::Error::into_io)?)
+    }
+
+    fn run(
+        &self,
+        request: Result<Request<impl AsSendBody>, ureq::http::Error>,
+        redirects: u32,
+    ) -> Result<Response<Body>, ureq::Error> {
+        let request = self.0.configure_request(request?);
+        let request = request.max_redirects(redirects);
+        // Without any, a redirect is an answer like others.
+        let request = request.max_redirects_will_error(redirects > 0);
+        self.0.run(request.build())
     }
 }
 
-fn parse(url: &str, answer: &[u8]) -> io::Result<Page> {
-    let mut headers = [httparse::EMPTY_HEADER; 64];
-    let mut parsed = httparse::Response::new(&mut headers);
-    let httparse::Status::Complete(head) = parsed.parse(answer).map_err(io::Error::other)? else {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    };
-    let headers: Vec<_> = parsed
-        .headers
-        .iter()
-        .map(|h| {
-            (
-                h.name.to_ascii_lowercase(),
-                String::from_utf8_lossy(h.value).into_owned(),
-            )
-        })
-        .collect();
-    let chunked = headers
-        .iter()
-        .any(|(n, v)| n == "transfer-encoding" && v == "chunked");
-    let body = match chunked {
-        true => unchunk(&answer[head..]),
-        false => answer[head..].to_vec(),
-    };
-    let text = String::from_utf8_lossy(&body).into_owned();
+const MAX_REDIRECTS: u32 = 10;
+
+fn read(answer: Response<Body>) -> io::Result<Page> {
+    let url = answer.get_uri().to_string();
+    let (head, body) = answer.into_parts();
+    let headers = head.headers.iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        (name.as_str().to_owned(), value.into_owned())
+    });
+    let mut bytes = Vec::new();
+    match body.into_reader().read_to_end(&mut bytes) {
+        // A page that breaks off is shown as far as it came.
+        Err(e) if e.kind() != io::ErrorKind::UnexpectedEof => return Err(e),
+        _ => {}
+    }
     Ok(Page {
-        url: url.to_owned(),
-        status: parsed.code.unwrap_or(0),
-        headers,
-        text,
+        url,
+        status: head.status.as_u16(),
+        headers: headers.collect(),
+        text: String::from_utf8_lossy(&bytes).into_owned(),
     })
 }
 
-/// RFC 9112 §7.1.
-fn unchunk(mut rest: &[u8]) -> Vec<u8> {
-    let mut body = Vec::new();
-    while let Ok(httparse::Status::Complete((start, size))) = httparse::parse_chunk_size(rest) {
-        let Some(chunk) = usize::try_from(size)
-            .ok()
-            .and_then(|size| rest.get(start..start + size))
-        else {
-            break;
+/// HTML §4.10.21.4: what a form sends, if its first button is pressed.
+fn fields(page: &Html, form: ElementRef<'_>) -> Vec<(String, String)> {
+    let mut is_pressed = false;
+    let mut fields = Vec::new();
+    for control in page.select(&selector("input, button, select, textarea")) {
+        let owner = match control.attr("form") {
+            Some(id) => form.attr("id") == Some(id),
+            None => control.ancestors().any(|ancestor| ancestor == *form),
         };
-        body.extend_from_slice(chunk);
-        rest = rest.get(start + chunk.len() + 2..).unwrap_or_default();
-        if chunk.is_empty() {
-            break;
+        if !owner || control.attr("disabled").is_some() {
+            continue;
+        }
+        let kind = control.attr("type").map(str::to_ascii_lowercase);
+        let sent = match (control.value().name(), kind.as_deref().unwrap_or_default()) {
+            (_, "reset" | "button" | "image" | "file") => false,
+            ("button", _) | ("input", "submit") => !std::mem::replace(&mut is_pressed, true),
+            ("input", "checkbox" | "radio") => control.attr("checked").is_some(),
+            _ => true,
+        };
+        if let Some(name) = control.attr("name").filter(|_| sent) {
+            fields.push((name.to_owned(), value(control)));
         }
     }
-    body
+    fields
 }
 
-/// An attribute of a tag; providers quote them.
-fn attribute(tag: &str, name: &str) -> Option<String> {
-    let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
-    let value = &tag[start..];
-    let value = &value[..value.find('"')?];
-    let plain = [
-        ("&lt;", "<"),
-        ("&gt;", ">"),
-        ("&quot;", "\""),
-        ("&#39;", "'"),
-        ("&amp;", "&"),
-    ];
-    Some(
-        plain
-            .iter()
-            .fold(value.to_owned(), |text, (from, to)| text.replace(from, to)),
-    )
+fn value(control: ElementRef<'_>) -> String {
+    let chosen = |list: &str| control.select(&selector(list)).next().map(value);
+    match control.value().name() {
+        "textarea" => control.text().collect(),
+        "select" => chosen("option[selected]")
+            .or_else(|| chosen("option"))
+            .unwrap_or_default(),
+        "option" => control
+            .attr("value")
+            .map_or_else(|| control.text().collect(), str::to_owned),
+        _ => {
+            let is_box = matches!(control.attr("type"), Some("checkbox" | "radio"));
+            let default = if is_box { "on" } else { "" };
+            control.attr("value").unwrap_or(default).to_owned()
+        }
+    }
 }
 
-/// The origin and the path with its query.
-fn split(url: &str) -> (&str, &str) {
-    let host = url.find("//").map_or(0, |at| at + 2);
-    let path = url[host..].find('/').map_or(url.len(), |at| host + at);
-    (
-        &url[..path],
-        if path == url.len() { "/" } else { &url[path..] },
-    )
+fn selector(text: &str) -> Selector {
+    Selector::parse(text).expect("a selector of ours")
 }
 
-fn resolve(base: &str, target: &str) -> String {
-    match target {
-        absolute if absolute.contains("://") => absolute.to_owned(),
-        path => format!("{}/{}", split(base).0, path.trim_start_matches('/')),
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(html: &str) -> Option<Form> {
+        let page = Page {
+            url: "https://idp.test/realms/corp/device?x=1".to_owned(),
+            status: 200,
+            headers: Vec::new(),
+            text: html.to_owned(),
+        };
+        page.form()
+    }
+
+    #[test]
+    fn form_sends_what_a_browser_would_send() {
+        let form = form(
+            "<!-- <form action=/trap> --><button form=f name=first value=1>One</button>
+             <form id=f METHOD='Post' action='../done?a=1&amp;b=2'>
+             <input name=code value=\"a &quot;b&quot;\"><input type=hidden name='empty'>
+             <input type=checkbox name=off value=x><input type=checkbox name=on checked>
+             <select name=s><option>one<option selected value=2>two</select>
+             <textarea name=t>a &lt; b</textarea><input disabled name=gone value=1>
+             <input type=submit name=second value=2><input type=reset name=third></form>
+             <input name=outside value=1>",
+        )
+        .expect("a form");
+        assert_eq!(form.method, "POST");
+        assert_eq!(form.action, "https://idp.test/realms/done?a=1&b=2");
+        let fields = [
+            ("first", "1"),
+            ("code", "a \"b\""),
+            ("empty", ""),
+            ("on", "on"),
+            ("s", "2"),
+            ("t", "a < b"),
+        ];
+        assert_eq!(
+            form.fields,
+            fields.map(|(n, v)| (n.to_owned(), v.to_owned()))
+        );
+    }
+
+    #[test]
+    fn form_without_attributes_is_sent_by_get_to_its_own_page() {
+        let form = form("<form><input name=q></form>").expect("a form");
+        assert_eq!(form.method, "GET");
+        assert_eq!(form.action, "https://idp.test/realms/corp/device?x=1");
+    }
+
+    #[test]
+    fn page_without_a_form_has_none() {
+        assert!(form("<p>&lt;form&gt;</p>").is_none());
     }
 }
