@@ -168,11 +168,14 @@ docs: ## build the manual as a searchable book, target/book, and check its links
 	@scripts/rust.sh
 	@scripts/book.sh
 
+picture: ## draw docs/session.svg, the terminal in README.md, from a real `make demo`
+	@scripts/terminal-picture.sh
+
 clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.

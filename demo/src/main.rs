@@ -101,7 +101,7 @@ fn log_in(server: &Server, issuer: &Issuer, interactive: bool) -> bool {
             println!("\n(Do so in a browser on this machine, and approve as \"alice\".)");
         } else {
             issuer.approve(&prompt.user_code, "alice");
-            println!("\n(Alice does: the demonstration has approved the code for her.)");
+            println!("\n(Alice does: the demonstration has approved the code.)");
         }
     });
     if !outcome.psql.status.success() {
