@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing of this machine's packages for the given purposes: module, fuzz, postgresql, python,
-# packages, package-check, lint, valgrind, bare-root.
+# packages, package-check, lint, valgrind, browser, bare-root.
 # Without the right to do so, it prints the one line that an administrator has to run.
 source "$(dirname "$0")/common.sh"
 
@@ -42,6 +42,7 @@ wanted_packages() {
         package-check) printf '%s\n' cpio lintian rpm rpm2cpio zstd ;;
         lint) printf '%s\n' shellcheck python3 ;;
         valgrind) echo valgrind ;;
+        browser) printf '%s\n' chromium chromium-driver ;;
         bare-root) printf '%s\n' debootstrap git ;;
         fuzz) echo g++ ;; # libFuzzer is C++
         esac
