@@ -15,7 +15,7 @@ causes! {
             /// Why.
             why: &'static str,
         } = "issuer_invalid", "issuer is not valid: {why}";
-        /// A setting has a value that cannot be used.
+        /// A setting has an invalid value.
         SettingInvalid {
             /// The setting's name.
             setting: Printable,
@@ -29,7 +29,7 @@ causes! {
             /// The names of claims of which one must be required.
             one_of: &'static [&'static str],
         } = "required_claims_unset", "none of the claims {} is required", one_of.join(", ");
-        /// The token is bound to a client certificate, and this server cannot tell what certificate a client has.
+        /// The token is bound to a client certificate, but this server cannot determine the client's certificate.
         CertificatesUnsupported {
             /// Why.
             why: &'static str,
@@ -86,6 +86,6 @@ mod tests {
         let fault = Misconfigured::RequiredClaimsUnset {
             one_of: &["sub", "iss"],
         };
-        assert_eq!(fault.to_string(), "no claim is required of sub, iss");
+        assert_eq!(fault.to_string(), "none of the claims sub, iss is required");
     }
 }

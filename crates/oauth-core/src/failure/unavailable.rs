@@ -59,8 +59,8 @@ causes! {
 }
 
 impl UnavailableCause {
-    /// Whether the endpoint does not answer at all, whatever it is asked about. Other failures may be about what was
-    /// asked: an endpoint that answers 500 to one token answers the next one.
+    /// Whether the endpoint does not answer any request. Other failures may depend on the request: an endpoint that
+    /// answers 500 to one token may answer the next one.
     pub fn is_outage(&self) -> bool {
         matches!(
             self,
@@ -171,11 +171,11 @@ mod tests {
         let issuer = Printable::new("https://a.example");
         assert_eq!(
             UnavailableCause::IssuerMismatch(issuer).to_string(),
-            "discovery document is of another issuer: \"https://a.example\""
+            "discovery document names another issuer: \"https://a.example\""
         );
         assert_eq!(
             UnavailableCause::Redirect(302).to_string(),
-            "answered with a redirect (302), which is not followed"
+            "answered with redirect 302, which is not followed"
         );
     }
 }
