@@ -35,8 +35,7 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             one_of.join(", ")
         ),
         Misconfigured::CertificatesUnsupported { .. } => {
-            "Use a server that is built with OpenSSL, or \
-            have the provider issue tokens that are not bound."
+            "Use a server that is built with OpenSSL, or configure the provider to issue tokens that are not bound."
                 .to_owned()
         }
         Misconfigured::ServerResources { .. } => "If shared memory is exhausted, enlarge /dev/shm, or preload the \
@@ -88,7 +87,7 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
                 secret has special characters, also try client_secret_basic_raw."
         }
         UnavailableCause::ClientForbidden => {
-            "Have the provider allow validator.client_id to introspect tokens."
+            "Configure the provider to allow validator.client_id to introspect tokens."
         }
         UnavailableCause::ActiveMalformed => {
             "validator.introspection_endpoint must be an RFC 7662 endpoint."
