@@ -152,8 +152,8 @@ fn a_bad_value_refuses_the_logins_of_its_line_and_the_log_says_which_line() {
         ("jwks_uri=\"not a url\"", "URL"),
         ("jwks_file=relative.json", "absolute path"),
         ("provider=unheard-of", "unheard-of"),
-        ("clock_skew=301", "not within 0 and 300"),
-        ("clock_skew=-1", "not within 0 and 300"),
+        ("clock_skew=301", "outside the valid range (0 .. 300)"),
+        ("clock_skew=-1", "outside the valid range (0 .. 300)"),
         ("clock_skew=10kB", "not a number"),
         ("http_timeout=soon", "not a number"),
         ("max_token_age=99999999999999999999", "not a number"),
@@ -165,7 +165,7 @@ fn a_bad_value_refuses_the_logins_of_its_line_and_the_log_says_which_line() {
         let log = server.refuses("alice", &token, "setting_invalid").log;
         let name = option.split('=').next().unwrap_or_default();
         let place = format!(
-            "setting \"validator.{name}\" can not be used: line 3 of {}/pg_hba.conf: ",
+            "setting \"validator.{name}\" cannot be used: line 3 of {}/pg_hba.conf: ",
             server.data_folder().display()
         );
         assert!(log.contains(&place) && log.contains(why), "{option}: {log}");

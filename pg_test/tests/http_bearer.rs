@@ -114,7 +114,7 @@ fn a_file_that_others_can_read_or_that_has_no_token_refuses_what_needs_a_fetch()
         let mode_of =
             |mode| fs::set_permissions(&file, Permissions::from_mode(mode)).expect("it is ours");
         mode_of(0o644);
-        refuse("others have access to it");
+        refuse("it has group or world access");
         mode_of(0o600);
         server.forget_keys();
         admits(&server, &issuer);

@@ -53,7 +53,11 @@ fn secret_is_not_set_or_open_to_others() {
     let file = server.private_file("secret", SECRET);
     fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("the mode can be set");
     let detail = only_detail(&server, "error setting_invalid");
-    for part in ["validator.client_secret_file", "others have access", "0600"] {
+    for part in [
+        "validator.client_secret_file",
+        "group or world access",
+        "0600",
+    ] {
         assert!(detail.contains(part), "{detail}");
     }
     server.unset("validator.client_secret_file");

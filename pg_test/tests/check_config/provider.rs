@@ -25,7 +25,10 @@ fn provider_does_not_answer() {
             .contains("/.well-known/openid-configuration"),
         "{found:?}"
     );
-    assert!(found[0].advice.contains("must reach this URL"), "{found:?}");
+    assert!(
+        found[0].advice.contains("must be able to reach this URL"),
+        "{found:?}"
+    );
     issuer.come_up();
     assert_findings(&server, &["ok ok"]);
 }

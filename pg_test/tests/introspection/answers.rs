@@ -156,8 +156,7 @@ fn refresh_token_of_a_provider_that_names_no_type_opens_no_session() {
         word[name] = value;
         issuer.say(&token, word.clone());
         let verdict = server.refuses("alice", &token, "access_token_unproven");
-        let hint =
-            "HINT:  The provider's answer names neither the type nor an audience of the token";
+        let hint = "HINT:  The introspection response names neither type nor audience of the token";
         assert!(verdict.log.contains(hint), "{}", verdict.log);
         if name == "exp" {
             word["token_type"] = json!("Bearer");

@@ -57,7 +57,7 @@ fn file_that_others_may_touch_is_refused() {
     let requests = issuer.requests().len();
     for mode in [0o640, 0o660, 0o604, 0o602, 0o601, 0o610, 0o644, 0o777] {
         set_mode(&file, mode);
-        refuses(&server, &token, &file, "others have access to it");
+        refuses(&server, &token, &file, "it has group or world access");
     }
     assert_eq!(issuer.requests().len(), requests, "the provider was asked");
 }
@@ -78,7 +78,7 @@ fn file_of_roots_may_be_readable_by_the_servers_group_and_one_of_a_strangers_is_
     }
     for mode in [0o660, 0o644, 0o641, 0o650] {
         set_mode(&file, mode);
-        refuses(&server, &token, &file, "others have access to it");
+        refuses(&server, &token, &file, "it has group or world access");
     }
     set_mode(&file, 0o600);
     refuses(&server, &token, &file, "ermission denied");
@@ -142,5 +142,5 @@ fn file_must_be_one_and_hold_something_small() {
     symlink("..data/secret", &file).expect("a link can be made");
     admits(&server, &token, &file);
     set_mode(&folder.join("..2026/secret"), 0o644);
-    refuses(&server, &token, &file, "others have access to it");
+    refuses(&server, &token, &file, "it has group or world access");
 }

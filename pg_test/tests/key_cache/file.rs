@@ -78,7 +78,7 @@ fn file_that_can_not_be_used_lets_nobody_in_until_it_is_mended() {
         let mode_of = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode));
         let refuses = |why: &str| {
             let verdict = server.refuses("alice", &token, "setting_invalid");
-            let message = "setting \"validator.jwks_file\" can not be used: ";
+            let message = "setting \"validator.jwks_file\" cannot be used: ";
             assert!(
                 verdict.log.contains(message) && verdict.log.contains(why),
                 "{}",

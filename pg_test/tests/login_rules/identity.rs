@@ -130,7 +130,7 @@ fn identity_is_a_non_empty_string() {
         &good.clone().without_claim("sub").encode(),
         "identity_missing",
     );
-    let hint = "HINT:  Set validator.identity_claim to a string claim of the provider's access tokens; it is \"sub\".";
+    let hint = "HINT:  Set validator.identity_claim to a string claim of the provider's access tokens. It is currently \"sub\".";
     assert!(verdict.log.contains(hint), "{}", verdict.log);
     for sub in [
         json!(""),

@@ -306,7 +306,7 @@ fn type_of_the_token_must_be_at_jwt_unless_set_otherwise() {
     }
     let untyped = issuer.token("alice").without_header("typ").encode();
     let verdict = server.refuses("alice", &untyped, "typ_not_allowed");
-    let hint = "access tokens are like this, add \"-\" to validator.token_types";
+    let hint = "access tokens have none, add \"-\" to validator.token_types";
     assert!(verdict.log.contains(hint), "{}", verdict.log);
 
     server.reload_with(&[("validator.token_types", "JWT")]);

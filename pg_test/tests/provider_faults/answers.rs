@@ -127,7 +127,7 @@ fn provider_that_is_down_is_told_and_logins_go_on_when_it_is_back() {
         assert!(
             verdict
                 .log
-                .contains("The database server itself must reach this URL"),
+                .contains("The database server itself must be able to reach this URL"),
             "{}",
             verdict.log
         );

@@ -22,8 +22,8 @@ fn login_that_gets_no_thread_is_refused_and_the_limit_is_named() {
         let verdict = server.refuses("alice", &token, "provider_unavailable");
         for told in [
             "reason=provider_unavailable cause=no_thread url=https://",
-            "this server can start no thread to ask it: Resource temporarily unavailable",
-            "HINT:  A limit on processes and threads is reached: ",
+            "could not start a thread to ask it: Resource temporarily unavailable",
+            "HINT:  Raise the limit on processes and threads ",
         ] {
             assert!(verdict.log.contains(told), "{told} in {}", verdict.log);
         }

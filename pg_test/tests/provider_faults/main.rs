@@ -54,7 +54,7 @@ fn assert_unavailable(issuer: &Issuer, server: &Server, cause: &str) -> Verdict 
     assert!(
         verdict
             .log
-            .contains("LOG:  OAuth token refused for user \"alice\": provider is not available: "),
+            .contains("LOG:  OAuth token refused for user \"alice\": provider is unavailable: "),
         "{}",
         verdict.log
     );

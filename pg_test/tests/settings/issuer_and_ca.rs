@@ -50,7 +50,7 @@ fn issuer_that_is_no_issuers_url_is_refused() {
         server.set_hba(&[&oauth_line(url, "")]);
         server.reload();
         let verdict = server.refuses("alice", &token, "issuer_invalid");
-        let hint = "HINT:  Give the provider's https URL as issuer=\"...\" in pg_hba.conf";
+        let hint = "HINT:  Set issuer=\"...\" in pg_hba.conf to the provider's https URL";
         assert!(verdict.log.contains(hint), "{url}: {}", verdict.log);
         assert!(
             !verdict.log.contains("reason=issuer_invalid issuer="),
@@ -111,7 +111,7 @@ fn issuer_that_ends_with_a_slash_is_given_with_it() {
         verdict.log
     );
     assert!(
-        verdict.log.contains("mind a trailing slash"),
+        verdict.log.contains("Check for a trailing slash"),
         "{}",
         verdict.log
     );
@@ -181,7 +181,7 @@ fn ca_file_that_can_not_be_used_is_named_with_the_reason() {
         let shown = path.display().to_string();
         server.reload_with(&[("validator.ca_file", &shown)]);
         let verdict = server.refuses("alice", &token, "setting_invalid");
-        let message = format!("setting \"validator.ca_file\" can not be used: {why}");
+        let message = format!("setting \"validator.ca_file\" cannot be used: {why}");
         assert!(verdict.log.contains(&message), "{shown}: {}", verdict.log);
         assert!(
             verdict.log.contains("HINT:  Correct validator.ca_file"),

@@ -22,7 +22,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "RS256 ES256",
         "\"RS256 ES256\" is not a supported",
     ),
-    ("algorithms", "", "At least one algorithm is needed."),
+    ("algorithms", "", "At least one algorithm is required."),
     ("algorithms", "RS256,", "has an empty item"),
     ("audience", "a,,b", "The list has an empty item."),
     ("audience", "\"a", "A double quote is not closed."),
@@ -31,8 +31,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "\"a\" b",
         "A comma is missing after a quoted item.",
     ),
-    ("ca_file", "ca.pem", "An absolute path is needed."),
-    ("ca_file", "../ca.pem", "An absolute path is needed."),
+    ("ca_file", "ca.pem", "It must be an absolute path."),
+    ("ca_file", "../ca.pem", "It must be an absolute path."),
     ("client_ids", ",", "The list has an empty item."),
     (
         "discovery_url",
@@ -44,7 +44,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "file:///etc/passwd",
         "invalid value for parameter \"validator.jwks_uri\"",
     ),
-    ("jwks_file", "jwks.json", "An absolute path is needed."),
+    ("jwks_file", "jwks.json", "It must be an absolute path."),
     (
         "jwks_min_ttl",
         "0",
@@ -58,8 +58,8 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "0 s is outside the valid range",
     ),
     ("optional_scopes", "openid,", "The list has an empty item."),
-    ("token_types", "", "At least one token type is needed."),
-    ("identity_claim", "", "The name of a claim is needed."),
+    ("token_types", "", "At least one token type is required."),
+    ("identity_claim", "", "The name of a claim is required."),
     (
         "identity_claim",
         "/a~2b",
@@ -77,7 +77,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "\"acr\" is not of the form name=value.",
     ),
     ("required_claims", "acr=", "\"acr\" has no value."),
-    ("required_claims", "=phr", "The name of a claim is needed."),
+    (
+        "required_claims",
+        "=phr",
+        "The name of a claim is required.",
+    ),
     (
         "clock_skew",
         "301",

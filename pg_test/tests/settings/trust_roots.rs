@@ -181,7 +181,7 @@ fn ca_file_alone_without_a_file_is_a_mistake() {
             .start();
         let token = issuer.token("alice").encode();
         let verdict = server.refuses("alice", &token, "setting_invalid");
-        let told = "setting \"validator.ca_file\" can not be used: ca_file_only is on, and";
+        let told = "setting \"validator.ca_file\" cannot be used: ca_file_only is on, but";
         assert!(verdict.log.contains(told), "{}", verdict.log);
         assert!(issuer.requests().is_empty());
         server.sql("CREATE EXTENSION IF NOT EXISTS validator");
