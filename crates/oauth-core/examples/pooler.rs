@@ -26,8 +26,8 @@ use oauth_core::{
     freshness_lifetime, judge,
 };
 
-/// Between one minute and one day of freshness, whatever the provider says; a day of use while it does not answer; ten
-/// seconds before an unknown `kid` causes another fetch.
+/// Keys are fresh for one minute to one day. They are used for a day while the provider does not answer. An unknown
+/// `kid` triggers another fetch after ten seconds.
 const LIMITS: CacheLimits = CacheLimits {
     min_ttl: Duration::from_secs(60),
     max_ttl: Duration::from_secs(86_400),
@@ -36,7 +36,7 @@ const LIMITS: CacheLimits = CacheLimits {
 };
 /// When a fetch is given up, so that another login may try. The HTTP client's own limits must be below.
 const FETCH_TIME: Duration = Duration::from_secs(10);
-/// How often one that waits looks whether whoever fetches has died.
+/// How often a waiter checks whether the fetcher has died.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The keys of one issuer, shared by all logins. [`Freshness`] decides what each of them does; this only acts on it.
@@ -76,7 +76,7 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Fetches the keys. In the meantime the lock is free: logins whose key is known go on, the others wait.
+    /// Fetches the keys. The lock is free in the meantime: logins whose key is known continue, the others wait.
     fn refresh(&self, mut state: MutexGuard<'_, State>) {
         let fetch = state.freshness.begin(self.clock.now().plus(FETCH_TIME));
         drop(state);

@@ -9,7 +9,7 @@ impl<'a> Bearer<'a> {
         Bearer(token)
     }
 
-    /// The token's text, for who has to send or digest it. Never for a log.
+    /// The token's text, for code that sends or digests it. It must never be logged.
     pub fn expose(&self) -> &'a str {
         self.0
     }

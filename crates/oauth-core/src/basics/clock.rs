@@ -10,7 +10,7 @@ use serde_json::Value;
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// Before everything: marks what has not happened.
+    /// The earliest time: it marks something that has not happened.
     pub const NEVER: Timestamp = Timestamp(i64::MIN);
 
     /// After everything: the end of what has none.

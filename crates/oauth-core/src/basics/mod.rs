@@ -1,4 +1,4 @@
-//! What everything else is made of. Nothing in here knows what a token is worth.
+//! Building blocks for everything else. Nothing in here judges a token.
 
 pub(crate) mod bearer;
 pub(crate) mod claim_path;

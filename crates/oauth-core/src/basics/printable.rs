@@ -91,7 +91,7 @@ fn is_unsafe_to_print(c: char) -> bool {
     c.is_control() || is_invisible(c) || !(c.is_ascii() || c.is_alphanumeric())
 }
 
-/// Whether a character is not seen, or changes how others are seen: formatting, fillers, separators of lines.
+/// Whether a character is invisible, or changes how others appear: formatting, fillers, separators of lines.
 pub(crate) fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{8e2}'

@@ -104,7 +104,7 @@ impl StringList {
         self.0.iter().any(|item| item == text)
     }
 
-    /// Whether there is no item.
+    /// Whether the list is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -97,7 +97,7 @@ pub(crate) fn validate_not_before(
     }
 }
 
-/// RFC 7519 §4.1.6: `iat` tells the token's age, which the policy may limit. It cannot be in the future.
+/// RFC 7519 §4.1.6: `iat` gives the token's age, which the policy may limit. It must not be in the future.
 pub(crate) fn validate_issued_at(
     claims: &Object,
     policy: &Policy,
@@ -159,7 +159,7 @@ pub(crate) fn validate_required_claims(claims: &Object, policy: &Policy) -> Resu
     Ok(())
 }
 
-/// Whether a claim equals, or as an array holds, the value that a setting demands.
+/// Whether a claim equals, or as an array contains, the value that a setting requires.
 fn holds(claim: &Value, value: &str) -> bool {
     let equals = |claim: &Value| match claim {
         Value::String(text) => text == value,

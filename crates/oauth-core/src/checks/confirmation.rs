@@ -21,7 +21,7 @@ pub trait Peer {
     /// The DER of the certificate that the client presented by TLS, if it did. Asked only for tokens
     /// that are bound to a certificate.
     ///
-    /// Errors: it cannot be told whether the client has one.
+    /// Errors: the server cannot determine whether the client has one.
     fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured>;
 }
 
@@ -35,8 +35,8 @@ impl Peer for NoCertificate {
     }
 }
 
-/// RFC 7800 §3.1: a token with `cnf` is worth nothing without the proof; what cannot be proven here is refused.
-/// One without `cnf` belongs to whoever has it, which the policy may refuse.
+/// RFC 7800 §3.1: a token with `cnf` is valid only with its proof. A binding that cannot be proven here is refused.
+/// A token without `cnf` works for anyone who has it; the policy may refuse such tokens.
 pub(crate) fn validate_confirmation(
     claims: &Object,
     policy: &Policy,

@@ -11,7 +11,7 @@ fn tenant_of(issuer: &str) -> Option<&str> {
     let tenant = issuer
         .strip_prefix("https://login.microsoftonline.com/")?
         .strip_suffix("/v2.0")?;
-    // "common", "organizations" and "consumers" stand for any tenant; a domain name is none's identifier.
+    // "common", "organizations" and "consumers" stand for any tenant; a domain name does not identify one.
     let groups: Vec<usize> = tenant.split('-').map(str::len).collect();
     let is_hex = |byte: u8| byte == b'-' || byte.is_ascii_hexdigit();
     (groups == [8, 4, 4, 4, 12] && tenant.bytes().all(is_hex)).then_some(tenant)

@@ -1,4 +1,4 @@
-//! Who the bearer is.
+//! The bearer's identity.
 
 use serde_json::Value;
 

@@ -8,7 +8,7 @@ use crate::failure::reject::Reject;
 use crate::policy::Policy;
 use crate::provider::introspection::IntrospectionResponse;
 
-/// Members by which some provider or other says what kind of token it is asked about.
+/// Members by which some providers name the kind of token that they are asked about.
 const KIND_MEMBERS: [&str; 8] = [
     "token_type",
     "token_use",
@@ -20,7 +20,7 @@ const KIND_MEMBERS: [&str; 8] = [
     "purpose",
 ];
 
-/// What they say of tokens that open no session.
+/// Their values for tokens that must not open a session.
 const OTHER_KINDS: [&str; 10] = [
     "refresh",
     "refresh_token",
@@ -69,8 +69,9 @@ const ACCESS_TOKEN_USES: [&str; 2] = ["access", "access_token"];
 /// An answer about an opaque token must show that it is an access token, and not only leave open that it is: many
 /// providers answer about refresh tokens, too, with the same scopes and the same client.
 ///
-/// The type of an access token shows it, and so does an audience, which is this server's (or the token is refused). If
-/// there is neither, it takes a scope that the HBA line demands, and an end, which many refresh tokens do not have.
+/// The type of an access token shows it, and so does an audience, which is this server's (or the token is refused).
+/// Without either, it takes a scope that the HBA line requires, and an expiration, which many refresh tokens do not
+/// have.
 pub(crate) fn validate_shows_access_token(claims: &Object, policy: &Policy) -> Result<(), Reject> {
     let is_typed = says_one_of(claims, "token_type", &ACCESS_TOKEN_TYPES) == Some(true)
         || says_one_of(claims, "token_use", &ACCESS_TOKEN_USES) == Some(true)
@@ -86,13 +87,13 @@ pub(crate) fn validate_shows_access_token(claims: &Object, policy: &Policy) -> R
     })
 }
 
-/// Whether a member is one of these names. `None`: there is no such member.
+/// Whether a member is one of these names; `None` if it is absent.
 fn says_one_of(claims: &Object, member: &str, names: &[&str]) -> Option<bool> {
     let said = claims.get(member)?.as_str().unwrap_or_default();
     Some(names.iter().any(|name| name.eq_ignore_ascii_case(said)))
 }
 
-/// The claims of a JWT with the members of the provider's answer over them. The provider must speak of the same token.
+/// The claims of a JWT, overridden by the introspection response, which must be about the same token.
 pub(crate) fn overlay(
     jwt: &Object,
     answer: &IntrospectionResponse,

@@ -68,7 +68,7 @@ pub(crate) fn authorize_role(
 
 /// Whether nothing that the administrator has written stands between the token and the role: under delegation, and
 /// where the identity, which people may choose at some providers, is the role's name. Another identity without a map
-/// is not a role of this server, which the server itself finds out.
+/// is not a role of this server, which the server itself detects.
 fn provider_alone_decides(policy: &Policy, identity: &str, role: &str) -> bool {
     policy.is_delegated() || (!policy.is_mapped() && identity == role)
 }

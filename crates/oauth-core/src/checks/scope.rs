@@ -25,7 +25,7 @@ pub(crate) fn has_scope(claims: &Object) -> bool {
         .any(|scopes| !is_empty(scopes))
 }
 
-/// RFC 6750 §3.1: every demanded scope must be granted, whatever else is.
+/// RFC 6750 §3.1: every required scope must be granted; further scopes do not matter.
 pub(crate) fn validate_scope(claims: &Object, policy: &Policy) -> Result<(), Reject> {
     let rule = &policy.preset().rules().scope;
     let mut names = rule.claims;

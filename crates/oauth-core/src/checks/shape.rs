@@ -73,7 +73,7 @@ fn is_encrypted(text: &str) -> bool {
     names_both && rest.split('.').all(is_base64url) && !has_jose_header(rest)
 }
 
-/// Whether a reader that splits at dots, or at whatever base64 has not, or drops all that, finds a JOSE header.
+/// Whether a reader finds a JOSE header that splits at dots, or at all characters outside base64, or drops them.
 fn has_jose_header(text: &str) -> bool {
     // RFC 7515 §7.2: the JSON serialization.
     let is_json = text
@@ -127,7 +127,7 @@ fn names_member(mut bytes: Vec<u8>) -> bool {
         };
         return object.keys().any(is_member);
     }
-    // Not JSON, but perhaps JSON to another reader, to the extent that it is text.
+    // This is not JSON, but another reader may accept it as JSON if it is text.
     let is_text = |byte: &&u8| !byte.is_ascii_control() || byte.is_ascii_whitespace();
     let text: Vec<u8> = text.iter().take_while(is_text).copied().collect();
     let names = |name: &str| {

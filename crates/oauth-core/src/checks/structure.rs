@@ -30,7 +30,7 @@ pub(crate) struct UnverifiedToken<'a> {
 }
 
 /// What is used of the JOSE header (RFC 7515 §4.1). Keys and key locations in it (`jwk`, `jku`,
-/// `x5c`, `x5u`) are whatever the sender likes, and never used.
+/// `x5c`, `x5u`) are chosen by the sender and never read.
 pub(crate) struct JoseHeader {
     pub(crate) alg: Algorithm,
     pub(crate) kid: Option<String>,

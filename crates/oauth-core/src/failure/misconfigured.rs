@@ -8,7 +8,7 @@ causes! {
     pub enum Misconfigured {
         /// The kill switch is off.
         Disabled = "disabled", "validation is switched off";
-        /// No audience is set: without one, a token meant for any other service would do.
+        /// No audience is set: without one, a token meant for any other service would be accepted.
         AudienceUnset = "audience_unset", "no audience is configured";
         /// The HBA line names no issuer, or something that is not an issuer's URL.
         IssuerInvalid {
@@ -24,7 +24,7 @@ causes! {
         } = "setting_invalid", "setting \"{setting}\" cannot be used: {why}";
         /// Mapping is delegated to the validator, and no claim is set that could list roles.
         RoleClaimUnset = "role_claim_unset", "no role claim is configured";
-        /// The issuer serves strangers too, and no required claim says which of its tokens are ours.
+        /// The issuer serves strangers too, and no required claim says which of its tokens are meant for this server.
         RequiredClaimsUnset {
             /// The names of claims of which one must be required.
             one_of: &'static [&'static str],
@@ -36,7 +36,7 @@ causes! {
         } = "certificates_unsupported", "client certificates cannot be checked: {why}";
         /// The server has run out of something that a login needs: shared memory, memory, files.
         ServerResources {
-            /// What it says about it.
+            /// The error's text.
             what: Printable,
         } = "server_resources", "server lacks resources: {what}";
         /// More issuers are in use than the cache of keys has room for.
@@ -46,7 +46,7 @@ causes! {
         } = "key_cache_full", "the keys of {issuers} issuers are cached, and there is no room for more";
         /// A standby has ended the login's look at the catalog, which was in the way of recovery.
         RecoveryConflict {
-            /// What it says about it.
+            /// The error's text.
             what: Printable,
         } = "recovery_conflict", "login conflicts with recovery: {what}";
         /// Another copy of the module was loaded before this one, and has its settings.

@@ -18,13 +18,13 @@ use crate::failure::unavailable::Unavailable;
 /// Anything that keeps a token from being accepted, sorted by whose fault it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
-    /// The token (or who sent it) is at fault: it is not good for this session.
+    /// The token (or its sender) is at fault: it does not open this session.
     Reject(Reject),
-    /// The identity provider is at fault: what is needed to judge the token cannot be had.
+    /// The identity provider is at fault: what is needed to judge the token is not available.
     Unavailable(Unavailable),
     /// The administrator is at fault: the settings do not allow a judgement.
     Misconfigured(Misconfigured),
-    /// We are at fault: something that cannot happen did.
+    /// This code is at fault: something impossible happened.
     Internal(Internal),
 }
 
@@ -92,7 +92,7 @@ impl From<Internal> for Failure {
     }
 }
 
-/// A fault of this software. It carries no text of the token.
+/// A fault of this code. It carries no text of the token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Internal(
     /// What happened, for the log.

@@ -41,7 +41,7 @@ causes! {
         UnknownKid = "unknown_kid", "signing key is unknown to the provider";
         /// The token names no key, and no key of the provider fits its algorithm.
         NoFittingKey = "no_fitting_key", "no key of the provider fits the token's algorithm";
-        /// More than one key of the provider fits: which one is meant cannot be told.
+        /// More than one key of the provider fits, so the signing key is ambiguous.
         AmbiguousKey = "ambiguous_key", "more than one key of the provider fits the token";
         /// RFC 7517 §4.2, §4.3, §4.4: the key is for another use, operation, algorithm or curve, or too weak.
         KeyUnsuitable = "key_unsuitable", "signing key may not be used for this token";
@@ -108,7 +108,7 @@ causes! {
             /// What shows it: the name of a claim.
             claim: &'static str,
         } = "not_an_access_token", "token is not an access token";
-        /// RFC 8725 §3.12: the provider's access tokens have a claim that this token has not.
+        /// RFC 8725 §3.12: the token lacks a claim that the provider's access tokens have.
         AccessTokenUnproven {
             /// The name of the claim.
             claim: &'static str,
@@ -124,19 +124,19 @@ causes! {
         } = "client_not_allowed", "client is not accepted";
         /// RFC 8693 §4.2: scopes are a string, or an array of strings.
         ScopeMalformed = "scope_malformed", "scope is neither a string nor an array of strings";
-        /// RFC 6750 §3.1: the token lacks a scope that the HBA line demands.
+        /// RFC 6750 §3.1: the token lacks a scope that the HBA line requires.
         InsufficientScope {
             /// The scopes that are missing.
             missing: Printable,
         } = "insufficient_scope", "token lacks a required scope";
         /// A claim that the policy requires is missing.
         RequiredClaimMissing {
-            /// The name of the claim, as the setting has it.
+            /// The name of the claim, as written in the setting.
             claim: Printable,
         } = "required_claim_missing", "a required claim is missing";
         /// A claim that the policy requires has another value.
         RequiredClaimMismatch {
-            /// The name of the claim, as the setting has it.
+            /// The name of the claim, as written in the setting.
             claim: Printable,
         } = "required_claim_mismatch", "a required claim has a different value";
 
@@ -177,7 +177,7 @@ causes! {
             /// The values.
             values: Printable,
         } = "role_not_granted", "token does not grant the requested role";
-        /// There is no such role.
+        /// The role does not exist.
         RoleUnknown = "role_unknown", "requested role does not exist";
         /// The role has power over the whole server, which a token alone must not give.
         RoleTooPowerful {
@@ -185,7 +185,7 @@ causes! {
             power: Printable,
         } = "role_too_powerful", "requested role has power over the whole server";
 
-        // --- the provider's answer (introspection) ----------------------------------------------------
+        // --- introspection response -----------------------------------------------------
         /// RFC 7662 §2.2: the provider says that the token is not active: expired, revoked, or never issued.
         TokenInactive = "token_inactive", "provider says that the token is not active";
         /// The provider answers about this token with an error instead of "active".

@@ -17,7 +17,7 @@ pub struct Decision {
     pub(super) known: Known,
 }
 
-/// What a token that passed every check is good for.
+/// What a token that passed every check grants.
 #[derive(Debug)]
 pub struct Grant {
     pub(super) expires_at: Timestamp,
@@ -33,8 +33,8 @@ pub struct Evidence {
     pub client_id: Option<Printable>,
     /// The token's identifier (RFC 7519 §4.1.7); from a verified token only.
     pub jti: Option<Printable>,
-    /// Whom the token names: from a verified token of the issuer for this audience, which may be expired, of another
-    /// kind, or stolen. See [`Decision::authn_id`] for who was authenticated.
+    /// The identity that the token names. The token is verified, of the issuer and for this audience, but may be
+    /// expired, of another kind, or stolen. See [`Decision::authn_id`] for the authenticated identity.
     pub identity: Option<Printable>,
 }
 
@@ -44,12 +44,12 @@ impl Decision {
         self.outcome.is_ok()
     }
 
-    /// Who the bearer is: once everything holds but the role, which may yet be refused.
+    /// The authenticated identity, set once all checks but that of the role have passed; the role may still be refused.
     pub fn authn_id(&self) -> Option<&str> {
         self.known.authn_id.as_deref()
     }
 
-    /// The grant, or why there is none.
+    /// The grant, or why the token was refused.
     pub fn outcome(&self) -> Result<&Grant, &Failure> {
         self.outcome.as_ref()
     }
@@ -64,7 +64,7 @@ impl Decision {
         self.outcome.ok().map(|grant| VerifiedClaims(grant.claims))
     }
 
-    /// A refusal of a token that was not parsed.
+    /// A refusal without parsing the token.
     pub fn refused(failure: impl Into<Failure>) -> Self {
         Decision {
             outcome: Err(failure.into()),
@@ -74,12 +74,12 @@ impl Decision {
 }
 
 impl Grant {
-    /// When the token expires (`exp`); [`Timestamp::FOREVER`] if that is unknown, and the policy allows it.
+    /// When the token expires (`exp`); [`Timestamp::FOREVER`] if that is unknown and the policy allows it.
     pub fn expires_at(&self) -> Timestamp {
         self.expires_at
     }
 
-    /// The client that the token was issued to, where a claim says so (RFC 9068 §2.2, and the provider's conventions).
+    /// The client that the token was issued to, if a claim names it (RFC 9068 §2.2, and the provider's conventions).
     pub fn client_id(&self, policy: &Policy) -> Option<&str> {
         claims::client_id(&self.claims, policy)
     }
@@ -100,7 +100,7 @@ impl Grant {
     }
 }
 
-/// What becomes known of a token on the way, however the way ends.
+/// What becomes known of a token during the judgement, whatever its outcome.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     pub(super) authn_id: Option<String>,

@@ -1,4 +1,4 @@
-//! The steps of a judgement, told one by one to whoever asks why a token is refused.
+//! The steps of a judgement, one by one, to explain why a token is refused.
 
 use crate::basics::clock::Timestamp;
 use crate::basics::json::Object;
@@ -13,12 +13,12 @@ use crate::policy::Policy;
 pub struct StepReport {
     /// What was checked, such as `audience`.
     pub name: &'static str,
-    /// What was found, printable and without anything secret; empty where there is nothing to say. Or why the
+    /// `Ok`: what was found, printable and without secrets; empty if there is nothing to report. `Err`: why the
     /// judgement ended here.
     pub outcome: Result<String, Failure>,
 }
 
-/// Takes note of steps, or not: a login that is not explained pays nothing for it.
+/// Records steps, or not: a login that is not to be explained pays nothing for it.
 #[derive(Debug, Default)]
 pub(crate) struct Steps(Option<Vec<StepReport>>);
 
@@ -31,7 +31,7 @@ impl Steps {
         self.0.unwrap_or_default()
     }
 
-    /// Passes the outcome of a step on, and takes note of it. `fact` says what was found.
+    /// Passes the outcome of a step on, and records it. `fact` returns what was found.
     pub(crate) fn take<T, E: Into<Failure>>(
         &mut self,
         name: &'static str,

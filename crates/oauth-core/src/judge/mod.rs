@@ -30,13 +30,13 @@ use crate::provider::introspection::{IntrospectionResponse, Introspector};
 pub struct LoginAttempt<'a> {
     /// The token.
     pub token: Bearer<'a>,
-    /// The role that the client wants to be.
+    /// The role that the client requests.
     pub role: &'a str,
     /// The client's end of the connection.
     pub peer: &'a dyn Peer,
     /// What the server knows of roles.
     pub catalog: &'a dyn RoleCatalog,
-    /// Who asks the provider about a token, where the policy says so.
+    /// Asks the provider about a token, if the policy requires it.
     pub introspector: &'a dyn Introspector,
 }
 
@@ -61,7 +61,7 @@ pub fn judge(
     }
 }
 
-/// The same judgement, told step by step. The last step is the one that failed, if one did.
+/// The same judgement, reported step by step. The last step is the one that failed, if one did.
 pub fn explain(
     attempt: &LoginAttempt<'_>,
     policy: &Policy,
@@ -93,7 +93,7 @@ struct Judgement<'a> {
     known: Known,
 }
 
-/// What the checks of claims depend on besides the policy: where the claims come from.
+/// What the checks of claims depend on in addition to the policy: the source of the claims.
 struct Demands<'a> {
     /// Whether `iss`, `aud` and `exp` must be there. Where they are, they are checked in any case.
     iss: bool,
@@ -138,7 +138,7 @@ struct Passed {
 }
 
 impl Judgement<'_> {
-    /// Signed JWTs are judged here, and whatever else only where the provider may be asked.
+    /// Signed JWTs are judged here; other tokens only if the provider may be asked.
     fn outcome(&mut self) -> Result<Grant, Failure> {
         let token = &self.attempt.token;
         let mode = self.policy.introspection().mode;
@@ -155,7 +155,7 @@ impl Judgement<'_> {
         Ok(grant)
     }
 
-    /// The checks of a signed JWT in their order. Gives what it grants, and to whom.
+    /// The checks of a signed JWT in their order. Returns the grant and its identity.
     fn judge_jwt(&mut self, authenticates: bool) -> Result<(Grant, String), Failure> {
         let parsed = UnverifiedToken::parse(&self.attempt.token, self.policy);
         let token = self.step("structure", parsed, |token| header_fact(&token.header))?;
@@ -299,7 +299,7 @@ impl Judgement<'_> {
         Ok(identity)
     }
 
-    /// Passes the outcome of a step on, and takes note of it where steps are told. `fact` says what was found.
+    /// Passes the outcome of a step on, and records it if steps are reported. `fact` returns what was found.
     fn step<T, E: Into<Failure>>(
         &mut self,
         name: &'static str,

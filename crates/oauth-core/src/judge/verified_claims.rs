@@ -1,4 +1,4 @@
-//! The claims of a token that was accepted, for whoever decides by them after the login.
+//! The claims of an accepted token, for decisions after the login.
 
 use std::fmt::Write as _;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::basics::claim_path::ClaimPath;
 use crate::basics::json::Object;
 
-/// The claims of an accepted token: of the verified JWT, or of the provider's answer. Only a grant holds them.
+/// The claims of an accepted token, from the verified JWT or the introspection response. Only a grant holds them.
 pub struct VerifiedClaims(pub(crate) Object);
 
 impl VerifiedClaims {

@@ -188,7 +188,7 @@ pub struct JwkSet {
 }
 
 impl JwkSet {
-    /// Parses a key set. Keys that cannot verify signatures do not harm the others; a document that is
+    /// Parses a key set. Keys that cannot verify signatures do not affect the others; a document that is
     /// not a key set, or has no key that could verify a signature, is an error.
     pub fn parse(bytes: &[u8]) -> Result<Self, UnavailableCause> {
         let malformed = |why: &str| UnavailableCause::Malformed(Printable::new(why));

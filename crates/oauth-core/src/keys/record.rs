@@ -6,7 +6,7 @@ use crate::failure::reject::Reject;
 use crate::keys::algorithm::{Algorithm, KeyKind};
 use crate::keys::public_key::PublicKey;
 
-/// What a key is selected by. Plain data: it may live in shared memory, next to the key's material.
+/// What a key is selected by. Plain data, so that it can live in shared memory next to the key's material.
 #[repr(C)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyHead {

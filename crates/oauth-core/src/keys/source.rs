@@ -9,11 +9,11 @@ use crate::keys::public_key::PublicKey;
 pub trait KeySource {
     /// The key of the policy's issuer for a token with this `kid` (`None`: it names none) and `alg`.
     ///
-    /// Errors: a `Reject` if the issuer has no such key, `Unavailable` if its keys cannot be had.
+    /// Errors: a `Reject` if the issuer has no such key, `Unavailable` if its keys are not available.
     fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure>;
 }
 
-/// A key set that is already there.
+/// A key set that is available in memory.
 impl KeySource for JwkSet {
     fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
         self.select(kid, alg).cloned().map_err(Failure::from)

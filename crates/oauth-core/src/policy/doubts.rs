@@ -1,4 +1,4 @@
-//! What is allowed to be set and yet works against itself: for whoever examines settings, not for the judgement.
+//! Settings that are valid but contradict each other: for a check of the configuration, not for the judgement.
 
 use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
@@ -18,9 +18,9 @@ pub enum Doubt {
     ProviderNamesNoClient,
     /// RFC 8725 §3.11: `JWT` is accepted where nothing but the type tells an access token from an ID token.
     IdTokenMayPass,
-    /// No scope is demanded: the HBA line names none.
+    /// No scope is required: the HBA line names none.
     NoScopeNamed,
-    /// No scope is demanded: all that the HBA line names are optional.
+    /// No scope is required: all that the HBA line names are optional.
     AllScopesOptional,
 }
 
@@ -64,7 +64,7 @@ impl PolicyBuilder {
 }
 
 fn accepts_no_type_of(policy: &Policy, rules: &ProviderRules) -> bool {
-    // RFC 9068 alone demands a type; nothing else is known of a provider without conventions of its own.
+    // Only RFC 9068 requires a type; nothing else is known of a provider without a preset.
     if policy.preset() == Preset::GENERIC {
         return false;
     }
@@ -86,7 +86,7 @@ fn accepts_plain_type(policy: &Policy) -> bool {
     policy.token_types().accept(Some("JWT")) || policy.token_types().accept(None)
 }
 
-/// Where the provider's tokens carry no scopes, none can be demanded.
+/// If the provider's tokens carry no scopes, none can be required.
 fn demands_no_scope(policy: &Policy, rule: &ScopeRule) -> bool {
     !rule.may_lack && policy.demanded_scopes().next().is_none()
 }

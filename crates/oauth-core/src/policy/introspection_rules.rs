@@ -10,7 +10,7 @@ pub enum IntrospectionMode {
     /// None.
     #[default]
     Off,
-    /// Those that cannot be judged here: they are not signed JWTs.
+    /// Tokens that cannot be judged here because they are not signed JWTs.
     Opaque,
     /// All: signed JWTs too, after every check that can be made here.
     Always,

@@ -147,7 +147,7 @@ impl Policy {
         self.require_bound_token
     }
 
-    /// Bytes of the largest token that is parsed.
+    /// Maximum size of a token, in bytes.
     pub fn max_token_size(&self) -> usize {
         self.max_token_size
     }
@@ -164,7 +164,7 @@ impl Policy {
             .filter(|scope| !self.optional_scopes.contains(scope))
     }
 
-    /// Whether the HBA line names a scope at all.
+    /// Whether the HBA line names a scope.
     pub(crate) fn names_scopes(&self) -> bool {
         !self.required_scopes.is_empty()
     }
@@ -273,19 +273,19 @@ impl PolicyBuilder {
         self
     }
 
-    /// Bytes of the largest token that is parsed.
+    /// Maximum size of a token, in bytes.
     pub fn max_token_size(mut self, bytes: usize) -> Self {
         self.0.max_token_size = bytes;
         self
     }
 
-    /// Whether this judgement alone decides who may be which role (`delegate_ident_mapping=1`).
+    /// Whether this judgement alone decides which identity may take which role (`delegate_ident_mapping=1`).
     pub fn delegated(mut self, delegated: bool) -> Self {
         self.0.delegated = delegated;
         self
     }
 
-    /// Whether the server has a map from identities to roles (`map=`), in which its administrator says who may be which.
+    /// Whether the server has a map from identities to roles (`map=`) that decides which identity may take which role.
     /// Otherwise the identity must equal the role.
     pub fn mapped(mut self, mapped: bool) -> Self {
         self.0.mapped = mapped;
@@ -305,8 +305,8 @@ impl PolicyBuilder {
         self
     }
 
-    /// Whether a token alone may give a role that has power over the whole server: under delegation, and where there
-    /// is no map of identities.
+    /// Whether a token alone may give a role that has power over the whole server: under delegation, and without
+    /// a map of identities.
     pub fn allow_superuser(mut self, allow: bool) -> Self {
         self.0.allow_superuser = allow;
         self
@@ -336,7 +336,7 @@ impl PolicyBuilder {
     }
 
     /// Everything that does not allow a judgement: `AudienceUnset` without an audience, since a token for any other
-    /// service would do; `RoleClaimUnset` under delegation, where nothing else says who may be which role;
+    /// service would be accepted; `RoleClaimUnset` under delegation, where nothing else limits the roles;
     /// `RequiredClaimsUnset` where strangers get tokens of the same issuer, and nothing says whose are accepted.
     pub fn faults(&self) -> Vec<Misconfigured> {
         let pinned_by = self.0.preset.rules().pinned_by;

@@ -1,4 +1,4 @@
-//! The conventions of well-known providers, by name. A preset is chosen by an administrator, and never guessed from a
+//! The conventions of well-known providers, by name. An administrator chooses a preset; it is never guessed from a
 //! host name.
 
 use std::fmt;
@@ -50,7 +50,7 @@ impl Preset {
         self.0.name
     }
 
-    /// What the preset says of a setting, as that setting's text; `None` where it says nothing.
+    /// The preset's default for a setting, as that setting's text; `None` if it has none.
     pub fn default_of(&self, setting: &str) -> Option<String> {
         match setting {
             "token_types" => Some(self.0.token_types.join(", ")),

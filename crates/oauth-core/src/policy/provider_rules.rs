@@ -77,7 +77,7 @@ pub(crate) enum Proof {
     AnyOf(&'static [&'static str]),
     /// None of these claims is there.
     NoneOf(&'static [&'static str]),
-    /// None of these claims is there, unless scopes are, which an ID token has not.
+    /// None of these claims is present, unless scopes are, which an ID token does not have.
     NoneOfWithoutScope(&'static [&'static str]),
     /// The claim is this string.
     Equals(&'static str, &'static str),
@@ -99,7 +99,7 @@ const STANDARD_SCOPES: ScopeRule = ScopeRule {
     may_lack: false,
 };
 
-/// Workload tokens, and the providers whose tokens say nothing of scopes.
+/// Workload tokens, and the providers whose tokens have no scopes.
 const NO_SCOPES: ScopeRule = ScopeRule {
     may_lack: true,
     ..STANDARD_SCOPES
@@ -148,7 +148,7 @@ pub(crate) const ENTRA: ProviderRules = ProviderRules {
         names: ScopeNames::WithoutResource,
         may_lack: false,
     },
-    // An ID token can have "roles" and the audience of the API, but does not name a client as well.
+    // An ID token can have "roles" and the audience of the API, but names no client in addition.
     proofs: &[
         Proof::AnyOf(&["azp", "appid"]),
         Proof::AnyOf(&["scp", "roles"]),

@@ -21,7 +21,7 @@ pub fn freshness_lifetime(headers: &HeaderMap, limits: &CacheLimits) -> Duration
             let (name, argument) = directive.split_once('=').unwrap_or((directive, ""));
             match name.trim().to_ascii_lowercase().as_str() {
                 "no-store" | "no-cache" => return limits.min_ttl,
-                // RFC 9111 §4.2.1: what cannot be read counts as stale.
+                // RFC 9111 §4.2.1: an invalid max-age counts as stale.
                 "max-age" => {
                     let seconds = parse_seconds(argument.trim().trim_matches('"'));
                     lifetime = Duration::from_secs(seconds.unwrap_or(0));

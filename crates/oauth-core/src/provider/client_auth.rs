@@ -33,7 +33,7 @@ pub enum ClientAuthMethod {
     PrivateKeyJwt,
     /// RFC 8705 §2: the client's certificate.
     TlsClientAuth,
-    /// Not at all.
+    /// No authentication.
     None,
 }
 
@@ -230,7 +230,7 @@ impl AssertionKey {
         }
     }
 
-    /// The public key, for tests and for whoever registers it.
+    /// The public key, for tests and for registration at the provider.
     pub fn public_key(&self) -> Vec<u8> {
         match &self.0 {
             PrivateKey::Rsa(key) => key.public_key().as_ref().to_vec(),

@@ -29,7 +29,7 @@ pub struct FetchedKeys {
     pub headers: HeaderMap,
 }
 
-/// Fetches the issuer's keys: from `jwks_uri`, if that is given, else from where the issuer's metadata says.
+/// Fetches the issuer's keys: from `jwks_uri`, if that is given, else from the URL in the issuer's metadata.
 pub fn fetch_jwk_set(
     http: &dyn HttpClient,
     issuer: &Issuer,

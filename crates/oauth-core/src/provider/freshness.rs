@@ -20,9 +20,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(120);
 /// The limits that an administrator sets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CacheLimits {
-    /// An answer is fresh for at least this long, whatever it says.
+    /// An answer is fresh for at least this long, regardless of its Cache-Control.
     pub min_ttl: Duration,
-    /// An answer is fresh for at most this long, whatever it says.
+    /// An answer is fresh for at most this long, regardless of its Cache-Control.
     pub max_ttl: Duration,
     /// Keys are used for this long after the last good answer, while the provider does not answer.
     pub stale_ttl: Duration,
@@ -42,7 +42,7 @@ pub struct Freshness {
     attempted_at: Timestamp,
     /// When the next attempt may start.
     retry_at: Timestamp,
-    /// A fetch is under way, and is given up at this time; never, if there is none.
+    /// The time at which the fetch under way is given up; `NEVER` if none is under way.
     flight_until: Timestamp,
     /// The number of the last fetch that was begun; forgetting does not set it back.
     flight: u64,
@@ -64,7 +64,7 @@ pub enum Plan {
     Use,
     /// Use the cached key, but refresh first, since no other login does; a failure changes nothing.
     UseAndRefresh,
-    /// Fetch: no cached key can be used.
+    /// Fetch: nothing cached can be used.
     Fetch,
     /// Another login fetches: wait for it, then look again.
     Wait,
@@ -167,7 +167,7 @@ impl Freshness {
         self.retry_at = now.plus(pause).plus(extra);
     }
 
-    /// A fetch has ended without a word on the provider: the login was cancelled, or its process is gone.
+    /// A fetch has ended without a result: the login was cancelled, or its process is gone.
     pub fn abandon(&mut self) {
         self.flight_until = Timestamp::NEVER;
     }
@@ -190,8 +190,8 @@ impl Freshness {
         self.attempted_at != Timestamp::NEVER
     }
 
-    /// Whether all this may be forgotten to make room: not while it keeps the next fetch from coming too early, since whoever
-    /// needs it next would fetch at once.
+    /// Whether this state may be forgotten to make room: not while it delays the next fetch, since the next login would
+    /// fetch at once.
     pub fn may_be_dropped(&self, limits: &CacheLimits, now: Timestamp) -> bool {
         !self.in_flight(now) && self.may_attempt(now) && !self.cools_down(limits, now)
     }
@@ -219,7 +219,7 @@ impl Freshness {
         self.usable_until
     }
 
-    /// The state in a word: `empty` (never asked for), `unavailable` (there never was a good answer), `fresh`, `stale`
+    /// The state's name: `empty` (never requested), `unavailable` (there never was a good answer), `fresh`, `stale`
     /// or `expired`.
     pub fn state(&self, now: Timestamp) -> &'static str {
         match self.fetched_at {
@@ -241,7 +241,7 @@ impl Freshness {
         self.failures
     }
 
-    /// Whether there are cached keys that may be used.
+    /// Whether cached keys exist that may be used.
     pub fn is_usable(&self, now: Timestamp) -> bool {
         self.fetched_at != Timestamp::NEVER && now < self.usable_until
     }

@@ -1,4 +1,4 @@
-//! What the provider says of a token: RFC 7662.
+//! Token introspection: RFC 7662.
 
 use std::time::Duration;
 
@@ -13,19 +13,19 @@ use crate::failure::reject::Reject;
 use crate::failure::unavailable::UnavailableCause;
 use crate::failure::{Failure, Internal};
 
-/// What a provider says for "no" is kept for at most this long: a token may become active a moment later.
+/// An inactive response is cached for at most this long: a token may become active a moment later.
 const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
 
 /// Asks the provider about a token. Asked only for tokens that pass every check that can be made without.
 pub trait Introspector {
-    /// The provider's answer about the token.
+    /// The introspection response for the token.
     ///
-    /// Errors: a `Reject` if the provider says that the token is not active, else whoever is at fault that there
-    /// is no such answer.
+    /// Errors: a `Reject` if the provider says that the token is not active; otherwise the cause that prevented a
+    /// response.
     fn introspect(&self, token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure>;
 }
 
-/// Nobody to ask; goes with [`IntrospectionMode::Off`](crate::IntrospectionMode::Off).
+/// Asks no provider; goes with [`IntrospectionMode::Off`](crate::IntrospectionMode::Off).
 #[derive(Debug, Clone, Copy)]
 pub struct NoIntrospection;
 

@@ -1,4 +1,4 @@
-//! Who issues the tokens, and where that issuer describes itself.
+//! The issuer of tokens, and the URL of its metadata.
 //!
 //! RFC 8414 §2 and OpenID Connect Discovery 1.0 §3: an issuer is an https URL without query or fragment.
 
@@ -151,7 +151,7 @@ impl Issuer {
         &self.discovery
     }
 
-    /// The same issuer, whose metadata is elsewhere.
+    /// The same issuer, with its metadata at another URL.
     pub fn with_discovery(self, discovery: Endpoint) -> Self {
         Issuer { discovery, ..self }
     }
@@ -165,7 +165,7 @@ impl Issuer {
     }
 }
 
-/// Removes the well-known part, as libpq does: OpenID Connect puts it behind the issuer's path,
+/// Removes the well-known part, as libpq does: OpenID Connect puts it after the issuer's path,
 /// RFC 8414 §3.1 before it. A terminating "/" of the path stays.
 fn identifier_of_well_known_uri(url: &str) -> Result<String, &'static str> {
     let misplaced = "the well-known part is neither before nor after the path";

@@ -30,7 +30,7 @@ impl ProviderMetadata {
 }
 
 /// RFC 8414 §2: where the provider can be asked about a token (RFC 7662). A provider of opaque tokens need not have
-/// keys, so nothing else is read. RFC 8705 §5: a client that presents a certificate goes to the alias for such
+/// keys, so nothing else is checked. RFC 8705 §5: a client that presents a certificate goes to the alias for such
 /// clients, where there is one.
 pub(crate) fn parse_introspection_endpoint(
     bytes: &[u8],
