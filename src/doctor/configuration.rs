@@ -21,7 +21,7 @@ pub struct Configuration {
     pub settings: Vec<FileSetting>,
     /// The names of the maps in pg_ident.conf.
     pub maps: Vec<String>,
-    /// Maps, and superusers that a line of theirs can give somebody.
+    /// Maps, and the superusers that one of their lines can give.
     mapped_superusers: Vec<(String, String)>,
     /// Lists, as they are in force.
     pub preload_libraries: String,
@@ -76,7 +76,7 @@ impl Configuration {
         }
     }
 
-    /// Whether a line of this map can give somebody this superuser.
+    /// Whether a line of this map can give this superuser to an identity.
     pub fn map_gives(&self, map: &str, superuser: &str) -> bool {
         let mut pairs = self.mapped_superusers.iter();
         pairs.any(|(of, name)| of == map && name == superuser)

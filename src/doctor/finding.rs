@@ -8,7 +8,7 @@ use crate::postgres::hba::FileLine;
 /// How bad a finding is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
-    /// Nobody, or not everybody, can log in, or the wrong ones could.
+    /// Some or all logins fail, or logins succeed that should not.
     Error,
     /// It works, and is probably not what was meant.
     Warning,
@@ -36,7 +36,7 @@ pub struct Kind {
     advice: &'static str,
 }
 
-/// One thing that the doctor has found.
+/// One finding.
 pub struct Finding {
     pub severity: Severity,
     pub code: &'static str,
@@ -47,7 +47,7 @@ pub struct Finding {
 }
 
 impl Kind {
-    /// A finding of this kind; `detail` says what is there, in a sentence.
+    /// A finding of this kind; `detail` describes it in a sentence.
     pub fn with(&self, detail: impl Into<String>) -> Finding {
         Finding {
             severity: self.severity,

@@ -17,7 +17,7 @@ use crate::settings::values::MapName;
 /// A line and what was found there.
 pub struct Line<'a> {
     pub rule: &'a HbaRule,
-    /// `None` if what the line names is no issuer.
+    /// `None` if what the line names is not an issuer.
     pub issuer: Option<Issuer>,
     /// What its keys are cached under, if they can be.
     pub cache_key: Option<IssuerKey>,
@@ -47,7 +47,7 @@ pub fn examine<'a>(
         LineOptions::none()
     });
     let settings = settings::for_line(line, &options).unwrap_or_else(|misconfigured| {
-        // That the issuer is none is said below.
+        // An invalid issuer is reported below.
         if !matches!(misconfigured, Misconfigured::IssuerInvalid { .. }) {
             findings.push(Finding::of_failure(&misconfigured.into()));
         }
@@ -124,7 +124,7 @@ fn examine_rule(rule: &HbaRule, maps: &[String]) -> Vec<Finding> {
 /// What the settings say about the tokens of this line.
 fn examine_settings(settings: &Settings, line: &HbaLine, maps: &[String]) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // A login would also compare "iss"; to look at everything else any issuer will do.
+    // A login would also compare "iss"; any issuer serves to check everything else.
     let issuer = Issuer::parse_allowing(&line.issuer, true)
         .or_else(|_| Issuer::parse("https://issuer.invalid"));
     match issuer.and_then(|issuer| settings::policy_of(settings, line, issuer)) {
@@ -192,7 +192,7 @@ fn examine_near_miss(settings: &Settings, line: &HbaLine, issuer: &Issuer) -> Op
         "Profile \"{name}\" is for {own}, but the line's issuer is {}: the server's own settings apply instead of the profile.",
         issuer.identifier(),
     ));
-    // Without an audience of the server's, say, nobody gets in by them.
+    // For example, without an audience set for the server they admit no one.
     let refuses_all = settings::policy_of(settings, line, issuer.clone())
         .is_ok_and(|policy| !policy.faults().is_empty());
     Some(match refuses_all {

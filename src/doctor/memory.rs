@@ -1,4 +1,4 @@
-//! What is wrong with the module's shared memory: that there is none, or that it is of the wrong size.
+//! What is wrong with the module's shared memory: it is missing, or has the wrong size.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use crate::doctor::line::Line;
 use crate::memory::{self, Sizes};
 use crate::postgres::containment::contain;
 
-/// Compares the memory with the lines of pg_hba.conf and with the settings. Where nobody has logged in yet and the module
-/// is not preloaded, this makes the memory, as a login would.
+/// Compares the memory with the lines of pg_hba.conf and with the settings. Before the first login, unless the
+/// module is preloaded, this creates the memory, as a login would.
 pub fn examine(lines: &[Line<'_>]) -> Vec<Finding> {
     // What PostgreSQL raises about it is a finding, and not the end of all others.
     let in_use = match contain(memory::sizes) {

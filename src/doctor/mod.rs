@@ -21,7 +21,7 @@ use provider::Providers;
 
 /// One row for each finding, and one for each line without any. Asks the providers, and waits for them at most as long as
 /// a login would. `sql/` runs it with the rights of the superuser who made the extension.
-#[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
+#[allow(clippy::type_complexity)] // One column per line, as pgrx requires.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn check_config() -> TableIterator<
     'static,
@@ -83,7 +83,7 @@ fn examine(configuration: &Configuration) -> Vec<Finding> {
     findings
 }
 
-/// All findings of a line, or that there is none.
+/// All findings of a line, or one row that says that it has none.
 fn findings_at(line: Line<'_>, shared: Option<Finding>) -> Vec<Finding> {
     let place = &line.rule.place;
     let mut findings = line.findings;

@@ -133,7 +133,7 @@ fn ask(source: &ProviderKeys) -> ProviderAnswer {
     })
 }
 
-/// Notes what time the answers say that it is.
+/// Records the time that the answers state.
 struct Watched {
     client: UreqClient,
     clock: RefCell<Option<ProviderClock>>,

@@ -1,4 +1,4 @@
-//! What is wrong with the server's own settings, whatever the line of pg_hba.conf.
+//! What is wrong with the server's own settings, independent of the lines of pg_hba.conf.
 
 use oauth_core::Issuer;
 
@@ -51,7 +51,7 @@ fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
     findings
 }
 
-/// Misspelt names, values that can not be used, and settings of profiles that nobody named.
+/// Misspelt names, invalid values, and settings of profiles that validator.profiles does not name.
 fn examine_file_settings(settings: &[FileSetting]) -> Vec<Finding> {
     let profiles: Vec<&str> = settings::profile_issuers()
         .unwrap_or_default()

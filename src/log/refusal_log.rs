@@ -1,6 +1,6 @@
 //! One line in the server log for each refused token: what, why, whose fault, and what to do.
 //!
-//! The client learns nothing of it. Everything that came from outside has passed [`Printable`].
+//! The client receives none of it. Everything that came from outside has passed [`Printable`].
 
 use std::fmt::Write as _;
 
@@ -19,7 +19,7 @@ pub fn log_refusal(role: &str, decision: &Decision, failure: &Failure, policy: O
     server_log::log(message, Some(reason), hint(failure, policy));
 }
 
-/// Logs that keys could not be fetched again, while logins go on with those at hand.
+/// Logs that keys could not be fetched again, while logins continue with the cached ones.
 pub fn log_failed_refresh(url: &str, failure: &Failure) {
     let message = format!(
         "could not refresh the keys of OAuth issuer \"{}\": {failure}",
@@ -35,8 +35,8 @@ pub fn describe(failure: &Failure, policy: Option<&Policy>) -> (String, Option<S
     (facts, hint(failure, policy))
 }
 
-/// The facts in the form `name=value`, the stable reason code first. `identity` is whom the token names, whether or not
-/// it proves that.
+/// The facts in the form `name=value`, the stable reason code first. `identity` is the one that the token
+/// names, proven or not.
 pub fn reason(decision: &Decision, failure: &Failure, policy: Option<&Policy>) -> String {
     let (cause, url) = match failure {
         Failure::Unavailable(Unavailable { url, cause }) => (Some(cause.code()), Some(url)),

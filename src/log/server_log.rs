@@ -1,4 +1,4 @@
-//! Lines in the server's log that never reach a client, whatever its client_min_messages.
+//! Lines in the server's log that never reach a client, regardless of its client_min_messages.
 
 use oauth_core::Printable;
 use pgrx::pg_sys::panic::ErrorReport;

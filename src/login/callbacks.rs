@@ -24,7 +24,7 @@ use crate::provider::introspection::introspector;
 use crate::settings;
 use crate::settings::line_options;
 
-/// How often a login is judged again that was overtaken by a flush of the caches.
+/// How often a login is judged again if the caches are flushed during it.
 const MAX_REPEATS: usize = 3;
 
 /// This is not the first copy of the module that is loaded into this process: it has no settings and no shared memory.
@@ -66,7 +66,7 @@ pub extern "C-unwind" fn _PG_oauth_validator_module_init() -> *const OAuthValida
     &CALLBACKS
 }
 
-/// Decides about one token. Returns false only for a fault of ours; a refusal returns true with
+/// Decides about one token. Returns false only for an internal fault; a refusal returns true with
 /// `authorized` false. The client sees the same generic failure in both cases.
 ///
 /// # Safety
@@ -104,7 +104,7 @@ unsafe extern "C-unwind" fn validate(
     }
 }
 
-/// Decides, and fills the result; false for a fault of ours.
+/// Decides, and fills the result; false for an internal fault.
 fn fill(
     result: &mut ValidatorModuleResult,
     state: *const ValidatorModuleState,
@@ -187,7 +187,7 @@ fn decide(
             None,
         );
     };
-    // Before anything else: without it nothing is counted, and nobody gets in.
+    // First of all: without shared memory nothing is counted, and no login succeeds.
     memory::attach();
     let revocations = memory::revocations();
     // Before anything is read that the token is judged by.
@@ -222,7 +222,7 @@ fn decide(
     };
     let judge = || judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
     let mut decision = judge();
-    // As a client would that is sent away and comes again; session_start sends away whoever is overtaken still.
+    // The same as if the client were refused and tried again; session_start ends a login that is still overtaken.
     for _ in 0..MAX_REPEATS {
         match revocations
             .after_flush(begun)

@@ -14,7 +14,7 @@ pub struct Login {
 
 static LOGIN: Mutex<Option<Login>> = Mutex::new(None);
 
-/// Keeps the claims of a token that was accepted. If PostgreSQL does not let the user in, the process ends.
+/// Keeps the claims of a token that was accepted. If PostgreSQL does not admit the user, the process ends.
 pub fn keep(decision: Decision) {
     let expires_at = decision.outcome().ok().map(Grant::expires_at);
     if let (Some(expires_at), Some(claims)) = (expires_at, decision.into_claims()) {

@@ -30,7 +30,7 @@ unsafe impl Send for Scheduled {}
 
 /// Ends this process's session at that time. The log then has `message` and `detail`.
 ///
-/// Errors: there is no timer left, so that the session must not begin.
+/// Errors: no timer is available, so the session must not begin.
 pub fn schedule(end: Timestamp, message: String, detail: String) -> Result<(), Internal> {
     let timer = start_timer(end).map_err(|error| {
         Internal(Printable::new(&format!(

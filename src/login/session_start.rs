@@ -1,4 +1,4 @@
-//! From a token that was accepted to a session: what becomes of it once PostgreSQL, too, has let the user in.
+//! From an accepted token to a session: what happens once PostgreSQL, too, has admitted the user.
 
 use std::ffi::c_int;
 
@@ -105,7 +105,7 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
     }) = expected.filter(|_| status == STATUS_OK)
     {
         memory::sessions().enter(&session);
-        // After that: whoever revokes from now on finds the session.
+        // After registration: a later revocation finds the session.
         if memory::revocations().overtook(begun, &session) {
             end_revoked(&session);
         }
@@ -118,7 +118,7 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
     }
 }
 
-/// Ends a login that a revocation has overtaken. The client is told what one is told whose session is ended.
+/// Ends a login that a revocation has overtaken. The client receives the same error as when a session is ended.
 fn end_revoked(session: &NewSession) {
     let message = format!(
         "OAuth session of \"{}\" ended: it was revoked while its login was under way",

@@ -84,7 +84,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
 /// What the provider has said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
-    /// Something that is worth a text.
+    /// A text that is worth caching.
     Text(String),
     /// The token is not active.
     Inactive,
@@ -101,11 +101,11 @@ pub struct FoundAnswer {
 
 /// How a request ended.
 pub enum Ended {
-    /// With a word that may be used for that long.
+    /// With an introspection response that may be used for that long.
     Said(Said, Duration),
     /// With a failure of the provider's, and a random number to spread the next attempts with.
     Failure(PackedUnavailable, u32),
-    /// With nothing that is worth a memory.
+    /// With nothing that is worth caching.
     Nothing,
 }
 
@@ -121,7 +121,7 @@ impl AnswerCache {
     }
 
     /// # Safety
-    /// `memory` is aligned, has `bytes(sets)` bytes, and nobody else uses it yet.
+    /// `memory` is aligned, has `bytes(sets)` bytes, and no other code uses it yet.
     pub unsafe fn initialize(memory: *mut c_void, sets: usize, tranche: i32) {
         // SAFETY: by this function's contract; all bytes zero is a valid Set.
         unsafe { Locked::initialize(Self::cast(memory, sets), Self::bytes(sets), tranche) };
@@ -190,8 +190,8 @@ impl AnswerCache {
         claimed
     }
 
-    /// Notes how the request ended that was claimed until then, and wakes those who wait for it. One that was given up
-    /// meanwhile, or forgotten by a flush, leaves nothing behind: its answer may be older than the reason for that.
+    /// Records how the request that was claimed until then ended, and wakes its waiters. A request that was given up in
+    /// the meantime, or forgotten by a flush, leaves nothing behind: its answer may predate the reason for that.
     pub fn end(self, key: &AnswerKey, until: Timestamp, ended: &Ended, now: Timestamp) {
         {
             let mut sets = self.0.exclusive();
@@ -270,8 +270,8 @@ impl Set {
         answer.freshness.is_under_way(until).then_some(answer)
     }
 
-    /// The entry of this name, new if there is none. A free place goes before one whose answer is of no use, and that
-    /// before the least recently used one: tokens that nobody issued do not push out those in use.
+    /// The entry of this name, created if missing. It takes a free place first, then one whose answer is useless, then
+    /// the least recently used one: tokens that were never issued do not evict those in use.
     fn find_or_make_room(&mut self, key: &AnswerKey, now: Timestamp) -> &mut StoredAnswer {
         let index = self.find(key).unwrap_or_else(|| {
             let rank = |index: &usize| {

@@ -22,13 +22,13 @@ pub trait Area {
     /// What all areas look like, and what their numbers mean.
     const LAYOUT: LayoutDigest;
 
-    /// Where this process has it; null: it has not looked yet.
+    /// Its address in this process; null before the first use.
     fn attached() -> &'static AtomicPtr<c_void>;
 
     fn bytes() -> usize;
 
     /// # Safety
-    /// `memory` is new, aligned, of `bytes()` bytes, and nobody else uses it yet.
+    /// `memory` is new, aligned, of `bytes()` bytes, and no other code uses it yet.
     unsafe fn initialize(memory: *mut c_void, tranche: i32);
 
     /// The tranche of its locks.
@@ -38,7 +38,7 @@ pub trait Area {
     unsafe fn tranche(memory: *mut c_void) -> i32;
 }
 
-/// Names an area. Whoever would lay it out differently, or count other things in it, uses other memory. It is shorter than
+/// Names an area. A module with another layout or other counters uses other memory. The name is shorter than
 /// what PostgreSQL cuts names to: 48 bytes in main memory (SHMEM_INDEX_KEYSIZE), 64 in its registry of segments.
 fn name<A: Area>(bytes: usize) -> CString {
     let digest = A::LAYOUT.value();

@@ -29,7 +29,7 @@ pub struct CircuitBreakers(Locked<[Breaker; BREAKERS]>);
 
 #[repr(C)]
 struct Breaker {
-    /// Names the endpoint and how it is asked; all zero: nobody uses it.
+    /// Names the endpoint and how it is asked; all zero if unused.
     key: AnswerKey,
     freshness: Freshness,
     /// What the last request failed with.
@@ -40,7 +40,7 @@ struct Breaker {
 pub enum Entry {
     /// It may ask.
     Free,
-    /// It may ask, and must say how that ended, since others are refused meanwhile.
+    /// It may ask, and must report the outcome, since other logins are refused in the meantime.
     Trial,
     /// It may not: the endpoint has failed a moment ago.
     Refused(Option<Unavailable>),
@@ -48,7 +48,7 @@ pub enum Entry {
 
 impl CircuitBreakers {
     /// # Safety
-    /// `memory` is aligned, and nobody else uses it yet.
+    /// `memory` is aligned, and no other code uses it yet.
     pub unsafe fn initialize(memory: *mut Self, tranche: i32) {
         // SAFETY: by this function's contract; all bytes zero is a valid Breaker.
         unsafe { Locked::initialize(&raw mut (*memory).0, size_of::<Self>(), tranche) };
@@ -116,7 +116,7 @@ impl CircuitBreakers {
             }
             return;
         }
-        // One that nobody asks any more makes room.
+        // An endpoint that is no longer asked makes room.
         let is_free = |breaker: &Breaker| breaker.key == AnswerKey::default();
         let can_be_tried = |breaker: &Breaker| breaker.plan(now) == Plan::Fetch;
         let free = breakers.iter().position(is_free);
@@ -129,7 +129,7 @@ impl CircuitBreakers {
         }
     }
 
-    /// A trial has ended without a word on the endpoint.
+    /// A trial has ended without a result for the endpoint.
     pub fn abandon(&self, key: &AnswerKey, until: Timestamp) {
         let mut breakers = self.0.exclusive();
         let breaker = breakers.iter_mut().find(|breaker| breaker.key == *key);

@@ -23,7 +23,7 @@ pub struct KeyCache<Blocks: ?Sized = [Block]>(Locked<State<Blocks>>);
 
 /// What a login finds.
 pub struct FoundKey {
-    /// The key, or why none of those at hand will do.
+    /// The key, or why no cached key can be used.
     pub selected: Result<PublicKey, Reject>,
     pub freshness: Freshness,
     /// Fetches that have ended with an answer, good or bad, so far.
@@ -36,7 +36,7 @@ pub struct FoundKey {
 /// An issuer in the cache.
 pub struct DueIssuer {
     pub key: IssuerKey,
-    /// The issuer as pg_hba.conf has it.
+    /// The issuer as written in pg_hba.conf.
     pub url: String,
     /// The last fetch failed.
     pub is_failing: bool,
@@ -55,10 +55,10 @@ pub enum Fetched {
     Keys(PackedKeys, Duration),
     /// A failure of the provider's, and a random number to spread the next attempts with.
     Failure(PackedUnavailable, u32),
-    /// A failure on this side, such as a file that can not be read: others may try at once, unless there are
-    /// keys to go on with.
+    /// A failure on this side, such as an unreadable file: others may try at once, unless there are cached keys to
+    /// continue with.
     OurFault(PackedUnavailable, u32),
-    /// Neither: whoever asked was called away.
+    /// Neither: the login that asked was interrupted.
     Nothing,
 }
 
@@ -80,7 +80,7 @@ impl KeyCache {
     }
 
     /// # Safety
-    /// `memory` is aligned, has space for as many blocks as it is a pointer to, and nobody else uses it yet.
+    /// `memory` is aligned, has space for as many blocks as it is a pointer to, and no other code uses it yet.
     pub unsafe fn initialize(memory: *mut KeyCache, tranche: i32) {
         let blocks = (memory as *mut [Block]).len();
         let bytes = size_of::<KeyCache<[Block; 0]>>() + blocks * size_of::<Block>();

@@ -31,7 +31,7 @@ pub struct State<Blocks: ?Sized = [Block]> {
 }
 
 /// Some issuers. What every login reads stands before what few do, since each page that a login touches costs it some
-/// microseconds: those of the first block pay for one page of names, whatever the number of blocks.
+/// microseconds: those of the first block pay for one page of names, regardless of the number of blocks.
 #[repr(C)]
 pub struct Block {
     names: [Name; BLOCK_ISSUERS],
@@ -58,7 +58,7 @@ pub struct CachedIssuer {
     pub skipped_keys: u32,
     pub heads: [KeyHead; KEYS],
     pub failure: StoredFailure,
-    /// The issuer as pg_hba.conf has it, for a refresh in the background; empty if it is too long.
+    /// The issuer as written in pg_hba.conf, for a refresh in the background; empty if it is too long.
     pub url: FixedText,
     pub materials: [[u8; MATERIAL_BYTES]; KEYS],
     /// As far as there is space for them; to be shown, and not to select by. Empty: none.
@@ -122,17 +122,17 @@ impl PackedKeys {
     }
 }
 
-/// What a login wants of an issuer's keys.
+/// What a login needs from an issuer's keys.
 pub struct Want<'a> {
     pub issuer: IssuerKey,
-    /// The issuer as pg_hba.conf has it.
+    /// The issuer as written in pg_hba.conf.
     pub url: &'a str,
     pub kid: Option<&'a str>,
     pub alg: Algorithm,
     pub limits: CacheLimits,
 }
 
-/// There is no room for another issuer: all that are cached must stay for now.
+/// The cache has no room for another issuer: all cached ones must stay for now.
 pub struct NoRoom {
     /// How many are cached.
     pub issuers: usize,

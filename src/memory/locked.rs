@@ -1,4 +1,4 @@
-//! Plain data in shared memory, under one lock, with a condition variable for who waits for a change.
+//! Plain data in shared memory, under one lock, with a condition variable for processes that wait for a change.
 
 use std::cell::UnsafeCell;
 use std::ops::{Deref, DerefMut};
@@ -10,7 +10,7 @@ use pgrx::pg_sys;
 
 use crate::postgres::wait_event;
 
-/// A waiter looks again after this time even if nobody woke it: a process that was killed wakes nobody.
+/// A waiter checks again after this time even if it was not woken: a killed process does not wake its waiters.
 const LONGEST_SLEEP: Duration = Duration::from_millis(500);
 
 /// `state` under a lock. Under the lock nothing is allocated, logged or asked.
@@ -37,7 +37,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
 
 impl<T: ?Sized> Locked<T> {
     /// # Safety
-    /// `memory` is aligned, has `bytes` bytes, which are all of this value, and nobody else uses it yet. All bytes
+    /// `memory` is aligned, has `bytes` bytes, which are all of this value, and no other code uses it yet. All bytes
     /// zero is a valid `T`.
     pub unsafe fn initialize(memory: *mut Self, bytes: usize, tranche: i32) {
         // SAFETY: by this function's contract.
@@ -73,7 +73,7 @@ impl<T: ?Sized> Locked<T> {
         unsafe { pg_sys::ConditionVariableBroadcast(self.changed.get()) };
     }
 
-    /// Sleeps until somebody wakes the waiters, at most for `limit`, if `must_wait` still holds once no wake can be
+    /// Sleeps until the waiters are woken, at most for `limit`, if `must_wait` still holds once no wake can be
     /// missed. Serves interrupts.
     pub fn sleep_while(&self, limit: Duration, must_wait: impl FnOnce() -> bool) {
         let limit = limit.min(LONGEST_SLEEP).as_millis().saturating_add(1);

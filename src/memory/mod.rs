@@ -41,7 +41,7 @@ pub struct Sizes {
 }
 
 impl Sizes {
-    /// What the settings say.
+    /// The sizes that the settings ask for.
     pub fn wanted() -> Sizes {
         let settings = Settings::of_server();
         let wanted = |which| usize::try_from(settings.number(which)).unwrap_or(0);
@@ -82,7 +82,7 @@ impl Sizes {
     }
 }
 
-/// The sizes in use, as far as this process knows them; zero: it does not yet.
+/// The sizes in use; zero until this process knows them.
 static SIZES: AtomicU64 = AtomicU64::new(0);
 
 /// The sizes in use, if this process knows them.
@@ -180,8 +180,7 @@ struct KeyMemory<Blocks: ?Sized = [Block]> {
     cache: KeyCache<Blocks>,
 }
 
-/// The cache of keys, and what lies beside it. First the counters of accepted logins, which those touch as well; last the
-/// other counters.
+/// The cache of keys, and what lies next to it.
 struct Keys;
 
 impl Keys {
@@ -319,7 +318,7 @@ pub fn circuit_breakers() -> &'static CircuitBreakers {
 /// The registry of sessions.
 pub fn sessions() -> SessionRegistry {
     let state = area::<SharedState>().cast::<SharedState>();
-    // SAFETY: as above; the registry lies behind the state.
+    // SAFETY: as above; the registry lies after the state.
     unsafe { SessionRegistry::at(state.add(1).cast()) }
 }
 

@@ -2,7 +2,7 @@
 
 use oauth_core::{LayoutDigest, PackedUnavailable, Unavailable, layout_of};
 
-/// Bytes that are kept of a URL, and of what is said about a failure.
+/// Number of bytes that are kept of a URL, and of the description of a failure.
 pub const TEXT_BYTES: usize = 512;
 
 /// Which version of a file was read: its size, times of change and inode. All zero: none.

@@ -1,7 +1,7 @@
-//! Revocations, for the logins that are under way meanwhile: what such a login was judged by may be from before.
+//! Revocations, for logins that are under way at that time: such a login may have been judged by older data.
 //!
 //! A login notes how many there were before it reads a key or an answer, and compares once its session is in the
-//! registry. Whoever revokes counts before it looks into the registry. So either the login sees the revocation, or the
+//! registry. A revocation counts itself before it reads the registry. So either the login sees the revocation, or the
 //! revocation sees the session.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,8 +11,8 @@ use oauth_core::{LayoutDigest, layout_of};
 use crate::memory::locked::Locked;
 use crate::memory::session_registry::{NewSession, Wanted};
 
-/// Calls of `end_sessions` that are remembered with whom they meant. A login that more have overtaken may have been
-/// meant by each of the forgotten ones.
+/// Number of calls of `end_sessions` that are remembered with their targets. If more have overtaken a login, each
+/// forgotten one may have targeted it.
 const REMEMBERED: usize = 256;
 
 /// What all this looks like in memory.
@@ -32,7 +32,7 @@ pub struct Counts {
     ends: AtomicU64,
 }
 
-/// Whom the last calls of `end_sessions` meant; only a login reads it that one has overtaken.
+/// The targets of the last calls of `end_sessions`; only a login that one has overtaken reads them.
 #[repr(C)]
 pub struct Wanteds(Locked<[Wanted; REMEMBERED]>);
 
@@ -52,7 +52,7 @@ pub struct Begun {
 
 impl Wanteds {
     /// # Safety
-    /// `memory` is aligned, and nobody else uses it yet.
+    /// `memory` is aligned, and no other code uses it yet.
     pub unsafe fn initialize(memory: *mut Self, tranche: i32) {
         // SAFETY: by this function's contract; all bytes zero is a valid Wanted.
         unsafe { Locked::initialize(&raw mut (*memory).0, size_of::<Self>(), tranche) };
@@ -68,7 +68,7 @@ impl Revocations {
         }
     }
 
-    /// The caches have been flushed: called after that, so that who begins from now on finds nothing of before.
+    /// Called after the caches have been flushed, so that a login that begins later finds no older entry.
     pub fn note_flush(self) {
         self.counts.flushes.fetch_add(1, Ordering::SeqCst);
     }

@@ -1,8 +1,8 @@
 //! The sessions that tokens have opened, in shared memory: so that an administrator sees who is in, and can end them.
 //!
 //! Each backend has a place of its own, by its number among the server's processes: a login searches nothing, waits
-//! for nobody, and touches one page. The place is cleared before the process gives its number back; after one that was
-//! killed, PostgreSQL makes all shared memory anew.
+//! for no other process, and touches one page. The place is cleared before the process gives its number back; after a
+//! process was killed, PostgreSQL creates all shared memory again.
 
 use std::ffi::c_void;
 
@@ -32,7 +32,7 @@ const _: () = assert!(size_of::<Slot>() == SLOT_BYTES);
 struct Entry {
     /// Zero: the place is free.
     pid: i32,
-    /// As pg_stat_activity has it.
+    /// As shown in pg_stat_activity.
     backend_start: pg_sys::TimestampTz,
     /// Microseconds since 1970.
     expires_at: i64,
@@ -43,12 +43,12 @@ struct Entry {
     sid: Named<102>,
 }
 
-/// A text as far as there is space for it, and the digest of all of it, by which it is compared: a text that was cut is
-/// never taken for another one.
+/// A text, cut to the available space, and the digest of the whole text, by which it is compared: a cut text never
+/// equals another one.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct Named<const BYTES: usize> {
-    /// All zero: there is no text.
+    /// All zero if there is no text.
     digest: [u8; 32],
     text: FixedText<BYTES>,
 }
@@ -150,7 +150,7 @@ impl SessionRegistry {
     }
 
     /// # Safety
-    /// `memory` has `bytes()` bytes, and nobody else uses it yet.
+    /// `memory` has `bytes()` bytes, and no other code uses it yet.
     pub unsafe fn initialize(memory: *mut c_void, tranche: i32) {
         let first = first_slot(memory);
         for n in 0..slots() {
@@ -198,7 +198,7 @@ impl SessionRegistry {
     pub fn end(self, wanted: &Wanted) -> usize {
         let mut ended = 0;
         for (n, slot) in self.0.iter().enumerate() {
-            // Until the lock is released, the process can not leave its place, so that its id stays its own.
+            // The process cannot leave its place until the lock is released, so its id stays its own.
             let entry = slot.0.shared();
             if is_alive(n, entry.pid) && wanted.is(&entry) {
                 // SAFETY: a process id of one of this server's backends, which leads a group of its own.

@@ -1,4 +1,4 @@
-//! Counts what happens at logins, by issuer. Atomics in shared memory: nobody waits for anybody to count.
+//! Counts what happens at logins, by issuer. The counters are atomics in shared memory, so counting never waits.
 //!
 //! An issuer gets its row when a login through its line of pg_hba.conf is first counted, and keeps it: what clients
 //! send makes no row. There are as many rows as issuers whose keys are cached; once all are taken, further issuers are not
@@ -35,7 +35,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
         }))
 }
 
-/// What an accepted login touches of its issuer's row. It lies where such a login looks anyway. All bytes zero: a free row.
+/// What an accepted login touches. It lies where such a login reads anyway. All bytes are zero before the first login.
 #[repr(C)]
 pub struct Accepted {
     /// The beginning of a digest of the issuer's name; zero: the row is free.
@@ -214,7 +214,7 @@ impl Since {
 
 impl Row {
     fn name(&self, issuer: &str) {
-        // SAFETY: this process alone has taken the row, and nobody reads the name before `is_named`.
+        // SAFETY: this process alone has taken the row, and no process reads the name before `is_named`.
         unsafe { (*self.name.get()).set(issuer) };
         self.is_named.store(true, Ordering::Release);
     }

@@ -59,7 +59,7 @@ fn der(i2d_x509: I2dX509, certificate: *const c_void) -> Option<Vec<u8>> {
 
 /// Asked of the server that is running: the module may have been built for another one.
 fn server_has_openssl() -> bool {
-    // SAFETY: gives null or a NUL-terminated text, which stays for longer than it is looked at here.
+    // SAFETY: gives null or a NUL-terminated text, which outlives its use here.
     let library = unsafe {
         let value = pg_sys::GetConfigOption(c"ssl_library".as_ptr(), true, false);
         (!value.is_null()).then(|| CStr::from_ptr(value))

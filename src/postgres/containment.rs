@@ -14,7 +14,7 @@ use crate::postgres::hba;
 /// Runs `work`. Only errors by which PostgreSQL ends a query or a backend are passed on.
 ///
 /// Errors: what was caught. PostgreSQL cleans up after an error by ending the transaction, which a login cannot do:
-/// whoever gets an error here must touch no shared memory again, and [`end_backend`].
+/// a caller that gets an error must not touch shared memory again, and must call [`end_backend`].
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
     let work = AssertUnwindSafe(work);
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(work.0())))
@@ -30,7 +30,7 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
         .execute()
 }
 
-/// Set while this process takes memory; what fails then is the memory, whatever the error's code.
+/// Set while this process takes memory; an error then means that memory is lacking, regardless of its code.
 static IS_TAKING: AtomicBool = AtomicBool::new(false);
 
 /// Runs `take`, which takes shared memory: an error in it is a lack of memory.

@@ -11,9 +11,9 @@ pub struct HbaLine {
     pub issuer: String,
     /// `scope`: scopes, separated by spaces.
     pub scope: String,
-    /// `delegate_ident_mapping`: the validator alone decides who may be which role.
+    /// `delegate_ident_mapping`: the validator alone decides which identity may take which role.
     pub delegated: bool,
-    /// `map`: pg_ident.conf says which identities may be which role. Otherwise the identity must equal the role.
+    /// `map`: pg_ident.conf says which identities may take which role. Otherwise the identity must equal the role.
     pub mapped: bool,
 }
 
@@ -42,7 +42,7 @@ pub fn matched_line() -> Option<HbaLine> {
         issuer: issuer?,
         scope: scope?,
         delegated: line.oauth_skip_usermap,
-        // As PostgreSQL sees it, an empty name is none; one that is not UTF-8 is a name.
+        // PostgreSQL treats an empty name as unset; a name that is not UTF-8 is still a name.
         // SAFETY: as above.
         mapped: !line.usermap.is_null() && unsafe { *line.usermap } != 0,
     })

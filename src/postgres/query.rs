@@ -1,10 +1,10 @@
-//! Queries of our own, by the rights of whoever runs them.
+//! The module's own queries, run with the rights of the current user.
 
 use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::prelude::*;
 use pgrx::spi::{SpiHeapTupleData, SpiResult};
 
-/// The rows of a query, each read by `read`. Raises PostgreSQL's error if it can not be run.
+/// The rows of a query, each read by `read`. Raises PostgreSQL's error if it cannot be run.
 pub fn rows<T>(sql: &str, read: impl Fn(&SpiHeapTupleData) -> SpiResult<T>) -> Vec<T> {
     Spi::connect(|client| {
         let table = client.select(sql, None, &[])?;

@@ -1,5 +1,5 @@
 //! What the server knows of roles: pg_ident.conf and the catalog. Read while a backend authenticates, which is
-//! inside a transaction, with the shared catalogs at hand.
+//! inside a transaction, with access to the shared catalogs.
 
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -31,7 +31,7 @@ impl RoleCatalog for ServerCatalog {
         let status = unsafe {
             abi::guarded(|| abi::check_usermap(map.as_ptr(), role.as_ptr(), value.as_ptr(), false))
         };
-        // STATUS_OK; anything else is no match, or a rule that can not be read.
+        // STATUS_OK; anything else means no match, or an invalid rule.
         Ok(status == 0)
     }
 
@@ -140,7 +140,7 @@ fn groups_of(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
 }
 
 /// check_usermap logs a line for each value that does not match. While this lives, such lines are held back: a
-/// refusal names all values in one line of ours.
+/// refusal names all values in one line of this module.
 struct HeldBackLog {
     previous: pg_sys::emit_log_hook_type,
 }

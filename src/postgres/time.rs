@@ -9,7 +9,7 @@ use crate::postgres::text::copied_lossy;
 /// Microseconds from 1970, where our time begins, to 2000, where PostgreSQL's does.
 const EPOCH: i64 = 946_684_800_000_000;
 
-/// `None` if there is no end, or one that PostgreSQL's calendar does not reach.
+/// `None` if the token does not expire, or at a time outside PostgreSQL's calendar.
 pub fn timestamptz(time: Timestamp) -> Option<TimestampWithTimeZone> {
     if time == Timestamp::FOREVER {
         return None;

@@ -1,4 +1,4 @@
-//! What pg_stat_activity shows while a process waits for something of ours.
+//! What pg_stat_activity shows while a process waits for this module.
 
 use std::ffi::CStr;
 

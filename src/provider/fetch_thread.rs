@@ -2,12 +2,13 @@
 //!
 //! The work runs on a helper thread with all signals blocked, which calls no PostgreSQL function, while
 //! the backend waits on its latch. So authentication_timeout, pg_terminate_backend and a shutdown end the
-//! login at once, whatever the provider or the resolver does: the thread is then left behind, and holds
-//! nothing of PostgreSQL's.
+//! login at once, regardless of the provider and the resolver: the thread is then left behind, and holds
+//! no resource of PostgreSQL.
 //!
-//! Nor does it read the environment, which a session may change meanwhile; what is needed of it is read before. The C
-//! library's resolver does (RES_OPTIONS, LOCALDOMAIN …), which can not be kept from it and does no harm: a backend sets none
-//! but the variables LC_…, which exist since the server's start, and glibc replaces the value of such without moving others.
+//! The thread does not read the environment, which a session may change in the meantime; the backend reads it before.
+//! The C library's resolver reads it (RES_OPTIONS, LOCALDOMAIN …), which cannot be prevented and does no harm: a
+//! backend sets only the variables LC_…, which exist since the server's start, and glibc replaces the value of an
+//! existing variable without moving others.
 
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -28,7 +29,7 @@ use pgrx::{check_for_interrupts, pg_sys};
 use crate::postgres::signals;
 use crate::postgres::wait_event;
 
-/// Added to the deadline, so that the work's own, more exact word on what timed out comes first.
+/// Added to the deadline, so that the work's own, more exact error about the timeout comes first.
 pub const GRACE: Duration = Duration::from_millis(50);
 
 /// Runs `work` on a helper thread and waits for its result, at most until `deadline`.
@@ -46,7 +47,7 @@ pub fn run_until<T: Send + 'static>(
     let (mut done, done_by_thread) = UnixStream::pair().map_err(lack)?;
     ensure_descriptors(&done).map_err(lack)?;
     spawn_without_signals(move || {
-        // Closed when the thread ends in whatever way: that is what wakes the backend.
+        // Closed when the thread ends for any reason, which wakes the backend.
         let _done = done_by_thread;
         let outcome = work();
         *slot.lock() = Some(outcome);
@@ -86,7 +87,7 @@ fn ensure_descriptors(any: &UnixStream) -> io::Result<()> {
 fn spawn_without_signals(work: impl FnOnce() + Send + 'static) -> io::Result<()> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: sigfillset and pthread_sigmask write the sets that they are given, and can not fail with
+    // SAFETY: sigfillset and pthread_sigmask write the sets that they are given, and cannot fail with
     // these arguments. The new thread inherits the mask; the backend's own is restored below.
     unsafe {
         libc::sigfillset(all.as_mut_ptr());

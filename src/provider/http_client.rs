@@ -81,7 +81,7 @@ impl BearerFile {
             .any(|server| url.has_origin_of(server))
     }
 
-    /// Errors: the file can not be read, others have access to it, or it holds no token.
+    /// Errors: the file cannot be read, has group or world access, or does not contain a token.
     pub fn read(&self) -> Result<Secret, Misconfigured> {
         let token = Secret::read(&self.file, "http_bearer_file")?;
         // RFC 6750 §2.1: what a token may consist of.
@@ -111,7 +111,7 @@ impl BearerFile {
 pub struct ClientIdentity(ClientCert);
 
 impl ClientIdentity {
-    /// From PEM. `None`: there is no certificate, or no key, or they do not belong together.
+    /// From PEM. `None`: the certificate or the key is missing, or they do not belong together.
     pub fn parse(certificates: &[u8], key: &str) -> Option<Self> {
         let certificates: Vec<_> = parse_pem(certificates)
             .filter_map(|item| match item {
@@ -156,7 +156,7 @@ pub struct UreqClient {
 impl UreqClient {
     /// For metadata and keys. Reads the trust roots, and the token by which to ask.
     ///
-    /// Errors: a file can not be read, or has not what it should.
+    /// Errors: a file cannot be read, or has invalid contents.
     pub fn new(http: PreparedHttp, deadline: Instant) -> Result<Self, Misconfigured> {
         let bearer = match &http.settings.bearer {
             Some(bearer) => Some((bearer.read_header()?, bearer.clone())),
@@ -168,7 +168,7 @@ impl UreqClient {
 
     /// For introspection, maybe with a certificate of its own to present (RFC 8705 §2). Reads the trust roots.
     ///
-    /// Errors: `ca_file` can not be read, or has no certificate.
+    /// Errors: `ca_file` cannot be read, or has no certificate.
     pub fn presenting(
         http: PreparedHttp,
         identity: Option<ClientIdentity>,
@@ -267,7 +267,7 @@ fn io_cause(error: &io::Error) -> UnavailableCause {
         return UnavailableCause::Tls(Printable::new(&error.to_string()));
     }
     let message = error.to_string();
-    // What the standard library says of every failure of the resolver; it has no kind of its own.
+    // The standard library's text for every failure of the resolver, which has no error kind of its own.
     if message.starts_with("failed to lookup address information") {
         return UnavailableCause::NameResolution;
     }

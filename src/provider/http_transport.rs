@@ -20,7 +20,7 @@ pub fn new_agent(config: Config) -> Agent {
     Agent::with_parts(config, connector, InThisThread)
 }
 
-/// Asks the C library, however long it takes: who waits for the thread waits no longer than it may.
+/// Asks the C library, which may take any time: the backend that waits for the thread has its own limit.
 #[derive(Debug)]
 struct InThisThread;
 
@@ -38,7 +38,7 @@ impl Resolver for InThisThread {
             ..timeout
         };
         let found = DefaultResolver::default().resolve(uri, config, unlimited)?;
-        // Nobody waits any more: no server is troubled.
+        // The backend no longer waits, so no request is sent.
         match time_left(timeout, start) {
             None => Err(Error::Timeout(timeout.reason)),
             Some(_) => Ok(found),
@@ -46,7 +46,7 @@ impl Resolver for InThisThread {
     }
 }
 
-/// RFC 8305 §5: goes on to the next address after any failure to connect, be it refused, unreachable, prohibited or silent.
+/// RFC 8305 §5: tries the next address after any failure to connect: refused, unreachable, prohibited or silent.
 #[derive(Debug, Default)]
 struct EveryAddress(TcpConnector);
 

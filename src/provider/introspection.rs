@@ -1,7 +1,6 @@
 //! Asks the provider about tokens (RFC 7662): from the shared cache where it can answer, else over the network.
 //!
-//! Of all logins that want to know the same one asks, and the others wait for it. Nothing but a provider's answer lets
-//! anybody in.
+//! Of all logins with the same question one asks, and the others wait for it. Only a provider's answer admits a login.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ use crate::settings::provider::{ClientSettings, HttpSettings, ProviderIntrospect
 /// Names what is stored of the issuer's metadata.
 const METADATA: &str = "endpoint";
 
-/// Who asks the provider about tokens, if somebody does.
+/// Asks the provider about tokens, if introspection is configured.
 pub fn introspector(provider: &Option<ProviderIntrospection>) -> &dyn Introspector {
     match provider {
         Some(provider) => provider,
@@ -104,11 +103,11 @@ fn lost() -> Failure {
 }
 
 impl ProviderIntrospection {
-    /// What is stored of a token must be what would be answered now: it is named by everything that it was asked under,
-    /// with the state of the files that say whom this server trusts and who it is. A file that can no longer be read
-    /// is another state, too.
+    /// A stored answer must be what the provider would answer now. So its name covers all settings of the request, and
+    /// the versions of the files with this server's trust roots and credentials. A file that can no longer be read is
+    /// another version, too.
     fn key_of(&self, kind: &str, what: &str) -> AnswerKey {
-        // So that whatever is added is thought of here.
+        // Names every field, so that a new one is considered here.
         let HttpSettings {
             ca_file,
             ca_file_only,
@@ -158,7 +157,7 @@ impl ProviderIntrospection {
         found.said
     }
 
-    /// How long an answer is worth a memory.
+    /// How long an answer may be cached.
     fn remember(&self, answer: &Answer, token: &Bearer<'_>) -> Ended {
         let now = SystemClock.now();
         let negative = IntrospectionResponse::negative_lifetime(self.ttl);
@@ -190,7 +189,7 @@ impl ProviderIntrospection {
         obtain(&mut answer, deadline, self.timeout)
     }
 
-    /// Where to ask: as set, or as the metadata says, which is asked for once for all logins.
+    /// The endpoint to ask: as set, or from the metadata, which is requested once for all logins.
     fn find_endpoint(&self, deadline: Instant) -> Result<Endpoint, Failure> {
         if let Some(endpoint) = &self.endpoint {
             return Ok(endpoint.clone());
@@ -210,7 +209,7 @@ impl ProviderIntrospection {
         }
     }
 
-    /// What the metadata says, and how long that may be cached.
+    /// The endpoint from the metadata, and how long it may be cached.
     fn fetch_endpoint(&self, deadline: Instant) -> Result<(Endpoint, Duration), Failure> {
         let (issuer, http, limits) = (
             self.issuer.clone(),
@@ -228,7 +227,7 @@ impl ProviderIntrospection {
 
     /// Asks about a token that was never issued, past the cache: whether the provider calls it active.
     pub fn probe(&self) -> Result<bool, Failure> {
-        // A secret that can not be read is the administrator's fault, whatever the provider is up to.
+        // A secret that cannot be read is the administrator's fault, regardless of the provider's state.
         let endpoint = self.endpoint.as_ref().unwrap_or(self.issuer.discovery());
         self.client
             .read_secret(self.http.bearer.as_ref(), endpoint)?;
@@ -429,7 +428,7 @@ fn ask_for_all(
             Ended::Failure(failure.pack(), random()),
             Err(failure.into()),
         ),
-        // Our own fault, or a setting's: others find out for themselves, once it is mended at once.
+        // An internal fault, or a setting's: others find out for themselves, so that a fix takes effect at once.
         Err(failure) => (Ended::Nothing, Err(failure)),
     };
     memory::answers().end(key, until, &ended, SystemClock.now());

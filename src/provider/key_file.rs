@@ -1,4 +1,4 @@
-//! Keys from a file. Its version is looked at for each login, and it is read when that has changed.
+//! Keys from a file. Each login checks its version, and reads it if that has changed.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::settings;
 /// Bytes of the largest key file.
 const MAX_FILE_BYTES: u64 = oauth_core::MAX_RESPONSE_BYTES as u64;
 
-/// Reads the key file where the cache has not this version of it.
+/// Reads the key file if the cache does not have this version of it.
 pub fn find_key(cache: &KeyCache, want: &Want<'_>, path: &Path) -> Result<PublicKey, Failure> {
     let now = SystemClock.now();
     let metadata = fs::metadata(path).map_err(|error| invalid(&error.to_string()))?;

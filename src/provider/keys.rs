@@ -36,18 +36,18 @@ impl ProviderKeys {
     /// Fetches the keys again, unless another process does.
     pub fn refresh(&self) -> Result<(), Failure> {
         let cache = memory::cache();
-        // Only freshness is looked at, so it does not matter which key is wanted.
+        // Only freshness is checked, so it does not matter which key is requested.
         let want = self.want(None, Algorithm::RS256);
         let now = SystemClock.now();
         let deadline = Instant::now() + self.timeout;
         match cache.claim_refresh(&want, now, flight_end(now, self.timeout)) {
-            // What overtakes it has its own outcome.
+            // A request that overtakes this one has its own outcome.
             Some(fetch) => self.fetch(cache, &want, fetch, deadline).result,
             None => Ok(()),
         }
     }
 
-    /// Fetches the keys now, however fresh those at hand are. Serves interrupts.
+    /// Fetches the keys now, even if the cached ones are fresh. Serves interrupts.
     pub fn fetch_now(&self) -> Result<(), Failure> {
         let cache = memory::cache();
         let want = self.want(None, Algorithm::RS256);
@@ -216,7 +216,7 @@ impl Shared for FindKey<'_> {
         let (provider, want) = (self.provider, self.want);
         let fetched = provider.fetch(self.cache, want, claim.fetch, self.deadline);
         match fetched.result {
-            // The cached keys are still good, whoever is at fault.
+            // The cached keys are still good, regardless of the cause.
             Err(failure) if fetched.counts && claim.is_refresh => {
                 log_failed_refresh(&provider.url, &failure);
                 None
@@ -252,8 +252,8 @@ impl Shared for FindKey<'_> {
     }
 }
 
-/// Somebody wants the keys fetched, however fresh they are: what another process asks for now may have been answered
-/// before the reason to ask again.
+/// A fetch regardless of freshness: the fetch that another process has under way may have been answered before the
+/// reason for this one.
 struct FetchNow<'a> {
     provider: &'a ProviderKeys,
     cache: &'a KeyCache,
@@ -296,7 +296,7 @@ impl Shared for FetchNow<'_> {
 /// How a fetch of this process ended.
 struct Outcome {
     result: Result<(), Failure>,
-    /// It is what the cache now has; otherwise something has overtaken it, and it changed nothing.
+    /// The cache now has it. Otherwise something has overtaken it, and it changed nothing.
     counts: bool,
 }
 

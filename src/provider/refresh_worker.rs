@@ -49,9 +49,9 @@ pub fn register() {
         .load();
 }
 
-/// The file that this module was loaded from. By its name alone the worker could load another copy, of another folder,
-/// which defines all settings a second time and dies of it. `None`: nobody knows, or it is not a path that a worker's
-/// library can have.
+/// The file that this module was loaded from. By its name alone the worker could load another copy from another folder,
+/// which would define all settings a second time and fail. `None`: the file is unknown, or its path cannot be a
+/// worker's library.
 fn own_path() -> Option<String> {
     let mut found = MaybeUninit::<libc::Dl_info>::uninit();
     let own: extern "C-unwind" fn(pg_sys::Datum) = validator_refresh_main;
@@ -85,7 +85,7 @@ pub fn is_running() -> bool {
 /// The process id of the worker. It has no database connection, so that no view shows it.
 fn pid() -> Option<i32> {
     // SAFETY: the server's processes lie in an array of fixed size in shared memory, mapped as long as this process
-    // lives; a process id is read in one piece, and one that is gone meanwhile is that of no worker.
+    // lives; a process id is read in one piece, and one of a process that has ended since is not that of a worker.
     let mut pids = unsafe {
         let all = &*pg_sys::ProcGlobal;
         (0..all.allProcCount as usize)
@@ -127,10 +127,10 @@ pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
     unsafe { pg_sys::proc_exit(1) };
 }
 
-/// The issuers that were looked at a moment ago, and when.
+/// The issuers that were checked a moment ago, and when.
 type LookedAt = Vec<(IssuerKey, Instant)>;
 
-/// The issuer to refresh next, of those that are due and were not looked at a moment ago. One whose provider answers
+/// The issuer to refresh next, of those that are due and were not checked a moment ago. One whose provider answers
 /// comes before one whose provider does not: so those that hang hold it up for one timeout at most, however many they
 /// are, and `ahead` allows for that.
 fn next_due(looked_at: &mut LookedAt) -> Option<DueIssuer> {
@@ -177,7 +177,7 @@ fn provider_keys(url: &str, key: &IssuerKey) -> Result<Option<ProviderKeys>, Mis
     failure.map_or(Ok(None), Err)
 }
 
-/// How long a request may take at most, whatever the issuer, as far as the server's own setting says.
+/// How long a request may take at most for any issuer, by the server's own setting.
 fn http_timeout() -> Duration {
     Duration::from_millis(Settings::of_server().number(Number::HttpTimeout))
 }

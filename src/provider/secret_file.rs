@@ -18,7 +18,7 @@ pub struct Secret(String);
 impl Secret {
     /// The content of `file`, which the setting `name` (without `validator.`) names; without line ends behind it.
     ///
-    /// Errors: the file can not be read, is empty or too large, or is open to others than the server's user. The rule is
+    /// Errors: the file cannot be read, is empty or too large, or is open to others than the server's user. The rule is
     /// PostgreSQL's own for private keys: owned by the server's user with mode 0600 or less, or by root with 0640 or less.
     /// A symbolic link is followed, as those are links that Kubernetes mounts; what it leads to must obey the rule.
     pub fn read(file: &Path, name: &str) -> Result<Self, Misconfigured> {
@@ -33,7 +33,7 @@ impl Secret {
             .custom_flags(libc::O_NONBLOCK)
             .open(file)
             .map_err(unreadable)?;
-        // Of the opened file, so that nobody can put another in its place in between.
+        // Of the opened file, so that it cannot be replaced in between.
         let metadata = opened.metadata().map_err(unreadable)?;
         if !metadata.is_file() {
             return Err(invalid("it is not a regular file"));
@@ -83,6 +83,6 @@ impl Drop for Secret {
 
 fn overwrite(mut bytes: Vec<u8>) {
     bytes.fill(0);
-    // Keeps the compiler from leaving out writes that nobody reads.
+    // Keeps the compiler from leaving out writes that are never read.
     std::hint::black_box(&bytes);
 }

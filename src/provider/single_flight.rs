@@ -12,13 +12,13 @@ use crate::postgres::before_exit::before_exit;
 use crate::postgres::containment::release_all;
 use crate::provider::fetch_thread;
 
-/// What a login wants of a shared cache, and how to get it where the cache does not have it.
+/// What a login needs from a shared cache, and how to get it if the cache does not have it.
 pub trait Shared {
     type Value;
     /// A request that this process has begun.
     type Claim;
 
-    /// What the cache says now.
+    /// What the cache has now.
     fn look(&mut self, now: Timestamp) -> Look<Self::Value>;
 
     /// Begins the request, to be given up at `until`. `None`: another process was faster.
@@ -37,13 +37,13 @@ pub trait Shared {
     fn url(&self) -> &Endpoint;
 }
 
-/// What a cache says.
+/// What a cache has.
 pub enum Look<T> {
     /// This is the answer.
     Known(Result<T, Failure>),
     /// Another process is asking.
     Wait,
-    /// Somebody has to ask.
+    /// A login has to ask.
     Ask,
 }
 
@@ -118,7 +118,7 @@ impl SingleFlight {
 impl Drop for SingleFlight {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            // An error of PostgreSQL that unwinds may have left its locks held, and no guard of ours is alive here.
+            // An error of PostgreSQL that unwinds may have left its locks held; no guard of this module is alive here.
             release_all();
         }
         abandon();

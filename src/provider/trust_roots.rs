@@ -1,4 +1,4 @@
-//! Whose word on a provider's certificate is taken: that of the system's authorities and of those in `ca_file`.
+//! The authorities that may vouch for a provider's certificate: the system's, and those in `ca_file`.
 //!
 //! The system's are read from its bundle at each request, which takes half a millisecond; where the module is preloaded,
 //! the postmaster has read them for all, and they are read again only where the bundle has changed since.
@@ -23,8 +23,8 @@ type Roots = Vec<Certificate<'static>>;
 pub struct SystemRoots {
     bundle: Option<PathBuf>,
     folders: Vec<PathBuf>,
-    /// The environment says so: then both count. Else a folder has what its bundle has, each in a file of its own, and
-    /// some that the bundle leaves out on purpose.
+    /// Set by the environment, in which case both count. Otherwise a folder has the certificates of its bundle, one per
+    /// file, and some that the bundle leaves out on purpose.
     is_named: bool,
 }
 
@@ -53,7 +53,7 @@ impl SystemRoots {
         }
     }
 
-    /// What can not be read is left out.
+    /// Files and certificates that cannot be read are left out.
     fn read(&self) -> Arc<Roots> {
         let bundle = self.bundle.as_deref();
         if let (Some(inherited), Some(file)) = (INHERITED.get(), bundle)
@@ -120,7 +120,7 @@ fn version_of(file: &Path) -> Option<FileVersion> {
 
 /// The system's authorities, if they are trusted, and those of `ca_file`.
 ///
-/// Errors: `ca_file` can not be read, or has no certificate.
+/// Errors: `ca_file` cannot be read, or has no certificate.
 pub fn trust_roots(
     system: Option<&SystemRoots>,
     ca_file: Option<&Path>,

@@ -1,8 +1,8 @@
 //! The settings as PostgreSQL sees them: defined from the tables, checked, and looked up.
 //!
 //! All are of context SIGHUP: set in postgresql.conf or by ALTER SYSTEM, and read at the next login after a
-//! reload. A check hook refuses a bad value, and the old one stays. Where the module is loaded at login there
-//! is no old value to keep, so logins fail closed as long as a setting's value is refused.
+//! reload. A check hook refuses a bad value, and the old one stays. A module that is loaded at
+//! login has no old value to keep, so logins fail closed as long as a setting's value is refused.
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -239,7 +239,7 @@ fn is_default(name: &CStr) -> bool {
 /// What PostgreSQL calls to show a setting.
 type ShowHook = unsafe extern "C-unwind" fn() -> *const c_char;
 
-/// How a setting of the server's is shown whose default depends on the provider.
+/// How a server setting is shown whose default depends on the provider.
 fn show_hook(which: Text) -> Option<ShowHook> {
     macro_rules! shown {
         ($($variant:ident),+) => {
@@ -275,7 +275,7 @@ unsafe extern "C-unwind" fn show_text<const INDEX: usize>() -> *const c_char {
     }
 }
 
-/// What is wrong with a text setting's value, by the setting's full name. `None`: nothing, or it is no text setting.
+/// What is wrong with a text setting's value, by the setting's full name. `None`: nothing, or it is not a text setting.
 pub fn why_refused(name: &str, value: &str) -> Option<String> {
     let (_, name) = name.split_once('.')?;
     let setting = TEXTS.iter().find(|setting| setting.name == name)?;

@@ -14,7 +14,7 @@ use crate::settings::line_options::{self, LineOptions};
 /// One rule of pg_hba.conf and the files that it includes.
 pub struct HbaRule {
     pub place: FileLine,
-    /// `local`, `host`, `hostssl` … Empty if the line can not be read.
+    /// `local`, `host`, `hostssl` … Empty if the line cannot be read.
     pub kind: String,
     address: String,
     method: String,
@@ -22,7 +22,7 @@ pub struct HbaRule {
     options: Vec<String>,
     /// The superusers that may log in and that its column of roles lets in.
     pub superusers: Vec<String>,
-    /// What PostgreSQL says is wrong with it.
+    /// PostgreSQL's error for it.
     pub error: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl HbaRule {
         })
     }
 
-    /// What the line says of settings.
+    /// The settings of the line.
     ///
     /// Errors: a value is not valid, or a name is that of no setting, which PostgreSQL notices at a login only.
     pub fn line_options(&self) -> Result<LineOptions, Misconfigured> {

@@ -23,7 +23,7 @@ pub fn names() -> impl Iterator<Item = &'static str> {
         .chain([PROFILE])
 }
 
-/// What a line says of settings, checked and copied.
+/// The settings of a line, checked and copied.
 pub struct LineOptions {
     /// Which line it is, for the administrator.
     place: String,
@@ -35,7 +35,7 @@ pub struct LineOptions {
 }
 
 impl LineOptions {
-    /// A line that says nothing.
+    /// A line without settings.
     pub const NONE: &LineOptions = &LineOptions::none();
 
     pub const fn none() -> Self {
@@ -109,7 +109,7 @@ impl LineOptions {
         find(&self.switches, which as usize).copied()
     }
 
-    /// The line's value of a setting (named without `validator.`) can not be used.
+    /// The line's value of a setting (named without `validator.`) cannot be used.
     pub fn invalid(&self, name: &str, why: &str) -> Misconfigured {
         values::invalid(
             &format!("validator.{name}"),
@@ -194,7 +194,7 @@ mod postgresql_19 {
         }
     }
 
-    /// What the line that this connection matched says of settings.
+    /// The settings of the line that this connection matched.
     ///
     /// Errors: a value on it is not valid.
     ///

@@ -18,13 +18,13 @@ use crate::settings::provider::{
 use crate::settings::tables::{Number, Switch, Text};
 use crate::settings::values::{AbsolutePath, MapName, OptionalClaimPath, OptionalUrl, PlainText};
 
-/// Everything that the settings say about logins through one HBA line.
+/// All settings for logins through one HBA line.
 pub struct LoginSettings {
-    /// What a token must be like.
+    /// The policy for tokens.
     pub policy: Policy,
     /// Where the keys come from.
     pub keys: ProviderKeys,
-    /// Who asks the provider about tokens, where the policy says so.
+    /// Asks the provider about tokens, if the policy requires it.
     pub introspection: Option<ProviderIntrospection>,
     /// Whether a session ends when its token does.
     pub session_expiry: bool,
@@ -53,7 +53,9 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
     })
 }
 
-/// What a token must be like by these settings, as far as each can be used by itself.
+/// The policy for tokens from these settings.
+///
+/// Errors: a setting has an invalid value. Combinations of settings are not checked here.
 pub fn policy_of(
     settings: &Settings,
     line: &HbaLine,
@@ -83,7 +85,7 @@ pub fn policy_of(
             exp_required: settings.switch(Switch::IntrospectionExpRequired),
         })
         .max_token_size(usize::try_from(settings.number(Number::MaxTokenSize)).unwrap_or(0));
-    // What the provider's ways say of these holds where nothing was set.
+    // The provider's defaults apply to these if they are not set.
     if let Some(algorithms) = settings.explicit_text(Text::Algorithms)? {
         policy = policy.algorithms(algorithms);
     }
@@ -99,7 +101,7 @@ pub fn policy_of(
     Ok(policy)
 }
 
-/// An issuer's own name, by which it is counted and shown; what is no issuer's is taken as it is.
+/// An issuer's own name, by which it is counted and shown; a text that is not an issuer is taken as it is.
 pub fn issuer_name(url: &str) -> String {
     Issuer::parse_allowing(url, true)
         .map_or_else(|_| url.to_owned(), |issuer| issuer.identifier().to_owned())
@@ -123,7 +125,7 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
         return Err(settings.invalid(Text::CaFile, "ca_file_only is on, but ca_file is not set"));
     }
     let AbsolutePath(bearer_file) = settings.text(Text::HttpBearerFile)?;
-    // Where the metadata says that keys are is not enough to get the token.
+    // A URL that only the metadata names does not receive the token.
     let mut named = vec![issuer.discovery().clone()];
     if let KeyLocation::JwksUri(jwks_uri) = &location {
         named.push(jwks_uri.clone());
@@ -151,9 +153,9 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
     })
 }
 
-/// How the provider of these keys is asked about tokens, if it is at all.
+/// How the provider of these keys is asked about tokens, if introspection is on.
 ///
-/// Errors: nothing says who this server is to the provider.
+/// Errors: this server's client identifier is not set, or a setting is invalid.
 pub fn read_introspection(
     settings: &Settings,
     keys: &ProviderKeys,

@@ -65,7 +65,7 @@ impl<'a> Settings<'a> {
             .map_err(|error: T::Err| self.invalid(which, &error.to_string()))
     }
 
-    /// The same, if the setting was made, wherever. Else a provider's ways decide.
+    /// The same, if it was set anywhere. Otherwise the provider's default applies.
     pub fn explicit_text<T: FromStr<Err: ToString>>(
         &self,
         which: Text,
@@ -97,7 +97,7 @@ impl<'a> Settings<'a> {
         }
     }
 
-    /// A text setting can not be used as it is.
+    /// A text setting has an invalid value.
     pub fn invalid(&self, which: Text, why: &str) -> Misconfigured {
         let name = TEXTS[which as usize].name;
         let prefix = match self.find_text(which) {

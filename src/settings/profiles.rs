@@ -60,7 +60,7 @@ fn profile_named(
 
 /// Whether a profile names this issuer. `None`: it names none.
 fn is_for(settings: &Settings, url: &str) -> Result<Option<bool>, Misconfigured> {
-    // Whether plain http is allowed is looked at later; here issuers are only compared.
+    // Whether plain http is allowed is checked later; here issuers are only compared.
     let issuer = Issuer::parse_allowing(url, true)?;
     let IssuerUrl(own) = settings.text(Text::Issuer)?;
     Ok(own.map(|own| own.identifier() == issuer.identifier()))

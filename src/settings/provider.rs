@@ -8,7 +8,7 @@ use oauth_core::{CacheLimits, ClientAuthMethod, Endpoint, Issuer};
 /// Where an issuer's keys are read from.
 #[derive(Clone)]
 pub enum KeyLocation {
-    /// From where the issuer's metadata says.
+    /// From the URL in the issuer's metadata.
     Metadata,
     /// From this URL; the metadata is not asked for.
     JwksUri(Endpoint),
@@ -19,7 +19,7 @@ pub enum KeyLocation {
 /// The keys of one issuer.
 pub struct ProviderKeys {
     pub issuer: Issuer,
-    /// The issuer as pg_hba.conf has it.
+    /// The issuer as written in pg_hba.conf.
     pub url: String,
     pub location: KeyLocation,
     pub limits: CacheLimits,
@@ -31,7 +31,7 @@ pub struct ProviderKeys {
 /// How one issuer's provider is asked about tokens.
 pub struct ProviderIntrospection {
     pub issuer: Issuer,
-    /// `None`: where the issuer's metadata says.
+    /// `None`: the URL in the issuer's metadata.
     pub endpoint: Option<Endpoint>,
     pub client: ClientSettings,
     /// How long an answer is used without asking again.
@@ -55,11 +55,11 @@ pub struct ClientSettings {
 /// What a request needs of the settings.
 #[derive(Clone)]
 pub struct HttpSettings {
-    /// Certificates to trust besides the system's, in a PEM file.
+    /// Certificates to trust in addition to the system's, in a PEM file.
     pub ca_file: Option<PathBuf>,
     /// The system's are not trusted.
     pub ca_file_only: bool,
-    /// Who this server is to a provider that shows metadata and keys to nobody else.
+    /// This server's bearer token for a provider that does not serve metadata and keys publicly.
     pub bearer: Option<BearerFile>,
 }
 

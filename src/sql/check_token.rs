@@ -27,7 +27,7 @@ const NO_LINE: &str =
 type Step = (&'static str, Option<bool>, String);
 
 /// The judgement on a token for a role, on the line of pg_hba.conf for this issuer, with this scope and mapping. Only
-/// issuers that have a line are asked for anything: whom the function is granted to chooses no URL. `sql/` runs it with
+/// issuers that have a line are contacted, so a caller of the function cannot choose a URL. `sql/` runs it with
 /// the rights of the superuser who made the extension, since it reads pg_hba.conf.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn check_token(
@@ -131,7 +131,7 @@ fn judge_in_steps(token: &str, role: &str, line: &HbaLine, settings: &LoginSetti
     steps
 }
 
-/// What PostgreSQL itself looks at once a token is accepted. Its maps are not at hand outside of a login.
+/// What PostgreSQL itself checks once a token is accepted. Its maps are not available outside of a login.
 fn user_map(decision: &Decision, role: &str, line: &HbaLine) -> Option<Step> {
     let identity = decision.authn_id().filter(|_| decision.is_authorized())?;
     let name = "user_map";
@@ -161,7 +161,7 @@ fn told(failure: &Failure, policy: Option<&Policy>) -> String {
     format!("{failure}: {facts}.{hint}")
 }
 
-/// What is shown never has the token in it, nor a part of one, whatever a provider put into a claim.
+/// What is shown never has the token in it, nor a part of it, even if a provider put one into a claim.
 fn without(token: &str, detail: String) -> String {
     let mut parts = token.split('.').filter(|part| part.len() >= 16);
     match parts.any(|part| detail.contains(part)) {

@@ -89,8 +89,7 @@ fn list_keys() -> TableIterator<
     TableIterator::new(rows)
 }
 
-/// Fetches an issuer's keys now. Only of an issuer that pg_hba.conf names: who may call this may not have the server ask
-/// any URL.
+/// Fetches an issuer's keys now, if pg_hba.conf names the issuer: a caller must not make the server ask any other URL.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn refresh_keys(issuer: &str) {
     let mut fetched = Vec::new();

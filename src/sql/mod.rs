@@ -16,7 +16,7 @@ fn version() -> &'static str {
     env!("CARGO_PKG_VERSION")
 }
 
-/// Forgets what is cached of all providers. Logins that are under way are judged again, by nothing of before.
+/// Flushes the caches for all providers. Logins that are under way are judged again, without older entries.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
 fn flush_cache() {
     memory::cache().flush();

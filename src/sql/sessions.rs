@@ -10,7 +10,7 @@ use crate::postgres::text::storable;
 use crate::postgres::time;
 
 /// The rows of the view `validator.sessions`.
-#[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
+#[allow(clippy::type_complexity)] // One column per line, as pgrx requires.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
 fn list_sessions() -> TableIterator<
     'static,
@@ -63,7 +63,7 @@ fn end_sessions(
         );
     }
     let wanted = Wanted::new(issuer, identity, jti, sid);
-    // First: a login that is under way is either told by this, or found among the sessions.
+    // First: a login that is under way either sees this, or is found among the sessions.
     memory::revocations().note_end(&wanted);
     let ended = memory::sessions().end(&wanted);
     log_end(
@@ -78,7 +78,7 @@ fn end_sessions(
     i32::try_from(ended).unwrap_or(i32::MAX)
 }
 
-/// The server's log says only "due to administrator command" of each session: this is which command.
+/// For each session the server's log says only "due to administrator command"; this entry names the command.
 fn log_end(ended: usize, criteria: &[(&str, Option<&str>)]) {
     server_log::log(
         format!("validator.end_sessions ended {ended} OAuth sessions"),

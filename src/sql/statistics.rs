@@ -9,7 +9,7 @@ use crate::postgres::text::storable;
 use crate::postgres::time;
 
 /// The rows of the view `validator.stats`.
-#[allow(clippy::type_complexity)] // A column a line, as pgrx wants it.
+#[allow(clippy::type_complexity)] // One column per line, as pgrx requires.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
 fn list_stats() -> TableIterator<
     'static,
