@@ -128,7 +128,7 @@ workflows: ## check .github/workflows and META.json by what reads them (actionli
 	@"$$(scripts/cargo-tool.sh pgxn_meta)" META.json
 
 coverage: build-tools ## measure which lines of the core its tests run (FORMAT=--html: as pages)
-	@CARGO_LLVM_COV_SETUP=yes "$$(scripts/cargo-tool.sh cargo-llvm-cov)" llvm-cov $(cargo_flags) -p oauth-core $(or $(FORMAT),--summary-only)
+	@CARGO_LLVM_COV_SETUP=yes "$$(scripts/cargo-tool.sh cargo-llvm-cov)" llvm-cov --locked -p oauth-core $(or $(FORMAT),--summary-only)
 
 lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, if its headers are available
 	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \

@@ -180,7 +180,8 @@ struct KeyMemory<Blocks: ?Sized = [Block]> {
     cache: KeyCache<Blocks>,
 }
 
-/// The cache of keys, and what lies next to it.
+/// The cache of keys. The counters of accepted logins lie before it, since such a login reads its beginning anyway; the
+/// other counters lie after it.
 struct Keys;
 
 impl Keys {

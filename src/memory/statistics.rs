@@ -35,7 +35,8 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
         }))
 }
 
-/// What an accepted login touches. It lies where such a login reads anyway. All bytes are zero before the first login.
+/// What an accepted login touches of its issuer's row. It lies where such a login reads anyway. All bytes are zero in a
+/// free row.
 #[repr(C)]
 pub struct Accepted {
     /// The beginning of a digest of the issuer's name; zero: the row is free.
