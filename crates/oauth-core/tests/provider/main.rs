@@ -12,3 +12,4 @@ mod introspection_of_jwt;
 mod introspection_response;
 mod metadata;
 mod network;
+mod one_list_of_checks;
