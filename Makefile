@@ -130,6 +130,9 @@ workflows: ## check .github/workflows and META.json by what reads them (actionli
 coverage: build-tools ## measure which lines of the core its tests run (FORMAT=--html: as pages)
 	@CARGO_LLVM_COV_SETUP=yes "$$(scripts/cargo-tool.sh cargo-llvm-cov)" llvm-cov --locked -p oauth-core $(or $(FORMAT),--summary-only)
 
+lint-hot-functions: build ## check that hot_functions.ld names only functions that the library has
+	@python3 -B scripts/hot-functions-check.py
+
 lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, if its headers are available
 	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
 	then PGRX_PG_CONFIG_PATH=$$(PG=19 PG_CONFIG= scripts/postgresql.sh) \

@@ -85,8 +85,10 @@ fn link_for_cheap_logins() -> Result<(), Box<dyn Error>> {
     if glibc_version().is_some_and(|version| version >= (2, 36)) {
         println!("cargo::rustc-cdylib-link-arg=-Wl,-z,pack-relative-relocs");
     }
-    // The functions of a login beside each other. Names that match nothing do no harm.
+    // The functions of a login next to each other. Names that match nothing do no harm; the map tells a lint of them.
     add_linker_script("hot_functions.ld")?;
+    let map = PathBuf::from(env::var("OUT_DIR")?).join("validator.map");
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-Map={}", map.display());
     // The unwinder within the module, so that a login does not load libgcc_s.so.1 as well. Whoever asks for that
     // library finds, first of all, a linker script that stands for gcc's static one.
     if has_static_unwinder() {
