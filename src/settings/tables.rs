@@ -232,7 +232,7 @@ macro_rules! switches {
 
 switches! {
     Enabled = "enabled": Server, true,
-        c"Accepts tokens.",
+        c"Accepts OAuth tokens.",
         c"If off, every token is refused: a kill switch.";
     AllowSuperuser = "allow_superuser": Both, false,
         c"Allows a token alone to give roles with power over the whole server.",

@@ -39,7 +39,7 @@ fn provider_answers_in_other_ways_than_a_provider() {
     for (endpoint, fault, detail) in [
         (Endpoint::Discovery, Fault::Status(503), "HTTP status 503"),
         (Endpoint::Discovery, Fault::Html, "not a JSON object"),
-        (Endpoint::Discovery, Fault::Redirect(302), "redirect (302)"),
+        (Endpoint::Discovery, Fault::Redirect(302), "redirect 302"),
         (Endpoint::Jwks, Fault::Oversize(300_000), "too large"),
         (Endpoint::Jwks, Fault::Status(404), "HTTP status 404"),
     ] {

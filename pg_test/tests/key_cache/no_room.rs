@@ -20,7 +20,7 @@ const DEV_SHM: u64 = 32 * 1024 * 1024;
 #[track_caller]
 fn assert_refused(server: &Server, token: &str) -> Verdict {
     let verdict = server.refuses("alice", token, "server_resources");
-    assert!(verdict.log.contains("make /dev/shm larger"), "{verdict:?}");
+    assert!(verdict.log.contains("enlarge /dev/shm"), "{verdict:?}");
     assert!(!verdict.log.contains("defect"), "{verdict:?}");
     assert_eq!(verdict.refusal.document, None, "the client was waited for");
     assert!(verdict.refusal.elapsed < AT_ONCE, "{verdict:?}");

@@ -91,7 +91,7 @@ fn kinds_of_token_that_providers_mark_in_the_payload_are_told_apart() {
             "not_an_access_token",
         );
         let hint =
-            format!("HINT:  Its claim \"{claim}\" shows an ID token or another kind of token");
+            format!("HINT:  The claim \"{claim}\" shows that this is an ID token or another kind");
         assert!(verdict.log.contains(&hint), "{}", verdict.log);
     }
 }

@@ -32,7 +32,7 @@ fn login_that_gets_no_thread_is_refused_and_the_limit_is_named() {
         let found = server.value(
             "SELECT detail FROM validator.check_config() WHERE finding = 'provider_unavailable'",
         );
-        assert!(found.contains("no thread"), "{found}");
+        assert!(found.contains("could not start a thread"), "{found}");
         assert_unharmed(&server, postmaster);
     }
 }

@@ -131,7 +131,7 @@ fn authority_of_the_provider_is_trusted_by_ca_file_only() {
         let verdict = server.refuses("alice", &token, "provider_unavailable");
         assert!(verdict.log.contains("cause=tls"), "{}", verdict.log);
         assert!(
-            verdict.log.contains("in validator.ca_file."),
+            verdict.log.contains("set validator.ca_file to a file"),
             "{}",
             verdict.log
         );
