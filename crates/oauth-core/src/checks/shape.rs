@@ -19,12 +19,10 @@ pub(crate) const MAX_HEADER_BYTES: usize = 4096;
 /// What a token's text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// RFC 7515 §7.1: a JOSE header, and the three parts of a signed JWT.
+    /// A JOSE header: a signed JWT (RFC 7515 §7.1), or a malformed one.
     Signed,
     /// RFC 7516 §7.1: a JOSE header with `enc`, and the five parts of an encrypted one.
     Encrypted,
-    /// A JOSE header, and parts that fit neither.
-    Malformed,
     /// No JOSE header.
     Opaque,
 }
@@ -47,9 +45,8 @@ impl Shape {
             return Shape::Opaque;
         }
         match text.bytes().filter(|byte| *byte == b'.').count() {
-            2 => Shape::Signed,
             4 if is_encrypted(text) => Shape::Encrypted,
-            _ => Shape::Malformed,
+            _ => Shape::Signed,
         }
     }
 }

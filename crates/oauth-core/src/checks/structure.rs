@@ -45,7 +45,7 @@ impl<'a> UnverifiedToken<'a> {
             split(text).ok_or_else(|| match Shape::of(token) {
                 Shape::Opaque => Reject::NotAJwt,
                 Shape::Encrypted => Reject::Encrypted,
-                Shape::Signed | Shape::Malformed => Reject::MalformedJwt,
+                Shape::Signed => Reject::MalformedJwt,
             })?;
         let header = decode(header)?;
         let payload = decode(payload)?;
