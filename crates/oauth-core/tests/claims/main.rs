@@ -8,6 +8,7 @@
 
 mod access_token;
 mod confirmation;
+mod grant;
 mod identity;
 mod issuer_and_audience;
 mod roles;

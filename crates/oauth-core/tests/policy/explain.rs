@@ -1,5 +1,6 @@
 //! The judgement told step by step: the same as the one that decides, and silent about the token.
 
+use aws_lc_rs::digest;
 use court::*;
 use oauth_core::{
     Bearer, Failure, IntrospectionMode, IntrospectionResponse, IntrospectionRules, Introspector,
@@ -66,8 +67,21 @@ fn good_token_passes_every_step_in_its_order() {
     assert_eq!(fact(&steps, "times"), format!("no nbf, iat={NOW}"));
     assert_eq!(fact(&steps, "client"), CLIENT);
     assert_eq!(fact(&steps, "scope"), format!("scope=\"{SCOPES}\""));
+    assert_eq!(fact(&steps, "confirmation"), "not bound to a certificate");
     assert_eq!(fact(&steps, "identity"), SUBJECT);
     assert_eq!(fact(&steps, "role"), "pg_ident.conf decides");
+}
+
+#[test]
+fn a_token_that_is_bound_to_a_certificate_is_told() {
+    let der = b"a certificate".to_vec();
+    let cnf = json!({"x5t#S256": base64url(digest::digest(&digest::SHA256, &der))});
+    let court = Court::new().peer(Certificate(der));
+    let steps = explain(&court, &good_token().claim("cnf", cnf).encode());
+    assert_eq!(
+        fact(&steps, "confirmation"),
+        "bound to the client certificate"
+    );
 }
 
 #[test]

@@ -54,6 +54,10 @@ fn keycloak_tells_its_tokens_apart_by_the_payload() {
     ]);
     let rfc9068 = keycloak.token(json!({})).header("typ", "at+jwt");
     assert_eq!(keycloak.court().verdict(&rfc9068), GRANTED);
+    let both = keycloak.token(json!({"client_id": "other"})).encode();
+    let decision = keycloak.court().judge(&both);
+    let client = decision.evidence().client_id.as_ref().unwrap();
+    assert_eq!(client.as_str(), "psql");
 }
 
 /// Okta developer documentation, "OpenID Connect & OAuth 2.0 API", tokens and claims.

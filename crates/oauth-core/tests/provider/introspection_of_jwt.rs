@@ -69,6 +69,8 @@ fn jwt_must_be_confirmed_as_far_as_the_answer_goes() {
             json!({"token_type": "refresh_token"}),
             "not_an_access_token",
         ),
+        // Names by which an answer says what the JWT has shown already.
+        (json!({"token_use": "access_token"}), GRANTED),
     ] {
         assert_eq!(verdict_on_jwt(answer(changes.clone())), code, "{changes}");
     }

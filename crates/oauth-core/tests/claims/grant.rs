@@ -1,0 +1,41 @@
+//! What a grant tells of its token: RFC 7519 §4.1.7, RFC 9068 §2.2, OpenID Connect Front-Channel Logout 1.0 §3.
+
+use court::*;
+use serde_json::Value;
+
+/// The client, the identifier and the session at the provider that the grant of this token names.
+fn named_by(token: &Token) -> [Option<String>; 3] {
+    let decision = Court::new().judge(&token.encode());
+    let grant = decision.outcome().unwrap();
+    let policy = policy().build().unwrap();
+    [grant.client_id(&policy), grant.jti(), grant.sid()].map(|name| name.map(str::to_owned))
+}
+
+fn names(client: &str, jti: &str, sid: &str) -> [Option<String>; 3] {
+    [client, jti, sid].map(|name| Some(name.to_owned()))
+}
+
+#[test]
+fn names_client_token_and_session() {
+    let token = good_token().claim("sid", "session-1");
+    assert_eq!(named_by(&token), names(CLIENT, "token-1", "session-1"));
+    let other = with_claims(
+        good_token(),
+        serde_json::json!({"client_id": "app", "jti": "", "sid": "other"}),
+    );
+    assert_eq!(named_by(&other), names("app", "", "other"));
+}
+
+#[test]
+fn names_nothing_that_is_missing_or_not_a_string() {
+    const NAMES: [&str; 3] = ["client_id", "jti", "sid"];
+    let without = NAMES
+        .iter()
+        .fold(good_token(), |token, name| token.without_claim(name));
+    assert_eq!(named_by(&without), [None, None, None]);
+    for value in all_but_strings() {
+        let claims = NAMES.map(|name| (name.to_owned(), value.clone()));
+        let token = with_claims(good_token(), Value::Object(claims.into_iter().collect()));
+        assert_eq!(named_by(&token), [None, None, None], "{value}");
+    }
+}
