@@ -133,6 +133,10 @@ coverage: build-tools ## measure which lines of the core its tests run (FORMAT=-
 lint-hot-functions: build ## check that hot_functions.ld names only functions that the library has
 	@python3 -B scripts/hot-functions-check.py
 
+mutants: build-tools ## change the core in many small ways, and list the changes that no test notices (FILE=checks/scope.rs, SHARD=0/8)
+	@"$$(scripts/cargo-tool.sh cargo-mutants)" mutants -p oauth-core $$(printf -- '--cargo-arg=%s ' $(cargo_flags)) \
+	$(FILE:%=--file 'crates/oauth-core/src/%') $(SHARD:%=--shard %)
+
 lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, if its headers are available
 	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
 	then PGRX_PG_CONFIG_PATH=$$(PG=19 PG_CONFIG= scripts/postgresql.sh) \
