@@ -39,3 +39,11 @@ fn names_nothing_that_is_missing_or_not_a_string() {
         assert_eq!(named_by(&token), [None, None, None], "{value}");
     }
 }
+
+#[test]
+fn only_an_accepted_token_gives_its_claims() {
+    let claims = |token: &Token| Court::new().judge(&token.encode()).into_claims();
+    let subject = claims(&good_token()).and_then(|all| all.find_json(&"sub".parse().unwrap()));
+    assert_eq!(subject, Some(format!("\"{SUBJECT}\"")));
+    assert!(claims(&good_token().claim("exp", NOW - 1000)).is_none());
+}

@@ -85,6 +85,31 @@ fn a_token_that_is_bound_to_a_certificate_is_told() {
 }
 
 #[test]
+fn expiry_says_how_far_off_it_is() {
+    for (exp, told) in [
+        (NOW + 1, "1 s left"),
+        (NOW, "0 s left"),
+        (NOW - 1, "1 s ago, within the clock skew"),
+    ] {
+        let token = good_token().claim("exp", exp).encode();
+        let steps = explain(&Court::new(), &token);
+        assert_eq!(fact(&steps, "expiry"), told);
+    }
+    let mut endless = word();
+    endless.as_object_mut().unwrap().remove("exp");
+    let rules = IntrospectionRules {
+        mode: IntrospectionMode::Opaque,
+        exp_required: false,
+        ..IntrospectionRules::default()
+    };
+    let court = Court::new()
+        .policy(|policy| policy.introspection(rules))
+        .introspector(Says(endless));
+    let steps = explain(&court, "opaque-secret-token");
+    assert_eq!(fact(&steps, "expiry"), "does not expire");
+}
+
+#[test]
 fn judgement_ends_at_the_step_that_fails() {
     let cases: [(&str, Token); 9] = [
         ("structure", good_token().header("typ", "JWT")),

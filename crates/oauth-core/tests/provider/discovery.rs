@@ -25,6 +25,24 @@ fn asks_for_the_metadata_and_then_for_the_keys() {
 }
 
 #[test]
+fn metadata_may_be_elsewhere_and_must_be_of_the_issuer() {
+    const ELSEWHERE: &str = "https://proxy.example/metadata";
+    let issuer = Issuer::parse(ISSUER)
+        .unwrap()
+        .with_discovery(Endpoint::parse(ELSEWHERE).unwrap());
+    let answer = |issuer: &str| json!({"issuer": issuer, "jwks_uri": JWKS}).to_string();
+    let network = Network::sound().answering(ELSEWHERE, 200, answer(ISSUER));
+    assert!(fetch_jwk_set(&network, &issuer, None).is_ok());
+    assert_eq!(*network.asked.borrow(), [ELSEWHERE, JWKS]);
+    let other = "https://proxy.example";
+    let network = network.answering(ELSEWHERE, 200, answer(other));
+    assert_eq!(
+        fetch_jwk_set(&network, &issuer, None).unwrap_err().cause,
+        UnavailableCause::IssuerMismatch(Printable::new(other))
+    );
+}
+
+#[test]
 fn asks_where_the_line_of_pg_hba_conf_says() {
     for (line, identifier, discovery) in [
         (
