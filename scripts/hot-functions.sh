@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes hot_functions.ld anew: what a warm login executes, by valgrind's callgrind. To be run by hand, from the checkout's
+# Rewrites hot_functions.ld: what a warm login executes, by valgrind's callgrind. To be run by hand, from the checkout's
 # folder, after changes to the way of a login: `make hot-functions`.
 source "$(dirname "$0")/common.sh"
 
@@ -34,10 +34,11 @@ functions() {
     local profile
     for profile in "$PROFILES"/*; do
         grep -q 4ureq "$profile" && continue # a login that fetched
-        # Callgrind writes a name once, and refers to it by its number from then on.
+        # Callgrind writes a name once, and refers to it by its number from then on. It knows the library of only some of the
+        # functions; of the others it says "???".
         awk -F '[()]' '
             /^c?ob=/ { if ($3 != "") object[$2] = $3; if (/^ob/) current = object[$2] }
-            /^c?fn=/ { if ($3 != "") name[$2] = $3; if (/^fn/ && current ~ /validator\.so$/) print substr(name[$2], 2) }
+            /^c?fn=/ { if ($3 != "") name[$2] = $3; if (/^fn/ && current ~ /(validator\.so|\?\?\?)$/) print substr(name[$2], 2) }
         ' "$profile"
     done | sed -E "s/'[0-9]+\$//" | sort -u
 }
