@@ -4,7 +4,7 @@
 use libfuzzer_sys::{Corpus, fuzz_target};
 use oauth_core::{
     Algorithms, ClaimPath, ClientAuthMethod, Endpoint, IdentityPrefix, IntrospectionMode, Issuer,
-    Preset, Printable, RequiredClaims, SettingError, StringList, TokenTypes,
+    Preset, Printable, RequiredClaims, RoleSeparator, SettingError, StringList, TokenTypes,
 };
 use oauth_core_fuzz::text::assert_printable;
 
@@ -81,6 +81,10 @@ fn check_names(text: &str) {
         assert_eq!(prefix.as_str(), text);
         assert!(text.len() <= 128 && !text.chars().any(char::is_control));
     }
+    assert_eq!(
+        parse::<RoleSeparator>(text).is_some(),
+        ["", " ", ",", ";"].contains(&text)
+    );
     if let Some(preset) = parse::<Preset>(text) {
         assert_eq!(preset.to_string(), text);
         let defaults = |name| preset.default_of(name).unwrap_or_default();

@@ -94,6 +94,9 @@ impl Settings {
         if let Some(claim) = self.text("role_claim") {
             policy = policy.role_claim(Some(claim.parse().ok()?));
         }
+        if let Some(separator) = self.text("role_separator") {
+            policy = policy.role_separator(separator.parse().ok()?);
+        }
         let rules = IntrospectionRules {
             mode: self.text("introspection").unwrap_or("off").parse().ok()?,
             audience_required: !self.0.contains_key("audience_required")

@@ -340,7 +340,17 @@ fn assert_role(case: &Case, authn_id: &str, claims: &Object) {
         assert!(!delegated && case.settings.text("role_claim").is_none());
         return;
     };
-    let values = find(claims, claim.as_str()).map(words).unwrap_or_default();
+    let is_scope = ["scope", "scp", "/scope", "/scp"].contains(&claim.as_str());
+    let separator = match case.settings.text("role_separator").unwrap_or_default() {
+        "" if is_scope => " ",
+        set => set,
+    };
+    let values: Vec<&str> = match find(claims, claim.as_str()) {
+        Some(Value::String(text)) if separator.is_empty() => vec![text],
+        Some(Value::String(text)) => text.split(separator).map(str::trim).collect(),
+        Some(list) => words(list),
+        None => Vec::new(),
+    };
     let has_map = case.settings.text("role_map").is_some();
     let allows = |value: &&str| {
         if has_map {

@@ -226,6 +226,11 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             the groups claim to those assigned to the application, or use application roles."
             .to_owned(),
         R::RoleNotGranted { values } => match policy.and_then(Policy::role_map) {
+            _ if may_be_a_list(values, policy) => format!(
+                "The token's \"{}\" is one string, and so one value: \"{values}\". If it lists several, set \
+                    validator.role_separator to what separates them.",
+                role_claim(policy),
+            ),
             Some(map) => format!(
                 "The token's \"{}\" lists \"{values}\"; map \"{map}\" of pg_ident.conf does not map any of them to \
                     this role.",
@@ -256,6 +261,13 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         _ => return None,
     };
     Some(hint)
+}
+
+/// Whether the values are probably one string in which a provider has written several.
+fn may_be_a_list(values: &Printable, policy: Option<&Policy>) -> bool {
+    let is_split = policy.is_some_and(|policy| policy.role_separator().is_some());
+    let text = values.as_str();
+    !is_split && !text.contains(", ") && text.contains([' ', ',', ';'])
 }
 
 fn role_claim(policy: Option<&Policy>) -> Printable {

@@ -76,6 +76,7 @@ pub fn policy_of(
         .clock_skew(seconds(settings, Number::ClockSkew))
         .max_token_age((max_token_age > 0).then(|| Duration::from_secs(max_token_age)))
         .role_claim(role_claim)
+        .role_separator(settings.text(Text::RoleSeparator)?)
         .role_map(role_map)
         .allow_superuser(settings.switch(Switch::AllowSuperuser))
         .require_bound_token(settings.switch(Switch::RequireBoundToken))

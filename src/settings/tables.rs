@@ -4,7 +4,7 @@ use std::ffi::{CStr, c_int};
 
 use oauth_core::{
     Algorithms, ClaimPath, ClientAuthMethod, IdentityPrefix, IntrospectionMode, Preset,
-    RequiredClaims, StringList, TokenTypes,
+    RequiredClaims, RoleSeparator, StringList, TokenTypes,
 };
 use pgrx::pg_sys;
 
@@ -116,6 +116,9 @@ texts! {
     RoleClaim = "role_claim": Both, OptionalClaimPath, c"",
         c"Claim that lists the bearer's roles.",
         c"A top-level name, or a JSON Pointer if it starts with \"/\". If set, it must allow the requested role.";
+    RoleSeparator = "role_separator": Both, RoleSeparator, c"",
+        c"What separates the values in a string of role_claim.",
+        c"One space, \",\" or \";\". If unset, a string is one value; only \"scope\" and \"scp\" are lists, separated by spaces.";
     RoleMap = "role_map": Both, MapName, c"",
         c"Map of pg_ident.conf from values of role_claim to roles.",
         c"If unset, a value is a role's name.";

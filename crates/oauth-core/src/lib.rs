@@ -98,7 +98,7 @@ pub use keys::warm_up::warm_up;
 pub use policy::doubts::Doubt;
 pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;
-pub use policy::values::{IdentityPrefix, RequiredClaims, TokenTypes};
+pub use policy::values::{IdentityPrefix, RequiredClaims, RoleSeparator, TokenTypes};
 pub use policy::{Policy, PolicyBuilder};
 pub use provider::cache_control::freshness_lifetime;
 pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};

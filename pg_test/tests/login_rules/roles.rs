@@ -31,11 +31,7 @@ fn token(issuer: &Issuer, user: &str, groups: Value) -> String {
 fn under_delegation_a_group_is_a_role_and_the_person_stays_known() {
     let (issuer, server) = start(DELEGATED, &[], &[]);
     server.sql("CREATE ROLE reporting LOGIN");
-    for groups in [
-        json!(["staff", "reporting"]),
-        json!("reporting"),
-        json!("staff reporting"),
-    ] {
+    for groups in [json!(["staff", "reporting"]), json!("reporting")] {
         let mut session = server.admits("reporting", &token(&issuer, "zoe", groups));
         assert_eq!(session.value("SELECT system_user"), "oauth:zoe");
         assert_eq!(session.value("SELECT current_user"), "reporting");
@@ -58,6 +54,7 @@ fn forged_and_mistyped_groups_grant_nothing() {
     for groups in [
         json!(["Alice"]),
         json!("alice,bob"),
+        json!("former alice"),
         json!([" alice"]),
         json!([]),
         json!(""),
@@ -95,6 +92,48 @@ fn forged_and_mistyped_groups_grant_nothing() {
         "alice",
         &token(&issuer, "zoe", Value::from(vec!["alice"; 1000])),
     );
+}
+
+#[test]
+fn a_string_is_one_group_unless_a_separator_is_set() {
+    let ident = [r#"groups "Domain Admins" bob"#, "groups alice alice"];
+    let (issuer, server) = start(DELEGATED, &[], &ident);
+    let former = token(&issuer, "zoe", json!("former alice"));
+    let verdict = server.refuses("alice", &former, "role_not_granted");
+    assert!(
+        verdict.log.contains("validator.role_separator"),
+        "{}",
+        verdict.log
+    );
+    for (separator, groups) in [
+        (" ", "former alice"),
+        (",", "staff, alice"),
+        (";", "staff;alice"),
+    ] {
+        server.reload_with(&[("validator.role_separator", separator)]);
+        server.admits("alice", &token(&issuer, "zoe", json!(groups)));
+        let listed = token(&issuer, "zoe", json!([groups]));
+        server.refuses("alice", &listed, "role_not_granted");
+    }
+    // Active Directory sends one group as a string, and several as an array.
+    server.reload_with(&[
+        ("validator.role_separator", ""),
+        ("validator.role_map", "groups"),
+    ]);
+    for groups in [
+        json!("Domain Admins"),
+        json!(["Domain Users", "Domain Admins"]),
+    ] {
+        server.admits("bob", &token(&issuer, "zoe", groups));
+    }
+    server.refuses("alice", &former, "role_not_granted");
+    // Scopes are a list by their specification.
+    server.reload_with(&[
+        ("validator.role_claim", "scope"),
+        ("validator.role_map", ""),
+    ]);
+    let scopes = issuer.token("zoe").claim("scope", "openid postgres alice");
+    server.admits("alice", &scopes.encode());
 }
 
 #[test]

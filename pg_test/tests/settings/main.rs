@@ -79,6 +79,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.required_claims|string|-|-|-||sighup",
             "validator.role_claim|string|-|-|-||sighup",
             "validator.role_map|string|-|-|-||sighup",
+            "validator.role_separator|string|-|-|-||sighup",
             "validator.session_expiry|bool|-|-|-|off|sighup",
             "validator.token_types|string|-|-|-|at+jwt|sighup",
         ]

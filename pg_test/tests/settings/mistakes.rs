@@ -83,6 +83,11 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "The name of a claim is required.",
     ),
     (
+        "role_separator",
+        "|",
+        "It must be empty, one space, \",\" or \";\".",
+    ),
+    (
         "clock_skew",
         "301",
         "301 s is outside the valid range for parameter \"validator.clock_skew\" (0 s .. 300 s)",

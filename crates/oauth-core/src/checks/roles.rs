@@ -49,7 +49,7 @@ pub(crate) fn authorize_role(
     catalog: &dyn RoleCatalog,
 ) -> Result<(), Failure> {
     if let Some(claim) = policy.role_claim() {
-        let values = parse_values(claims, claim)?;
+        let values = parse_values(claims, claim, policy.role_separator())?;
         if !is_allowed(&values, policy, role, catalog)? {
             return Err(Reject::RoleNotGranted {
                 values: Printable::list(values),
@@ -90,12 +90,24 @@ fn is_allowed(
     Ok(false)
 }
 
-/// A string, an array of strings, or a string of values separated by spaces.
-fn parse_values<'a>(claims: &'a Object, claim: &ClaimPath) -> Result<Vec<&'a str>, Reject> {
+/// An array of strings, or a string: one value, or with a separator several, without the spaces around them. An empty
+/// string is no value.
+fn parse_values<'a>(
+    claims: &'a Object,
+    claim: &ClaimPath,
+    separator: Option<char>,
+) -> Result<Vec<&'a str>, Reject> {
     let values: Vec<&str> = match claim.find(claims) {
         None if groups_are_elsewhere(claims) => return Err(Reject::RoleClaimElsewhere),
         None => return Err(Reject::RoleClaimMissing),
-        Some(Value::String(text)) => text.split(' ').filter(|value| !value.is_empty()).collect(),
+        Some(Value::String(text)) => match separator {
+            None => Vec::from_iter((!text.is_empty()).then_some(text.as_str())),
+            Some(separator) => text
+                .split(separator)
+                .map(|value| value.trim_matches(' '))
+                .filter(|value| !value.is_empty())
+                .collect(),
+        },
         Some(Value::Array(values)) if values.len() <= MAX_VALUES => {
             let strings = values.iter().map(Value::as_str).collect::<Option<_>>();
             strings.ok_or(Reject::RoleClaimMalformed)?

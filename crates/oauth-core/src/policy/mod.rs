@@ -14,7 +14,7 @@ use crate::failure::misconfigured::Misconfigured;
 use crate::keys::algorithm::Algorithms;
 use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;
-use crate::policy::values::{IdentityPrefix, RequiredClaims, TokenTypes};
+use crate::policy::values::{IdentityPrefix, RequiredClaims, RoleSeparator, TokenTypes};
 use crate::provider::issuer::Issuer;
 
 /// More would not be a difference of clocks, but a longer life for tokens.
@@ -51,6 +51,7 @@ pub struct Policy {
     delegated: bool,
     mapped: bool,
     role_claim: Option<ClaimPath>,
+    role_separator: RoleSeparator,
     role_map: Option<String>,
     allow_superuser: bool,
     introspection: IntrospectionRules,
@@ -78,6 +79,7 @@ impl Policy {
             delegated: false,
             mapped: false,
             role_claim: None,
+            role_separator: RoleSeparator::default(),
             role_map: None,
             allow_superuser: false,
             introspection: IntrospectionRules::default(),
@@ -119,6 +121,16 @@ impl Policy {
     /// The claim that lists roles, if there is one.
     pub fn role_claim(&self) -> Option<&ClaimPath> {
         self.role_claim.as_ref()
+    }
+
+    /// What separates the values in a string of that claim; `None`: a string is one value. The setting goes before;
+    /// otherwise `scope` (RFC 6749 §3.3) and `scp` alone are lists, by spaces.
+    pub fn role_separator(&self) -> Option<char> {
+        self.role_separator.as_char().or_else(|| {
+            let claim = self.role_claim.as_ref()?;
+            let is_scope = claim.is_top_level("scope") || claim.is_top_level("scp");
+            is_scope.then_some(' ')
+        })
     }
 
     /// The server's map from values of that claim to roles; without one, a value is a role's name.
@@ -296,6 +308,12 @@ impl PolicyBuilder {
     /// used where claims are asked for roles: under delegation, and where there is a map for roles.
     pub fn role_claim(mut self, claim: Option<ClaimPath>) -> Self {
         self.0.role_claim = claim;
+        self
+    }
+
+    /// What separates the values in a string of the role claim.
+    pub fn role_separator(mut self, separator: RoleSeparator) -> Self {
+        self.0.role_separator = separator;
         self
     }
 

@@ -161,6 +161,40 @@ impl FromStr for IdentityPrefix {
     }
 }
 
+/// What separates the values in a string of the role claim. By default nothing does: a group's name may have spaces.
+///
+/// ```
+/// use oauth_core::RoleSeparator;
+/// assert_eq!(";".parse::<RoleSeparator>().unwrap().as_char(), Some(';'));
+/// assert_eq!("".parse(), Ok(RoleSeparator::default()));
+/// assert!("x".parse::<RoleSeparator>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RoleSeparator(Option<char>);
+
+impl RoleSeparator {
+    /// The separator, if there is one.
+    pub fn as_char(self) -> Option<char> {
+        self.0
+    }
+}
+
+impl FromStr for RoleSeparator {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match text {
+            "" => Ok(RoleSeparator(None)),
+            " " => Ok(RoleSeparator(Some(' '))),
+            "," => Ok(RoleSeparator(Some(','))),
+            ";" => Ok(RoleSeparator(Some(';'))),
+            _ => Err(SettingError::new(
+                "it must be empty, one space, \",\" or \";\"",
+            )),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -197,6 +231,24 @@ mod tests {
         let pairs: RequiredClaims = "acr = phr, /a/b=c=d".parse().unwrap();
         let pairs: Vec<_> = pairs.iter().map(|(p, v)| (p.as_str(), v)).collect();
         assert_eq!(pairs, [("acr", "phr"), ("/a/b", "c=d")]);
+    }
+
+    #[test]
+    fn a_separator_is_one_of_three_characters() {
+        for (text, separator) in [
+            ("", None),
+            (" ", Some(' ')),
+            (",", Some(',')),
+            (";", Some(';')),
+        ] {
+            assert_eq!(
+                text.parse::<RoleSeparator>().map(RoleSeparator::as_char),
+                Ok(separator)
+            );
+        }
+        for bad in ["  ", ", ", "|", "\t", "\n", "a", ",;", "none", "\u{a0}"] {
+            assert!(bad.parse::<RoleSeparator>().is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use court::*;
-use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
+use oauth_core::{Failure, Internal, PolicyBuilder, Printable, Reject, RoleCatalog};
 use serde_json::{Value, json};
 
 /// A server with one map, `groups`: `dba-NAME` may be `NAME`; one superuser, `root`; and no role `nobody`.
@@ -59,13 +59,7 @@ fn without_a_role_claim_the_server_alone_maps_identities() {
 
 #[test]
 fn a_value_is_a_roles_name_byte_for_byte() {
-    for groups in [
-        json!("alice"),
-        json!("staff alice"),
-        json!("  alice  staff "),
-        json!(["staff", "alice"]),
-        json!(["alice"]),
-    ] {
+    for groups in [json!("alice"), json!(["staff", "alice"]), json!(["alice"])] {
         assert_eq!(
             court().verdict(&with_groups(groups.clone())),
             GRANTED,
@@ -77,7 +71,11 @@ fn a_value_is_a_roles_name_byte_for_byte() {
         json!("alice2"),
         json!("alic"),
         json!(""),
+        json!("former alice"),
+        json!("alice "),
+        json!(" alice"),
         json!("staff,alice"),
+        json!("staff;alice"),
         json!("staff\u{a0}alice"),
         json!([]),
         json!([""]),
@@ -88,6 +86,78 @@ fn a_value_is_a_roles_name_byte_for_byte() {
         let verdict = court().verdict(&with_groups(groups.clone()));
         assert_eq!(verdict, "role_not_granted", "{groups}");
     }
+}
+
+#[test]
+fn only_scope_and_scp_are_lists_separated_by_spaces() {
+    let court = |claim: &str| {
+        let claim = claim.parse().unwrap();
+        Court::new().policy(|policy| policy.role_claim(Some(claim)))
+    };
+    for claim in ["scope", "scp", "/scope", "/scp"] {
+        let name = claim.trim_start_matches('/');
+        for scopes in [json!("postgres  alice "), json!(["postgres", "alice"])] {
+            let token = good_token().claim("scope", "postgres").claim(name, scopes);
+            assert_eq!(court(claim).verdict(&token), GRANTED, "{claim}");
+        }
+        for scopes in ["postgres,alice", "postgres alice2", "alice;postgres"] {
+            let token = good_token().claim("scp", "postgres").claim(name, scopes);
+            let verdict = court(claim).verdict(&token);
+            assert_eq!(verdict, "role_not_granted", "{claim} {scopes}");
+        }
+    }
+    for claim in ["scopes", "/a/scope", "SCOPE"] {
+        let token = good_token()
+            .claim("scopes", "postgres alice")
+            .claim("SCOPE", "postgres alice")
+            .claim("a", json!({"scope": "postgres alice"}));
+        assert_eq!(court(claim).verdict(&token), "role_not_granted", "{claim}");
+    }
+}
+
+#[test]
+fn a_separator_that_is_set_splits_strings_and_no_elements() {
+    let court = |separator: &str| {
+        let separator = separator.parse().unwrap();
+        court().policy(|policy| {
+            let policy = policy.role_claim(Some("groups".parse().unwrap()));
+            policy.role_separator(separator)
+        })
+    };
+    for (separator, good, bad) in [
+        (" ", "staff  alice", "staff,alice"),
+        (",", "staff, alice ,", "staff alice"),
+        (",", "alice", "staff;alice"),
+        (";", "alice;Domain Admins", "staff,alice"),
+        (";", ";;alice", "al;ice"),
+    ] {
+        assert_eq!(court(separator).verdict(&with_groups(json!(good))), GRANTED);
+        let other = [bad, "", separator, "former alice!", "\u{a0}alice"];
+        let listed = json!([format!("staff{separator}alice")]);
+        for groups in other.map(|text| json!(text)).into_iter().chain([listed]) {
+            let verdict = court(separator).verdict(&with_groups(groups.clone()));
+            assert_eq!(verdict, "role_not_granted", "{separator:?} {groups}");
+        }
+        let control = with_groups(json!(format!("alice{separator}b\n")));
+        assert_eq!(court(separator).verdict(&control), "role_claim_malformed");
+    }
+}
+
+#[test]
+fn a_map_is_given_a_group_with_spaces_as_one_value() {
+    for groups in [json!("Domain dba-alice"), json!("x dba-alice y")] {
+        let catalog = Catalog::default();
+        let verdict = mapped(catalog.clone()).verdict(&with_groups(groups.clone()));
+        assert_eq!(verdict, "role_not_granted");
+        assert_eq!(*catalog.asked.lock().unwrap(), [groups.as_str().unwrap()]);
+    }
+    let spaced = |groups| {
+        mapped(Catalog::default())
+            .role("a b")
+            .verdict(&with_groups(groups))
+    };
+    assert_eq!(spaced(json!("dba-a b")), GRANTED);
+    assert_eq!(spaced(json!(["dba-a b"])), GRANTED);
 }
 
 #[test]
@@ -141,22 +211,31 @@ fn groups_that_the_provider_keeps_elsewhere_are_told_from_no_groups() {
 #[test]
 fn a_role_claim_is_bounded() {
     let many = |count: usize| Value::from(vec!["alice"; count]);
-    let court = || {
-        court().policy(|policy| {
-            policy
-                .role_claim(Some("groups".parse().unwrap()))
-                .max_token_size(1 << 20)
-        })
+    let bounded = |policy: PolicyBuilder| {
+        policy
+            .role_claim(Some("groups".parse().unwrap()))
+            .max_token_size(1 << 20)
     };
+    let court = || court().policy(bounded);
     assert_eq!(court().verdict(&with_groups(many(1000))), GRANTED);
     assert_eq!(
         court().verdict(&with_groups(many(1001))),
         "role_claim_too_large"
     );
     let text = |count: usize| json!(vec!["alice"; count].join(" "));
-    assert_eq!(court().verdict(&with_groups(text(1000))), GRANTED);
+    let split = || court().policy(|policy| bounded(policy).role_separator(" ".parse().unwrap()));
+    assert_eq!(split().verdict(&with_groups(text(1000))), GRANTED);
     assert_eq!(
-        court().verdict(&with_groups(text(1001))),
+        split().verdict(&with_groups(text(1001))),
+        "role_claim_too_large"
+    );
+    let one = |bytes: usize| json!("x".repeat(bytes));
+    assert_eq!(
+        court().verdict(&with_groups(one(65_536))),
+        "role_not_granted"
+    );
+    assert_eq!(
+        court().verdict(&with_groups(one(65_537))),
         "role_claim_too_large"
     );
     let long = |bytes: usize| json!(["alice", "x".repeat(bytes - 5)]);
