@@ -67,8 +67,38 @@ fn check_lists(text: &str) {
         );
         assert!(!types.accept(Some("")) && !types.accept(Some("-")));
     }
-    if parse::<RequiredClaims>(text).is_some() {
-        assert!(list.expect("a list").iter().all(|item| item.contains('=')));
+    check_conditions(text, list.as_ref());
+}
+
+/// A mistake has a place; and what was a list of name=value before there were operators still is.
+fn check_conditions(text: &str, list: Option<&StringList>) {
+    let conditions = text.parse::<RequiredClaims>();
+    if let Err(error) = &conditions {
+        let told = error.to_string();
+        let (at, _) = told
+            .strip_prefix("at character ")
+            .and_then(|rest| rest.split_once(": "))
+            .expect("a place");
+        let at: usize = at.parse().expect("a number");
+        assert!((1..=text.chars().count() + 1).contains(&at), "{told}");
+        assert!(!told.contains(['\n', '\r', '\0']));
+    }
+    let is_plain = |item: &str| {
+        item.split_once('=').is_some_and(|(name, value)| {
+            let name = name.trim_end();
+            let one_word = !name.chars().any(char::is_whitespace);
+            one_word && name.parse::<ClaimPath>().is_ok() && !value.trim_start().is_empty()
+        })
+    };
+    if let Some(list) = list.filter(|list| list.iter().all(is_plain)) {
+        let quoted: Vec<String> = list
+            .iter()
+            .map(|item| format!("\"{}\"", item.replace('"', "\"\"")))
+            .collect();
+        assert!(conditions.is_ok(), "{conditions:?}");
+        if list.iter().all(|item| item.trim() == item) {
+            assert_eq!(quoted.join(",").parse(), conditions);
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 //! must hold of a token that was accepted.
 
 pub mod case;
+pub mod conditions;
 pub mod mutator;
 pub mod oracle;
 pub mod text;

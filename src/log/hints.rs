@@ -195,8 +195,10 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             "The token lacks \"{missing}\" of the HBA line's scope. Configure the provider to grant it to the client \
                 and the user; a scope that never appears in tokens belongs in validator.optional_scopes."
         ),
-        R::RequiredClaimMissing { claim } | R::RequiredClaimMismatch { claim } => {
-            format!("See \"{claim}\" in validator.required_claims.")
+        R::RequiredClaimMissing { condition }
+        | R::RequiredClaimMismatch { condition }
+        | R::ForbiddenClaim { condition } => {
+            format!("See \"{condition}\" in validator.required_claims.")
         }
         R::TokenNotBound => {
             "validator.require_bound_token is on. Configure the provider to bind this client's access tokens to its \

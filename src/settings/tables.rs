@@ -105,8 +105,8 @@ texts! {
         c"Text put before the identity.",
         c"Keeps the users of two issuers apart.";
     RequiredClaims = "required_claims": Both, RequiredClaims, c"",
-        c"Claims, with their values, that a token must have.",
-        c"A comma-separated list of name=value; an array matches if one of its elements equals the value.";
+        c"Conditions on claims that a token must meet.",
+        c"A comma-separated list of name=value, name in (value, ...), name like pattern, name present, name absent. An array needs one element that is as required.";
     ClientIds = "client_ids": Both, StringList, c"",
         c"Accepted clients, by \"client_id\" and \"azp\".",
         c"A comma-separated list. If unset, tokens of every client are accepted.";

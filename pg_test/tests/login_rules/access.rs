@@ -333,7 +333,7 @@ fn required_claims_must_hold() {
         let token = good.clone().claim(claim, value).encode();
         let verdict = server.refuses("alice", &token, "required_claim_mismatch");
         assert!(
-            verdict.log.contains("in validator.required_claims."),
+            verdict.log.contains("\" in validator.required_claims."),
             "{}",
             verdict.log
         );

@@ -10,6 +10,7 @@ mod escalation;
 mod identity;
 mod keys;
 mod presets;
+mod required_claims;
 mod roles;
 mod signature;
 mod structure;

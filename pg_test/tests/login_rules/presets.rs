@@ -122,6 +122,10 @@ fn where_strangers_get_tokens_too_a_required_claim_must_say_whose_are_accepted()
     let required = "repository=corp/db, ref=refs/heads/main";
     server.reload_with(&[("validator.required_claims", required)]);
     server.admits("alice", &token);
+    for nobody in ["repository present", "repository like *", "sub like repo:*"] {
+        server.reload_with(&[("validator.required_claims", nobody)]);
+        server.refuses("alice", &token, "required_claims_unset");
+    }
     server.reload_with(&[("validator.required_claims", "repository=corp/other")]);
     server.refuses("alice", &token, "required_claim_mismatch");
 }

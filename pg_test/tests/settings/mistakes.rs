@@ -74,13 +74,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     (
         "required_claims",
         "acr",
-        "\"acr\" is not of the form name=value.",
+        "At character 4: \"=\", \"in (\", \"like\", \"present\" or \"absent\" is missing.",
     ),
-    ("required_claims", "acr=", "\"acr\" has no value."),
+    (
+        "required_claims",
+        "acr=",
+        "At character 5: a value is missing.",
+    ),
+    (
+        "required_claims",
+        "sub like repo:corp",
+        "At character 10: a pattern needs a \"*\"; without one, use \"=\".",
+    ),
     (
         "required_claims",
         "=phr",
-        "The name of a claim is required.",
+        "At character 1: the name of a claim is required.",
     ),
     (
         "role_separator",

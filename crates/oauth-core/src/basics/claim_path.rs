@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde_json::Value;
 
 use crate::basics::json::Object;
+use crate::basics::placed::{Chars, error, place, text_of};
 use crate::basics::setting::{MAX_ITEM_BYTES, SettingError};
 
 /// Where a claim is found: a top-level name, or a JSON Pointer (RFC 6901) if it starts with `/`.
@@ -21,6 +22,12 @@ pub struct ClaimPath(String);
 impl ClaimPath {
     pub(crate) fn of(path: &'static str) -> Self {
         ClaimPath(path.to_owned())
+    }
+
+    /// The path that these characters of a setting are. `end` is the place after them.
+    pub(crate) fn parse_placed(chars: Chars<'_>, end: usize) -> Result<Self, SettingError> {
+        let parsed = text_of(chars).parse();
+        parsed.map_err(|why: SettingError| error(&why.to_string(), place(chars, end)))
     }
 
     /// The value of this claim, if it is there.

@@ -6,5 +6,6 @@ pub(crate) mod clock;
 pub(crate) mod digest;
 pub(crate) mod json;
 pub(crate) mod layout;
+pub(crate) mod placed;
 pub(crate) mod printable;
 pub(crate) mod setting;

@@ -6,7 +6,7 @@ use std::str::FromStr;
 /// Bytes of the longest name, value or pointer in a setting.
 pub(crate) const MAX_ITEM_BYTES: usize = 1024;
 /// Items of the longest list.
-const MAX_ITEMS: usize = 256;
+pub(crate) const MAX_ITEMS: usize = 256;
 
 /// What is wrong with the text of a setting, as a clause for the administrator.
 #[derive(Debug, Clone, PartialEq, Eq)]

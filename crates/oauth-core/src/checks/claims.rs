@@ -145,30 +145,3 @@ pub(crate) fn validate_client(claims: &Object, policy: &Policy) -> Result<(), Re
     }
     Ok(())
 }
-
-/// Every claim that the policy requires must be there, with its value.
-pub(crate) fn validate_required_claims(claims: &Object, policy: &Policy) -> Result<(), Reject> {
-    for (path, value) in policy.required_claims().iter() {
-        let claim = Printable::new(path.as_str());
-        match path.find(claims) {
-            None => return Err(Reject::RequiredClaimMissing { claim }),
-            Some(found) if holds(found, value) => {}
-            Some(_) => return Err(Reject::RequiredClaimMismatch { claim }),
-        }
-    }
-    Ok(())
-}
-
-/// Whether a claim equals, or as an array contains, the value that a setting requires.
-fn holds(claim: &Value, value: &str) -> bool {
-    let equals = |claim: &Value| match claim {
-        Value::String(text) => text == value,
-        Value::Bool(truth) => value == if *truth { "true" } else { "false" },
-        Value::Number(number) => number.to_string().as_str() == value,
-        Value::Null | Value::Array(_) | Value::Object(_) => false,
-    };
-    match claim {
-        Value::Array(elements) => elements.iter().any(equals),
-        one => equals(one),
-    }
-}

@@ -131,14 +131,19 @@ causes! {
         } = "insufficient_scope", "token lacks a required scope";
         /// A claim that the policy requires is missing.
         RequiredClaimMissing {
-            /// The name of the claim, as written in the setting.
-            claim: Printable,
+            /// The condition that it is for, as written in the setting.
+            condition: Printable,
         } = "required_claim_missing", "a required claim is missing";
         /// A claim that the policy requires has another value.
         RequiredClaimMismatch {
-            /// The name of the claim, as written in the setting.
-            claim: Printable,
+            /// The condition that does not hold, as written in the setting.
+            condition: Printable,
         } = "required_claim_mismatch", "a required claim has a different value";
+        /// A claim that the policy forbids is there.
+        ForbiddenClaim {
+            /// The condition that does not hold, as written in the setting.
+            condition: Printable,
+        } = "forbidden_claim", "token has a claim that it must not have";
 
         // --- confirmation (proof of possession) -------------------------------------------------------
         /// RFC 8705 §3: the policy takes only tokens that are bound to a certificate, and this one is to nothing.

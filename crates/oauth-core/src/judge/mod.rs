@@ -10,6 +10,7 @@ use crate::basics::json::Object;
 use crate::basics::printable::Printable;
 use crate::checks::confirmation::{Peer, validate_confirmation};
 use crate::checks::identity::parse_identity;
+use crate::checks::required_claims::validate_required_claims;
 use crate::checks::roles::{RoleCatalog, authorize_role};
 use crate::checks::scope::validate_scope;
 use crate::checks::structure::{UnverifiedToken, is_opaque, validate_size};
@@ -286,7 +287,7 @@ impl Judgement<'_> {
         self.step("client", valid, |()| client_fact(claims, policy))?;
         let valid = validate_scope(claims, policy);
         self.step("scope", valid, |()| scope_fact(claims))?;
-        let valid = claims::validate_required_claims(claims, policy);
+        let valid = validate_required_claims(claims, policy);
         self.step("required_claims", valid, |()| String::new())?;
         let valid = validate_confirmation(claims, policy, attempt.peer);
         self.step("confirmation", valid, |()| binding_fact(claims))?;

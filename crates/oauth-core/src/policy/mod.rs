@@ -4,6 +4,7 @@ pub(crate) mod doubts;
 pub(crate) mod introspection_rules;
 pub(crate) mod preset;
 pub(crate) mod provider_rules;
+pub(crate) mod required_claims;
 pub(crate) mod values;
 
 use std::time::Duration;
@@ -14,7 +15,8 @@ use crate::failure::misconfigured::Misconfigured;
 use crate::keys::algorithm::Algorithms;
 use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;
-use crate::policy::values::{IdentityPrefix, RequiredClaims, RoleSeparator, TokenTypes};
+use crate::policy::required_claims::RequiredClaims;
+use crate::policy::values::{IdentityPrefix, RoleSeparator, TokenTypes};
 use crate::provider::issuer::Issuer;
 
 /// More would not be a difference of clocks, but a longer life for tokens.
@@ -365,7 +367,7 @@ impl PolicyBuilder {
         if self.0.delegated && self.role_claim_in_force().is_none() {
             faults.push(Misconfigured::RoleClaimUnset);
         }
-        if !pinned_by.is_empty() && !self.0.required_claims.name_one_of(pinned_by) {
+        if !pinned_by.is_empty() && !self.0.required_claims.pin_one_of(pinned_by) {
             faults.push(Misconfigured::RequiredClaimsUnset { one_of: pinned_by });
         }
         faults

@@ -2,8 +2,6 @@
 
 use std::str::FromStr;
 
-use crate::basics::claim_path::ClaimPath;
-use crate::basics::printable::Printable;
 use crate::basics::setting::{SettingError, parse_list};
 
 /// The accepted values of the `typ` header (RFC 7515 §4.1.9). The prefix `application/` and case
@@ -84,55 +82,6 @@ fn short_media_type(typ: &str) -> String {
     match lower.strip_prefix("application/") {
         Some(short) if !short.contains('/') => short.to_owned(),
         _ => lower,
-    }
-}
-
-/// Claims that must hold: `name=value` pairs.
-///
-/// A value equals a string claim byte for byte, a boolean claim as `true` or `false`, a number claim in its
-/// shortest form (`2`, `2.5`), and an array if one of its elements equals it.
-///
-/// ```
-/// use oauth_core::RequiredClaims;
-/// assert!("acr=phr, email_verified=true".parse::<RequiredClaims>().is_ok());
-/// assert!("acr".parse::<RequiredClaims>().is_err());
-/// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequiredClaims(Vec<(ClaimPath, String)>);
-
-impl RequiredClaims {
-    /// Whether one of these top-level claims is required.
-    pub(crate) fn name_one_of(&self, names: &[&str]) -> bool {
-        self.0
-            .iter()
-            .any(|(path, _)| names.iter().any(|name| path.is_top_level(name)))
-    }
-
-    /// The pairs, in their order.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&ClaimPath, &str)> {
-        self.0.iter().map(|(path, value)| (path, value.as_str()))
-    }
-}
-
-impl FromStr for RequiredClaims {
-    type Err = SettingError;
-
-    fn from_str(text: &str) -> Result<Self, SettingError> {
-        let mut pairs = Vec::new();
-        for item in parse_list(text)? {
-            let (name, value) = item.split_once('=').ok_or_else(|| {
-                SettingError::new(format!(
-                    "\"{}\" is not of the form name=value",
-                    Printable::new(&item)
-                ))
-            })?;
-            let (name, value) = (name.trim_end(), value.trim_start());
-            if value.is_empty() {
-                return Err(SettingError::new(format!("\"{name}\" has no value")));
-            }
-            pairs.push((name.parse()?, value.to_owned()));
-        }
-        Ok(RequiredClaims(pairs))
     }
 }
 
@@ -221,16 +170,6 @@ mod tests {
             assert!(!types.accept(typ), "{typ:?}");
         }
         assert!("".parse::<TokenTypes>().is_err());
-    }
-
-    #[test]
-    fn required_claims_need_a_name_and_a_value() {
-        for bad in ["acr", "=x", "acr=", "acr=x,", "/a~3=x"] {
-            assert!(bad.parse::<RequiredClaims>().is_err(), "{bad:?}");
-        }
-        let pairs: RequiredClaims = "acr = phr, /a/b=c=d".parse().unwrap();
-        let pairs: Vec<_> = pairs.iter().map(|(p, v)| (p.as_str(), v)).collect();
-        assert_eq!(pairs, [("acr", "phr"), ("/a/b", "c=d")]);
     }
 
     #[test]

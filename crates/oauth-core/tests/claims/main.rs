@@ -11,6 +11,7 @@ mod confirmation;
 mod grant;
 mod identity;
 mod issuer_and_audience;
+mod required_claims;
 mod roles;
 mod scope;
 mod times;

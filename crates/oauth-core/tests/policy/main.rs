@@ -5,5 +5,6 @@
 mod builder;
 mod doubts;
 mod explain;
+mod required_claims;
 mod settings;
 mod troubleshooting;

@@ -210,6 +210,89 @@ fn required_claims_are_pairs_of_name_and_value() {
 }
 
 #[test]
+fn a_mistake_in_required_claims_is_told_with_its_place() {
+    let operator = r#""=", "in (", "like", "present" or "absent" is missing"#;
+    let pattern = r#"a pattern needs a "*"; without one, use "=""#;
+    let escape = r#"a "\" must be followed by "*" or "\""#;
+    for (text, at, why) in [
+        ("acr", 4, operator),
+        (" acr , a=b", 5, operator),
+        ("acr is phr", 5, operator),
+        ("acr present x", 5, operator),
+        ("x acr absent", 3, operator),
+        ("not acr absent", 5, operator),
+        ("acr IN (a)", 5, operator),
+        ("acr in a", 5, operator),
+        ("acr in", 5, operator),
+        ("acr like", 5, operator),
+        ("a=b, c", 7, operator),
+        ("\"a=b\", \"c\"", 10, operator),
+        ("a=", 3, "a value is missing"),
+        ("a= , b=c", 3, "a value is missing"),
+        ("a in ()", 7, "a value is missing"),
+        ("a in (b,)", 9, "a value is missing"),
+        ("a in (", 7, "a value is missing"),
+        ("a in (\"\")", 7, "a value is missing"),
+        ("=b", 1, "the name of a claim is required"),
+        ("a=b, =c", 6, "the name of a claim is required"),
+        ("", 0, ""),
+        (",", 1, "a condition is missing"),
+        ("a=b,", 5, "a condition is missing"),
+        ("a=b,, c=d", 5, "a condition is missing"),
+        ("a=b, \"\"", 7, "a condition is missing"),
+        ("a in (b", 6, "this parenthesis is not closed"),
+        ("a in (b, c = d", 6, "this parenthesis is not closed"),
+        ("a in (\"b\" c)", 11, "a comma is missing"),
+        ("a in (b) c=d", 10, "a comma is missing"),
+        ("\"a in (b) c\"", 11, "a comma is missing"),
+        ("\"a=b\" c", 7, "a comma is missing"),
+        ("\"a=b", 1, "this double quote is not closed"),
+        ("a in (\"b)", 7, "this double quote is not closed"),
+        ("a like b", 8, pattern),
+        ("é like (c*, bcd)", 13, pattern),
+        ("a like \"\"\"b\"", 9, pattern),
+        (r"a like \*", 8, pattern),
+        (r"a like *\b", 9, escape),
+        (r"a like *\", 9, escape),
+        ("a=\u{1}", 3, "a control character is not allowed"),
+        ("a like *\u{7}", 9, "a control character is not allowed"),
+        (
+            "/a~2 present",
+            1,
+            "the JSON Pointer has a \"~\" without \"0\" or \"1\"",
+        ),
+    ] {
+        let told = text
+            .parse::<RequiredClaims>()
+            .err()
+            .map(|error| error.to_string());
+        let expected = (at > 0).then(|| format!("at character {at}: {why}"));
+        assert_eq!(told, expected, "{text:?}");
+    }
+}
+
+#[test]
+fn required_claims_are_bounded() {
+    let long = "x".repeat(1024);
+    let parses = |text: String| text.parse::<RequiredClaims>().is_ok();
+    for text in [
+        "a=X",
+        "a in (b, X)",
+        "a like X",
+        "X present",
+        "a in (\"X\")",
+    ] {
+        let fits = long.replacen('x', "*", 1);
+        assert!(parses(text.replace('X', &fits)), "{text}");
+        assert!(!parses(text.replace('X', &format!("{fits}x"))), "{text}");
+    }
+    let many = |count: usize| vec!["a=b"; count].join(",");
+    assert!(parses(many(256)) && !parses(many(257)));
+    let values = |count: usize| format!("a in ({})", vec!["b"; count].join(","));
+    assert!(parses(values(256)) && !parses(values(257)));
+}
+
+#[test]
 fn an_identity_prefix_is_short_and_printable() {
     for prefix in ["", " ", "corp:", "é", "\"", ","] {
         assert_eq!(prefix.parse::<IdentityPrefix>().unwrap().as_str(), prefix);

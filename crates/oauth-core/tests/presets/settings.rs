@@ -243,6 +243,54 @@ fn an_issuer_that_serves_strangers_needs_a_claim_that_names_us() {
         ),
         ("gitlab", "project_path=my-group/my-project", None),
         ("gitlab", "iss=https://gitlab.example.com", None),
+        (
+            "github-actions",
+            "repository present",
+            Some("required_claims_unset"),
+        ),
+        (
+            "github-actions",
+            "repository absent",
+            Some("required_claims_unset"),
+        ),
+        (
+            "github-actions",
+            "repository like *",
+            Some("required_claims_unset"),
+        ),
+        (
+            "github-actions",
+            "repository like */app",
+            Some("required_claims_unset"),
+        ),
+        (
+            "github-actions",
+            "repository like octo*",
+            Some("required_claims_unset"),
+        ),
+        (
+            "github-actions",
+            "sub like repo:*",
+            Some("required_claims_unset"),
+        ),
+        (
+            "github-actions",
+            "sub like (repo:octo-org/*, *)",
+            Some("required_claims_unset"),
+        ),
+        ("github-actions", "repository like octo-org/*", None),
+        (
+            "github-actions",
+            "sub like (repo:octo-org/*, repo:octo-org@1/*)",
+            None,
+        ),
+        ("github-actions", "repository_id in (74, 75)", None),
+        ("gitlab", "project_path like my-group/*", None),
+        (
+            "gitlab",
+            "job_project_path=my-group/x, sub present",
+            Some("required_claims_unset"),
+        ),
         ("kubernetes", "", None),
         ("generic", "", None),
     ] {
