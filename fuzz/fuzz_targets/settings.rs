@@ -3,8 +3,9 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use oauth_core::{
-    Algorithms, ClaimPath, ClientAuthMethod, Endpoint, IdentityPrefix, IntrospectionMode, Issuer,
-    Preset, Printable, RequiredClaims, RoleSeparator, SettingError, StringList, TokenTypes,
+    Algorithms, ClaimPath, ClientAuthMethod, Endpoint, IdentityClaims, IdentityPrefix,
+    IntrospectionMode, Issuer, Preset, Printable, RequiredClaims, RoleSeparator, SettingError,
+    StringList, TokenTypes,
 };
 use oauth_core_fuzz::text::assert_printable;
 
@@ -107,6 +108,13 @@ fn check_names(text: &str) {
         assert_eq!(path.as_str(), text);
         assert!(!text.is_empty() && !text.chars().any(char::is_control));
     }
+    if let Some(claims) = parse::<IdentityClaims>(text) {
+        assert_eq!(claims.as_str(), text);
+        let none = IdentityPrefix::default();
+        let prefixes: Vec<&str> = claims.prefixes(&none).collect();
+        assert!((1..=16).contains(&prefixes.len()));
+        assert!(prefixes.iter().all(|prefix| prefix.len() <= 128));
+    }
     if let Some(prefix) = parse::<IdentityPrefix>(text) {
         assert_eq!(prefix.as_str(), text);
         assert!(text.len() <= 128 && !text.chars().any(char::is_control));
@@ -120,7 +128,7 @@ fn check_names(text: &str) {
         let defaults = |name| preset.default_of(name).unwrap_or_default();
         assert!(defaults("token_types").parse::<TokenTypes>().is_ok());
         assert!(defaults("optional_scopes").parse::<StringList>().is_ok());
-        assert!(defaults("identity_claim").parse::<ClaimPath>().is_ok());
+        assert!(defaults("identity_claim").parse::<IdentityClaims>().is_ok());
     }
     assert_eq!(
         parse::<IntrospectionMode>(text).is_some(),

@@ -214,11 +214,21 @@ fn assert_other_times(case: &Case, claims: &Object) {
 
 /// The identity is the claim's text behind the prefix, can be read by a person, and is not empty.
 fn assert_identity(case: &Case, authn_id: &str, claims: &Object) {
-    let prefix = case.settings.text("identity_prefix").unwrap_or_default();
-    let claim = find(claims, case.policy.identity_claim().as_str()).and_then(Value::as_str);
-    let claim = claim.expect("an identity comes from a claim that is a string");
-    assert!(!claim.is_empty() && authn_id.len() <= 255);
-    assert_eq!(authn_id, format!("{prefix}{claim}"));
+    assert!(authn_id.len() <= 255);
+    let setting = case.policy.identity_claim().as_str();
+    if !setting.contains('"') {
+        let all = case.settings.text("identity_prefix").unwrap_or_default();
+        let items = setting.split(',').map(str::trim);
+        let mut found = items.filter_map(|item| {
+            let (name, own) = item.split_once('=').unzip();
+            let value = find(claims, name.unwrap_or(item).trim_end())?;
+            Some((own.map_or(all, str::trim_start), value))
+        });
+        let (prefix, value) = found.next().expect("an identity comes from a claim");
+        let claim = value.as_str().expect("an identity is a string");
+        assert!(!claim.is_empty());
+        assert_eq!(authn_id, format!("{prefix}{claim}"));
+    }
     assert!(
         !authn_id.chars().any(|c| c.is_control() || hides(c)),
         "{authn_id:?}"

@@ -6,19 +6,23 @@ use crate::doctor::line::Line;
 /// What is found at `line`, compared with all others.
 pub fn examine(line: &Line<'_>, all: &[Line<'_>]) -> Option<Finding> {
     let own = line.issuer.as_ref()?;
-    let other = all.iter().find_map(|other| {
+    let met = all.iter().find_map(|other| {
         let issuer = other.issuer.as_ref()?;
         let is_other = issuer.identifier() != own.identifier();
-        (is_other && can_meet(&line.identity_prefix, &other.identity_prefix))
-            .then_some((other, issuer))
+        let pairs = line.identity_prefixes.iter().flat_map(|prefix| {
+            let others = other.identity_prefixes.iter();
+            others.map(move |other| (prefix, other))
+        });
+        let mut meeting = pairs.filter(|(prefix, other)| is_other && can_meet(prefix, other));
+        meeting
+            .next()
+            .map(|(prefix, other)| (prefix, issuer, other))
     });
-    let (other, issuer) = other?;
+    let (prefix, issuer, other) = met?;
     let detail = format!(
-        "Issuer {} has the identity prefix \"{}\", and {} has \"{}\": they can produce the same identity.",
+        "Issuer {} has the identity prefix \"{prefix}\", and {} has \"{other}\": they can produce the same identity.",
         own.identifier(),
-        line.identity_prefix,
         issuer.identifier(),
-        other.identity_prefix,
     );
     Some(finding::IDENTITY_SHARED.with(detail))
 }

@@ -1,6 +1,8 @@
 //! What is wrong with a line of pg_hba.conf that names this module, and with the settings that apply to it.
 
-use oauth_core::{Doubt, Issuer, Misconfigured, PolicyBuilder, Printable};
+use oauth_core::{
+    Doubt, IdentityClaims, IdentityPrefix, Issuer, Misconfigured, PolicyBuilder, Printable,
+};
 
 use crate::doctor::configuration::Configuration;
 use crate::doctor::finding::{self, Finding};
@@ -21,7 +23,8 @@ pub struct Line<'a> {
     pub issuer: Option<Issuer>,
     /// What its keys are cached under, if they can be.
     pub cache_key: Option<IssuerKey>,
-    pub identity_prefix: String,
+    /// What may stand before an identity.
+    pub identity_prefixes: Vec<String>,
     pub findings: Vec<Finding>,
     /// What is known of its provider, where that answers well.
     pub provider: Option<String>,
@@ -86,16 +89,23 @@ pub fn examine<'a>(
         }
         Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.into())),
     }
-    let identity_prefix = settings.text::<oauth_core::IdentityPrefix>(Text::IdentityPrefix);
     Line {
         rule,
         issuer,
         cache_key,
-        identity_prefix: identity_prefix
-            .map_or_else(|_| String::new(), |prefix| prefix.as_str().to_owned()),
+        identity_prefixes: identity_prefixes(&settings).unwrap_or_default(),
         findings,
         provider: known,
     }
+}
+
+fn identity_prefixes(settings: &Settings) -> Result<Vec<String>, Misconfigured> {
+    let prefix: IdentityPrefix = settings.text(Text::IdentityPrefix)?;
+    // The provider's default is one claim.
+    let Some(claims) = settings.explicit_text::<IdentityClaims>(Text::IdentityClaim)? else {
+        return Ok(vec![prefix.as_str().to_owned()]);
+    };
+    Ok(claims.prefixes(&prefix).map(str::to_owned).collect())
 }
 
 fn examine_rule(rule: &HbaRule, maps: &[String]) -> Vec<Finding> {
@@ -237,6 +247,8 @@ fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {
             Doubt::AllScopesOptional => finding::SCOPE_EMPTY
                 .with("All scopes of the line are in validator.optional_scopes, so a token needs none.")
                 .into_notice(),
+            Doubt::IdentitiesMeet => finding::IDENTITY_AMBIGUOUS
+                .with("Two claims of validator.identity_claim can give the same identity: one prefix is the beginning of the other."),
             _ => return None,
         })
     });

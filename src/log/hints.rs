@@ -215,10 +215,17 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         R::CertificateMismatch => "The client must connect with the certificate that it used to get the token. If it \
             did, the token may be stolen."
             .to_owned(),
-        R::IdentityMissing | R::IdentityMalformed => format!(
-            "Set validator.identity_claim to a string claim of the provider's access tokens. It is currently \"{}\".",
-            Printable::new(policy.map_or("", |policy| policy.identity_claim().as_str())),
-        ),
+        R::IdentityMissing | R::IdentityMalformed => {
+            let claim = policy.map_or("", |policy| policy.identity_claim().as_str());
+            let order = match claim.contains(',') {
+                true => " Of several claims, the first one that is there counts.",
+                false => "",
+            };
+            format!(
+                "Set validator.identity_claim to a string claim of the provider's access tokens. It is currently \"{}\".{order}",
+                Printable::new(claim),
+            )
+        }
         R::RoleClaimMissing | R::RoleClaimMalformed | R::RoleClaimTooLarge => format!(
             "validator.role_claim is \"{}\". Configure the provider to put it into its access tokens, as a string or \
                 an array of strings, limited to the groups that matter here.",

@@ -3,7 +3,7 @@
 use std::ffi::{CStr, c_int};
 
 use oauth_core::{
-    Algorithms, ClaimPath, ClientAuthMethod, IdentityPrefix, IntrospectionMode, Preset,
+    Algorithms, ClientAuthMethod, IdentityClaims, IdentityPrefix, IntrospectionMode, Preset,
     RequiredClaims, RoleSeparator, StringList, TokenTypes,
 };
 use pgrx::pg_sys;
@@ -98,12 +98,12 @@ texts! {
     TokenTypes = "token_types": Both, TokenTypes, c"at+jwt",
         c"Accepted values of the token header \"typ\".",
         c"A comma-separated list; \"-\" stands for a header without \"typ\". Case and the prefix \"application/\" are ignored.";
-    IdentityClaim = "identity_claim": Both, ClaimPath, c"sub",
-        c"Claim that becomes the user's identity.",
-        c"The name of a top-level claim, or a JSON Pointer if it starts with \"/\".";
+    IdentityClaim = "identity_claim": Both, IdentityClaims, c"sub",
+        c"Claims of which the first one that is there becomes the user's identity.",
+        c"A comma-separated list of top-level names, or JSON Pointers if they start with \"/\"; name=prefix gives one a prefix of its own instead of identity_prefix.";
     IdentityPrefix = "identity_prefix": Both, IdentityPrefix, c"",
         c"Text put before the identity.",
-        c"Keeps the users of two issuers apart.";
+        c"Keeps the users of two issuers apart. A claim of identity_claim may have a prefix of its own instead.";
     RequiredClaims = "required_claims": Both, RequiredClaims, c"",
         c"Conditions on claims that a token must meet.",
         c"A comma-separated list of name=value, name in (value, ...), name like pattern, name present, name absent. An array needs one element that is as required.";

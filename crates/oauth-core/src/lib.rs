@@ -96,6 +96,7 @@ pub use keys::record::{KeyHead, select_key};
 pub use keys::source::KeySource;
 pub use keys::warm_up::warm_up;
 pub use policy::doubts::Doubt;
+pub use policy::identity_claims::IdentityClaims;
 pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;
 pub use policy::required_claims::RequiredClaims;

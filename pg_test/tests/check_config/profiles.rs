@@ -56,6 +56,25 @@ fn two_issuers_can_produce_one_identity() {
 }
 
 #[test]
+fn two_claims_of_one_issuer_can_give_one_identity() {
+    let (_corp, _shop, server) = two_issuers();
+    let claims = "preferred_username, client_id=corp:service:";
+    server.reload_with(&[("validator_corp.identity_claim", claims)]);
+    let found = assert_findings(&server, &["warning identity_ambiguous", "ok ok"]);
+    assert!(found[0].advice.contains("claim=prefix"), "{found:?}");
+    let claims = "preferred_username, client_id=service:";
+    server.reload_with(&[("validator_corp.identity_claim", claims)]);
+    assert_findings(&server, &["ok ok", "ok ok"]);
+    // A claim's own prefix can meet another issuer's.
+    let claims = "preferred_username, client_id=shop:";
+    server.reload_with(&[("validator_corp.identity_claim", claims)]);
+    assert_findings(
+        &server,
+        &["warning identity_shared", "warning identity_shared"],
+    );
+}
+
+#[test]
 fn a_profile_is_used_by_no_line() {
     let (corp, _shop, server) = two_issuers();
     server.set_hba(&[&good_line(corp.url())]);

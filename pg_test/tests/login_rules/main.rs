@@ -8,6 +8,7 @@ mod claims;
 mod confirmation;
 mod escalation;
 mod identity;
+mod identity_claims;
 mod keys;
 mod presets;
 mod required_claims;

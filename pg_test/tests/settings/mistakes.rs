@@ -59,11 +59,20 @@ const MISTAKES: &[(&str, &str, &str)] = &[
     ),
     ("optional_scopes", "openid,", "The list has an empty item."),
     ("token_types", "", "At least one token type is required."),
-    ("identity_claim", "", "The name of a claim is required."),
+    (
+        "identity_claim",
+        "",
+        "At character 1: the name of a claim is required.",
+    ),
+    (
+        "identity_claim",
+        "sub, sub",
+        "At character 6: this claim appears twice.",
+    ),
     (
         "identity_claim",
         "/a~2b",
-        "The JSON Pointer has a \"~\" without \"0\" or \"1\".",
+        "At character 1: the JSON Pointer has a \"~\" without \"0\" or \"1\".",
     ),
     (
         "identity_prefix",

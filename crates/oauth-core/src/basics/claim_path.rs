@@ -30,6 +30,17 @@ impl ClaimPath {
         parsed.map_err(|why: SettingError| error(&why.to_string(), place(chars, end)))
     }
 
+    /// Whether the path leads through a value that has no members, where another one was to be expected.
+    pub(crate) fn is_blocked(&self, claims: &Object) -> bool {
+        let slashes = self.0.match_indices('/').skip(1);
+        let mut above = slashes.filter_map(|(at, _)| self.0.get(..at));
+        self.0.starts_with('/')
+            && above.any(|path| {
+                let found = ClaimPath(path.to_owned()).find(claims).cloned();
+                found.is_some_and(|value| !value.is_object() && !value.is_array())
+            })
+    }
+
     /// The value of this claim, if it is there.
     pub(crate) fn find<'a>(&self, claims: &'a Object) -> Option<&'a Value> {
         match self.0.strip_prefix('/') {

@@ -11,14 +11,15 @@ use crate::policy::Policy;
 /// limits `sub` to 255 characters.
 const MAX_IDENTITY_BYTES: usize = 255;
 
-/// The identity that the policy's claim gives, with its prefix.
+/// The identity that the first of the policy's claims gives that is there, with its prefix.
 pub(crate) fn parse_identity(claims: &Object, policy: &Policy) -> Result<String, Reject> {
-    let text = match policy.identity_claim().find(claims) {
+    let (item, text) = match policy.identity_claim().find(claims) {
         None => return Err(Reject::IdentityMissing),
-        Some(Value::String(text)) if !text.is_empty() => text,
+        Some((item, Value::String(text))) if !text.is_empty() => (item, text),
         Some(_) => return Err(Reject::IdentityMalformed),
     };
-    let identity = format!("{}{text}", policy.identity_prefix().as_str());
+    let prefix = item.prefix.as_ref().unwrap_or(policy.identity_prefix());
+    let identity = format!("{}{text}", prefix.as_str());
     if identity.len() > MAX_IDENTITY_BYTES {
         return Err(Reject::IdentityTooLong);
     }

@@ -99,10 +99,12 @@ pub(crate) fn overlay(
     answer: &IntrospectionResponse,
     policy: &Policy,
 ) -> Result<Object, Reject> {
+    let mut claims = jwt.clone();
+    claims.extend(answer.claims().clone());
+    // Both by the value, and by the claim that gives it: the answer may have one that goes before the JWT's.
     let identity = policy.identity_claim();
-    if let Some(named) = identity.find(answer.claims())
-        && identity.find(jwt) != Some(named)
-    {
+    let named = identity.find(&claims);
+    if named.is_some() && named != identity.find(jwt) {
         return Err(Reject::IntrospectionMismatch { claim: "identity" });
     }
     for claim in ["jti", "sub"] {
@@ -112,7 +114,5 @@ pub(crate) fn overlay(
             return Err(Reject::IntrospectionMismatch { claim });
         }
     }
-    let mut claims = jwt.clone();
-    claims.extend(answer.claims().clone());
     Ok(claims)
 }

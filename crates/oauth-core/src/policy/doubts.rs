@@ -22,6 +22,8 @@ pub enum Doubt {
     NoScopeNamed,
     /// No scope is required: all that the HBA line names are optional.
     AllScopesOptional,
+    /// Two claims that can become the identity can give the same one.
+    IdentitiesMeet,
 }
 
 impl PolicyBuilder {
@@ -51,6 +53,7 @@ impl PolicyBuilder {
                 policy.names_scopes() && demands_no_scope(policy, &rules.scope),
                 Doubt::AllScopesOptional,
             ),
+            (identities_meet(policy), Doubt::IdentitiesMeet),
         ]
         .into_iter()
         .filter_map(|(holds, doubt)| holds.then_some(doubt))
@@ -84,6 +87,18 @@ fn accepts_no_algorithm_of(policy: &Policy, rules: &ProviderRules) -> bool {
 
 fn accepts_plain_type(policy: &Policy) -> bool {
     policy.token_types().accept(Some("JWT")) || policy.token_types().accept(None)
+}
+
+/// Whether one of the prefixes continues another, so that what follows the shorter one can make up for the rest.
+fn identities_meet(policy: &Policy) -> bool {
+    let prefixes = policy.identity_claim().prefixes(policy.identity_prefix());
+    let prefixes: Vec<&str> = prefixes.collect();
+    prefixes.iter().enumerate().any(|(at, one)| {
+        let others = prefixes.iter().skip(at.saturating_add(1));
+        others
+            .into_iter()
+            .any(|other| one.starts_with(other) || other.starts_with(one))
+    })
 }
 
 /// If the provider's tokens carry no scopes, none can be required.

@@ -1,6 +1,7 @@
 //! What an issuer's tokens must be like: built once, checked, then only read.
 
 pub(crate) mod doubts;
+pub(crate) mod identity_claims;
 pub(crate) mod introspection_rules;
 pub(crate) mod preset;
 pub(crate) mod provider_rules;
@@ -13,6 +14,7 @@ use crate::basics::claim_path::ClaimPath;
 use crate::basics::setting::StringList;
 use crate::failure::misconfigured::Misconfigured;
 use crate::keys::algorithm::Algorithms;
+use crate::policy::identity_claims::IdentityClaims;
 use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;
 use crate::policy::required_claims::RequiredClaims;
@@ -43,7 +45,7 @@ pub struct Policy {
     audience: StringList,
     algorithms: Algorithms,
     token_types: TokenTypes,
-    identity_claim: ClaimPath,
+    identity_claim: IdentityClaims,
     identity_prefix: IdentityPrefix,
     required_claims: RequiredClaims,
     client_ids: StringList,
@@ -71,7 +73,7 @@ impl Policy {
             audience: StringList::default(),
             algorithms: Algorithms::default(),
             token_types: TokenTypes::default(),
-            identity_claim: ClaimPath::of("sub"),
+            identity_claim: IdentityClaims::of("sub"),
             identity_prefix: IdentityPrefix::default(),
             required_claims: RequiredClaims::default(),
             client_ids: StringList::default(),
@@ -115,8 +117,8 @@ impl Policy {
         &self.token_types
     }
 
-    /// The claim that becomes the identity.
-    pub fn identity_claim(&self) -> &ClaimPath {
+    /// The claims of which the first one that is there becomes the identity.
+    pub fn identity_claim(&self) -> &IdentityClaims {
         &self.identity_claim
     }
 
@@ -216,7 +218,7 @@ impl PolicyBuilder {
             .algorithms
             .map_or_else(Algorithms::default, Algorithms::of);
         self.0.optional_scopes = StringList::of(rules.optional_scopes);
-        self.0.identity_claim = ClaimPath::of(rules.identity_claim);
+        self.0.identity_claim = IdentityClaims::of(rules.identity_claim);
         self
     }
 
@@ -251,13 +253,13 @@ impl PolicyBuilder {
         self
     }
 
-    /// The claim that becomes the identity.
-    pub fn identity_claim(mut self, claim: ClaimPath) -> Self {
-        self.0.identity_claim = claim;
+    /// The claims of which the first one that is there becomes the identity.
+    pub fn identity_claim(mut self, claims: IdentityClaims) -> Self {
+        self.0.identity_claim = claims;
         self
     }
 
-    /// Text put before the identity.
+    /// Text put before the identity, where its claim has no prefix of its own.
     pub fn identity_prefix(mut self, prefix: IdentityPrefix) -> Self {
         self.0.identity_prefix = prefix;
         self

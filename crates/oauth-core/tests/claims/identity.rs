@@ -76,7 +76,7 @@ fn finds_the_identity_by_name_or_json_pointer() {
         "/user/ids/00",
         "/user/ids/+1",
         "/user/ids/-1",
-        "/user/ids/1 ",
+        "\"/user/ids/1 \"",
         "/user/ids/18446744073709551616",
         "/a/b",
         "//",

@@ -10,6 +10,7 @@ mod access_token;
 mod confirmation;
 mod grant;
 mod identity;
+mod identity_claims;
 mod issuer_and_audience;
 mod required_claims;
 mod roles;

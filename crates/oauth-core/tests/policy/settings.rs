@@ -1,8 +1,8 @@
 //! Settings as an administrator writes them: lists, names, claims, URLs.
 
 use oauth_core::{
-    Algorithm, Algorithms, ClaimPath, IdentityPrefix, Issuer, RequiredClaims, StringList,
-    TokenTypes,
+    Algorithm, Algorithms, ClaimPath, IdentityClaims, IdentityPrefix, Issuer, RequiredClaims,
+    StringList, TokenTypes,
 };
 
 /// The items of a list, if the text is one.
@@ -173,6 +173,45 @@ fn a_claim_is_a_name_or_a_json_pointer() {
     assert!("x".repeat(1024).parse::<ClaimPath>().is_ok());
     assert!("x".repeat(1025).parse::<ClaimPath>().is_err());
     assert!("/".repeat(1024).parse::<ClaimPath>().is_ok());
+}
+
+#[test]
+fn a_mistake_in_a_list_of_identity_claims_is_told_with_its_place() {
+    let name = "the name of a claim is required";
+    for (text, at, why) in [
+        ("", 1, name),
+        ("  ", 3, name),
+        (",", 1, name),
+        ("sub,", 5, name),
+        ("sub,,azp", 5, name),
+        ("=x", 1, name),
+        ("sub, =x", 6, name),
+        ("\"\"", 3, name),
+        ("sub, sub=x", 6, "this claim appears twice"),
+        ("sub, \"sub\"", 6, "this claim appears twice"),
+        ("\"sub", 1, "this double quote is not closed"),
+        ("sub=\"x", 5, "this double quote is not closed"),
+        ("\"sub\" azp", 7, "a comma is missing"),
+        ("sub=\"x\" y", 9, "a comma is missing"),
+        ("sub=a\u{7}", 5, "the prefix has control characters"),
+        (
+            "s\u{7}b",
+            1,
+            "the name of the claim is too long or unprintable",
+        ),
+    ] {
+        let told = text
+            .parse::<IdentityClaims>()
+            .err()
+            .map(|error| error.to_string());
+        assert_eq!(told, Some(format!("at character {at}: {why}")), "{text:?}");
+    }
+    let many = |count: usize| Vec::from_iter((0..count).map(|at| format!("c{at}"))).join(",");
+    assert!(many(16).parse::<IdentityClaims>().is_ok());
+    assert!(many(17).parse::<IdentityClaims>().is_err());
+    let prefix = |bytes: usize| format!("sub={}", "x".repeat(bytes));
+    assert!(prefix(128).parse::<IdentityClaims>().is_ok());
+    assert!(prefix(129).parse::<IdentityClaims>().is_err());
 }
 
 #[test]

@@ -87,3 +87,53 @@ fn jwt_ends_at_the_earlier_of_both_ends() {
         assert_eq!(grant.expires_at(), Timestamp::from_unix_seconds(end));
     }
 }
+
+#[test]
+fn the_answer_brings_no_claim_that_goes_before_the_one_that_gave_the_identity() {
+    let verdict = |jwt: Value, says: Value| {
+        let mut says = says;
+        says["active"] = json!(true);
+        Court::new()
+            .policy(|policy| {
+                policy
+                    .introspection(rules(IntrospectionMode::Always))
+                    .identity_claim("/user/name, client_id=service:".parse().unwrap())
+            })
+            .introspector(Says(says))
+            .verdict(&with_claims(good_token(), jwt))
+    };
+    let (person, service) = (
+        json!({"user": {"name": "ada"}, "client_id": "etl"}),
+        json!({"client_id": "etl"}),
+    );
+    for (jwt, says, expected) in [
+        (&person, json!({}), GRANTED),
+        (&person, person.clone(), GRANTED),
+        (&person, json!({"client_id": "psql"}), GRANTED),
+        (&service, json!({}), GRANTED),
+        (&service, service.clone(), GRANTED),
+        (
+            &person,
+            json!({"user": {"name": "bob"}}),
+            "introspection_mismatch",
+        ),
+        (&person, json!({"user": {}}), "introspection_mismatch"),
+        (
+            &service,
+            json!({"user": {"name": "ada"}}),
+            "introspection_mismatch",
+        ),
+        (
+            &service,
+            json!({"user": {"name": 7}}),
+            "introspection_mismatch",
+        ),
+        (
+            &service,
+            json!({"client_id": "psql"}),
+            "introspection_mismatch",
+        ),
+    ] {
+        assert_eq!(verdict(jwt.clone(), says.clone()), expected, "{jwt} {says}");
+    }
+}

@@ -4,8 +4,9 @@ use std::sync::OnceLock;
 
 use court::*;
 use oauth_core::{
-    Algorithm, Algorithms, Bearer, ClaimPath, Endpoint, IdentityPrefix, IntrospectionResponse,
-    Issuer, JwkSet, Printable, ProviderMetadata, RequiredClaims, StringList, TokenTypes,
+    Algorithm, Algorithms, Bearer, ClaimPath, Endpoint, IdentityClaims, IdentityPrefix,
+    IntrospectionResponse, Issuer, JwkSet, Printable, ProviderMetadata, RequiredClaims,
+    RoleSeparator, StringList, TokenTypes,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -150,6 +151,10 @@ proptest! {
         let _ = text.parse::<ClaimPath>();
         let _ = text.parse::<RequiredClaims>();
         let _ = text.parse::<IdentityPrefix>();
+        let _ = text.parse::<RoleSeparator>();
+        if let Err(error) = text.parse::<IdentityClaims>() {
+            prop_assert!(error.to_string().starts_with("at character "), "{error}");
+        }
         if let Ok(types) = text.parse::<TokenTypes>() {
             let listed = text.to_lowercase().contains("at+jwt");
             prop_assert!(listed || !types.accept(Some("at+jwt")));
@@ -166,6 +171,28 @@ proptest! {
         let quoted: Vec<String> = items.iter().map(quote).collect();
         let list: StringList = quoted.join(" , ").parse().unwrap();
         prop_assert_eq!(list.iter().collect::<Vec<_>>(), items);
+    }
+
+    #[test]
+    fn identity_claims_in_quotes_are_what_was_meant(
+        items in vec(("[^\\p{Cc}/]{1,9}", proptest::option::of("[^\\p{Cc}]{0,9}")), 1..6),
+    ) {
+        let quote = |item: &str| format!("\"{}\"", item.replace('"', "\"\""));
+        let written = items.iter().map(|(name, prefix)| match prefix {
+            Some(prefix) => format!("{} = {}", quote(name), quote(prefix)),
+            None => quote(name),
+        });
+        let parsed = written.collect::<Vec<_>>().join(" , ").parse::<IdentityClaims>();
+        let mut names: Vec<&String> = items.iter().map(|(name, _)| name).collect();
+        names.sort();
+        let has_twice = names.windows(2).any(|two| two[0] == two[1]);
+        prop_assert_eq!(parsed.is_err(), has_twice);
+        if let Ok(parsed) = parsed {
+            let all = "all:".parse::<IdentityPrefix>().unwrap();
+            let prefixes: Vec<&str> = parsed.prefixes(&all).collect();
+            let meant: Vec<&str> = items.iter().map(|(_, own)| own.as_deref().unwrap_or("all:")).collect();
+            prop_assert_eq!(prefixes, meant);
+        }
     }
 
     #[test]
