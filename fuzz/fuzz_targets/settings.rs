@@ -3,9 +3,9 @@
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use oauth_core::{
-    Algorithms, ClaimPath, ClientAuthMethod, Endpoint, IdentityClaims, IdentityPrefix,
-    IntrospectionMode, Issuer, Preset, Printable, RequiredClaims, RoleSeparator, SettingError,
-    StringList, TokenTypes,
+    Algorithms, ClaimPath, ClientAuthMethod, Endpoint, IdentityCase, IdentityClaims,
+    IdentityPrefix, IntrospectionMode, Issuer, Preset, Printable, RequiredClaims, RoleSeparator,
+    SettingError, StringList, TokenTypes,
 };
 use oauth_core_fuzz::text::assert_printable;
 
@@ -119,6 +119,10 @@ fn check_names(text: &str) {
         assert_eq!(prefix.as_str(), text);
         assert!(text.len() <= 128 && !text.chars().any(char::is_control));
     }
+    assert_eq!(
+        parse::<IdentityCase>(text).is_some(),
+        ["as_is", "lower"].contains(&text)
+    );
     assert_eq!(
         parse::<RoleSeparator>(text).is_some(),
         ["", " ", ",", ";"].contains(&text)

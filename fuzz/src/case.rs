@@ -79,6 +79,9 @@ impl Settings {
         if let Some(prefix) = self.text("identity_prefix") {
             policy = policy.identity_prefix(prefix.parse().ok()?);
         }
+        if let Some(case) = self.text("identity_case") {
+            policy = policy.identity_case(case.parse().ok()?);
+        }
         if let Some(claims) = self.text("required_claims") {
             policy = policy.required_claims(claims.parse().ok()?);
         }

@@ -227,6 +227,10 @@ fn assert_identity(case: &Case, authn_id: &str, claims: &Object) {
         let (prefix, value) = found.next().expect("an identity comes from a claim");
         let claim = value.as_str().expect("an identity is a string");
         assert!(!claim.is_empty());
+        let claim = match case.settings.text("identity_case") {
+            Some("lower") => claim.to_ascii_lowercase(),
+            _ => claim.to_owned(),
+        };
         assert_eq!(authn_id, format!("{prefix}{claim}"));
     }
     assert!(

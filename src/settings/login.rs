@@ -71,6 +71,7 @@ pub fn policy_of(
         .mapped(line.mapped)
         .audience(settings.text(Text::Audience)?)
         .identity_prefix(settings.text(Text::IdentityPrefix)?)
+        .identity_case(settings.text(Text::IdentityCase)?)
         .required_claims(settings.text(Text::RequiredClaims)?)
         .client_ids(settings.text(Text::ClientIds)?)
         .clock_skew(seconds(settings, Number::ClockSkew))

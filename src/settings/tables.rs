@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_int};
 
 use oauth_core::{
-    Algorithms, ClientAuthMethod, IdentityClaims, IdentityPrefix, IntrospectionMode, Preset,
-    RequiredClaims, RoleSeparator, StringList, TokenTypes,
+    Algorithms, ClientAuthMethod, IdentityCase, IdentityClaims, IdentityPrefix, IntrospectionMode,
+    Preset, RequiredClaims, RoleSeparator, StringList, TokenTypes,
 };
 use pgrx::pg_sys;
 
@@ -104,6 +104,9 @@ texts! {
     IdentityPrefix = "identity_prefix": Both, IdentityPrefix, c"",
         c"Text put before the identity.",
         c"Keeps the users of two issuers apart. A claim of identity_claim may have a prefix of its own instead.";
+    IdentityCase = "identity_case": Both, IdentityCase, c"as_is",
+        c"How the letters of the identity are written.",
+        c"One of as_is, lower (A to Z become a to z). Only for claims that the provider compares without case.";
     RequiredClaims = "required_claims": Both, RequiredClaims, c"",
         c"Conditions on claims that a token must meet.",
         c"A comma-separated list of name=value, name in (value, ...), name like pattern, name present, name absent. An array needs one element that is as required.";

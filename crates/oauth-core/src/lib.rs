@@ -100,7 +100,7 @@ pub use policy::identity_claims::IdentityClaims;
 pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;
 pub use policy::required_claims::RequiredClaims;
-pub use policy::values::{IdentityPrefix, RoleSeparator, TokenTypes};
+pub use policy::values::{IdentityCase, IdentityPrefix, RoleSeparator, TokenTypes};
 pub use policy::{Policy, PolicyBuilder};
 pub use provider::cache_control::freshness_lifetime;
 pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};

@@ -27,7 +27,7 @@ fn people_and_services_of_one_issuer_have_identities_of_their_own() {
         let spoilt = service.clone().claim("preferred_username", name);
         let verdict = server.refuses("bob", &spoilt.encode(), "identity_malformed");
         assert!(
-            verdict.log.contains("the first one that is there"),
+            verdict.log.contains("the first one that is there counts"),
             "{}",
             verdict.log
         );
@@ -36,4 +36,28 @@ fn people_and_services_of_one_issuer_have_identities_of_their_own() {
     server.refuses("bob", &hidden.encode(), "identity_unprintable");
     let nobody = service.without_claim("client_id").encode();
     server.refuses("bob", &nobody, "identity_missing");
+}
+
+#[test]
+fn a_directorys_name_can_be_a_role_in_lower_case() {
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer)
+        .log_everything()
+        .set("validator.identity_claim", "email")
+        .ident(r"mail /^(.*)@corp\.example$ \1")
+        .start();
+    server.set_hba(&[&oauth_line(issuer.url(), "map=mail")]);
+    server.reload();
+    let token = issuer
+        .token("0815")
+        .claim("email", "Alice@Corp.example")
+        .encode();
+    let outcome = rig::Login::new(&server, "alice").token(&token).run();
+    assert!(!outcome.is_session(), "case is not ignored by default");
+    server.reload_with(&[("validator.identity_case", "lower")]);
+    let mut session = server.admits("alice", &token);
+    assert_eq!(
+        session.value("SELECT system_user"),
+        "oauth:alice@corp.example"
+    );
 }

@@ -54,6 +54,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.enabled|bool|-|-|-|on|sighup",
             "validator.http_bearer_file|string|-|-|-||sighup",
             "validator.http_timeout|integer|ms|100|60000|5000|sighup",
+            "validator.identity_case|string|-|-|-|as_is|sighup",
             "validator.identity_claim|string|-|-|-|sub|sighup",
             "validator.identity_prefix|string|-|-|-||sighup",
             "validator.introspection|string|-|-|-|off|sighup",

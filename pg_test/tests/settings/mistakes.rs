@@ -74,6 +74,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "/a~2b",
         "At character 1: the JSON Pointer has a \"~\" without \"0\" or \"1\".",
     ),
+    ("identity_case", "Lower", "It must be one of as_is, lower."),
     (
         "identity_prefix",
         "01234567890123456789012345678901234567890123456789012345678901234567890123456789\

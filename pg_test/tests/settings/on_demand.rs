@@ -14,6 +14,7 @@ fn bad_value_lets_nobody_in_until_it_is_corrected() {
         ("identity_claim", "/a~2", "sub"),
         ("identity_prefix", "x\u{7}", ""),
         ("required_claims", "acr", "client_id=psql"),
+        ("identity_case", "upper", "as_is"),
         ("role_separator", "\t", ""),
         ("client_ids", "a,", "psql"),
         ("optional_scopes", ",", "openid"),

@@ -6,6 +6,7 @@ use crate::basics::json::Object;
 use crate::basics::printable::is_invisible;
 use crate::failure::reject::Reject;
 use crate::policy::Policy;
+use crate::policy::values::IdentityCase;
 
 /// Bytes of the longest identity, with its prefix. RFC 9068 sets no limit; OpenID Connect Core 1.0 §2
 /// limits `sub` to 255 characters.
@@ -19,6 +20,10 @@ pub(crate) fn parse_identity(claims: &Object, policy: &Policy) -> Result<String,
         Some(_) => return Err(Reject::IdentityMalformed),
     };
     let prefix = item.prefix.as_ref().unwrap_or(policy.identity_prefix());
+    let mut text = text.clone();
+    if policy.identity_case() == IdentityCase::Lower {
+        text.make_ascii_lowercase();
+    }
     let identity = format!("{}{text}", prefix.as_str());
     if identity.len() > MAX_IDENTITY_BYTES {
         return Err(Reject::IdentityTooLong);

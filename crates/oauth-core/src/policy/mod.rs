@@ -18,7 +18,7 @@ use crate::policy::identity_claims::IdentityClaims;
 use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;
 use crate::policy::required_claims::RequiredClaims;
-use crate::policy::values::{IdentityPrefix, RoleSeparator, TokenTypes};
+use crate::policy::values::{IdentityCase, IdentityPrefix, RoleSeparator, TokenTypes};
 use crate::provider::issuer::Issuer;
 
 /// More would not be a difference of clocks, but a longer life for tokens.
@@ -47,6 +47,7 @@ pub struct Policy {
     token_types: TokenTypes,
     identity_claim: IdentityClaims,
     identity_prefix: IdentityPrefix,
+    identity_case: IdentityCase,
     required_claims: RequiredClaims,
     client_ids: StringList,
     clock_skew: Duration,
@@ -75,6 +76,7 @@ impl Policy {
             token_types: TokenTypes::default(),
             identity_claim: IdentityClaims::of("sub"),
             identity_prefix: IdentityPrefix::default(),
+            identity_case: IdentityCase::default(),
             required_claims: RequiredClaims::default(),
             client_ids: StringList::default(),
             clock_skew: Duration::from_secs(30),
@@ -172,6 +174,10 @@ impl Policy {
         &self.identity_prefix
     }
 
+    pub(crate) fn identity_case(&self) -> IdentityCase {
+        self.identity_case
+    }
+
     /// The scopes that a token must carry: those of the HBA line without the optional ones.
     pub(crate) fn demanded_scopes(&self) -> impl Iterator<Item = &str> {
         self.required_scopes
@@ -262,6 +268,12 @@ impl PolicyBuilder {
     /// Text put before the identity, where its claim has no prefix of its own.
     pub fn identity_prefix(mut self, prefix: IdentityPrefix) -> Self {
         self.0.identity_prefix = prefix;
+        self
+    }
+
+    /// How the letters of the identity are written.
+    pub fn identity_case(mut self, case: IdentityCase) -> Self {
+        self.0.identity_case = case;
         self
     }
 

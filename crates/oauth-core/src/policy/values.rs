@@ -110,6 +110,34 @@ impl FromStr for IdentityPrefix {
     }
 }
 
+/// How the letters of an identity are written.
+///
+/// ```
+/// use oauth_core::IdentityCase;
+/// assert_eq!("lower".parse(), Ok(IdentityCase::Lower));
+/// assert!("upper".parse::<IdentityCase>().is_err());
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum IdentityCase {
+    /// As in the claim.
+    #[default]
+    AsIs,
+    /// A to Z as a to z; the prefix and all other letters as they are.
+    Lower,
+}
+
+impl FromStr for IdentityCase {
+    type Err = SettingError;
+
+    fn from_str(text: &str) -> Result<Self, SettingError> {
+        match text {
+            "as_is" => Ok(IdentityCase::AsIs),
+            "lower" => Ok(IdentityCase::Lower),
+            _ => Err(SettingError::new("it must be one of as_is, lower")),
+        }
+    }
+}
+
 /// What separates the values in a string of the role claim. By default nothing does: a group's name may have spaces.
 ///
 /// ```

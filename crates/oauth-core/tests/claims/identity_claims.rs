@@ -132,3 +132,48 @@ fn two_claims_that_can_give_one_identity_are_doubted() {
         assert_eq!(doubted, meet, "{setting} {prefix}");
     }
 }
+
+#[test]
+fn letters_of_ascii_are_lower_cased_only_where_that_is_set() {
+    for (case, prefix, sub, identity) in [
+        (
+            "as_is",
+            "Corp:",
+            "Ada.Lovelace@Corp.example",
+            "Corp:Ada.Lovelace@Corp.example",
+        ),
+        (
+            "lower",
+            "Corp:",
+            "Ada.Lovelace@Corp.example",
+            "Corp:ada.lovelace@corp.example",
+        ),
+        ("lower", "", "AZ[az{09", "az[az{09"),
+        // Letters beyond ASCII stay as they are: the Kelvin sign becomes no k, and a dotted capital I no i.
+        (
+            "lower",
+            "",
+            "\u{c9}\u{212a}\u{130}\u{3a3}X",
+            "\u{c9}\u{212a}\u{130}\u{3a3}x",
+        ),
+    ] {
+        let court = court("sub", prefix).policy(|policy| {
+            policy
+                .identity_prefix(prefix.parse().unwrap())
+                .identity_case(case.parse().unwrap())
+        });
+        let claims = json!({ "sub": sub });
+        assert_eq!(
+            identified(&court, claims),
+            Ok(identity.to_owned()),
+            "{case} {sub}"
+        );
+        for value in all_but_strings() {
+            let wrong = identified(&court, json!({ "sub": value }));
+            assert_eq!(wrong, Err("identity_malformed"));
+        }
+    }
+    for bad in ["", "LOWER", "upper", "as_is ", "lower,"] {
+        assert!(bad.parse::<oauth_core::IdentityCase>().is_err(), "{bad:?}");
+    }
+}

@@ -375,3 +375,18 @@ fn nothing_is_asked_of_the_server_for_a_token_that_fails_before() {
     assert_eq!(mapped(catalog.clone()).verdict(&expired), "expired");
     assert!(catalog.asked.lock().unwrap().is_empty());
 }
+
+#[test]
+fn an_identity_that_is_a_powerful_role_only_in_lower_case_is_refused_too() {
+    let court = |case: &str| {
+        let case = case.parse().unwrap();
+        Court::new()
+            .policy(|policy| policy.identity_case(case))
+            .catalog(Catalog::default())
+            .role("root")
+    };
+    let token = good_token().claim("sub", "Root");
+    assert_eq!(court("lower").verdict(&token), "role_too_powerful");
+    // PostgreSQL compares the identity with the role, and refuses it.
+    assert_eq!(court("as_is").verdict(&token), GRANTED);
+}
