@@ -5,6 +5,11 @@ use serde_json::{Map, Value};
 /// A JSON object.
 pub type Object = Map<String, Value>;
 
+/// A document of the provider's without the byte order mark that it may begin with.
+pub fn without_mark(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
+}
+
 /// The object that a text is, for serde_json.
 pub fn object(bytes: &[u8]) -> Option<Object> {
     match serde_json::from_slice(bytes) {

@@ -99,6 +99,10 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
         UnavailableCause::Status(401 | 403) => {
             "The provider does not serve this URL publicly. See validator.http_bearer_file."
         }
+        UnavailableCause::ContentCoding(_) => {
+            "Configure the provider, or the proxy in front of it, to send this URL uncompressed to clients that send \
+                \"Accept-Encoding: identity\"."
+        }
         UnavailableCause::Status(_)
         | UnavailableCause::TooLarge
         | UnavailableCause::Malformed(_) => {

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured, Printable,
-    UnavailableCause,
+    ACCEPT_DOCUMENT, Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured,
+    Printable, UnavailableCause,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -56,7 +56,9 @@ impl HttpSettings {
             .output_buffer_size(BUFFER_BYTES)
             .max_idle_connections(1)
             .user_agent(concat!("postgresql-validator/", env!("CARGO_PKG_VERSION")))
-            .accept("application/json");
+            .accept("application/json")
+            // RFC 9110 §12.5.3: where a request does not say, a server may choose.
+            .accept_encoding("identity");
         PreparedHttp {
             settings: self.clone(),
             system_roots: (!self.ca_file_only).then(SystemRoots::locate),
@@ -194,6 +196,7 @@ impl UreqClient {
 impl HttpClient for UreqClient {
     fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause> {
         let request = self.agent.get(url.as_str()).config();
+        let request = request.accept(ACCEPT_DOCUMENT);
         let mut request = request.timeout_global(Some(self.time_left()?)).build();
         if let Some((header, file)) = &self.bearer
             && file.is_for(url)

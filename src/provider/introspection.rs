@@ -9,8 +9,9 @@ use oauth_core::{
     Bearer, ClientAuthMethod, Clock, Endpoint, Failure, FormRequest, Internal,
     IntrospectionResponse, Introspector, NoIntrospection, NotActive, Plan, Printable, Reject,
     SystemClock, Timestamp, Unavailable, UnavailableCause, fetch_introspection_endpoint,
-    freshness_lifetime,
+    freshness_lifetime, validate_coding,
 };
+use ureq::http::{Response, StatusCode};
 
 use crate::memory;
 use crate::memory::answer_cache::{AnswerCache, AnswerKey, Ended, Said};
@@ -339,7 +340,7 @@ impl ProviderIntrospection {
             let parsed = client
                 .post(&url, &form)
                 .map_err(NotActive::Unavailable)
-                .and_then(|answer| IntrospectionResponse::parse(answer.status(), answer.body()));
+                .and_then(|answer| read_answer(&answer));
             match parsed {
                 Ok(response) => Ok(Answer::Active(response)),
                 Err(NotActive::Reject(reject)) => Ok(Answer::Refused(reject)),
@@ -351,6 +352,15 @@ impl ProviderIntrospection {
             }
         })
     }
+}
+
+/// RFC 7662 §2.2, or §2.3 of a provider that refuses. Of an answer in a content coding, neither can be read.
+fn read_answer(answer: &Response<Vec<u8>>) -> Result<IntrospectionResponse, NotActive> {
+    let status = answer.status();
+    if [StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&status) {
+        validate_coding(answer.headers()).map_err(NotActive::Unavailable)?;
+    }
+    IntrospectionResponse::parse(status, answer.body())
 }
 
 /// A login looks for an answer, which `ask` gets.

@@ -105,7 +105,8 @@ pub use policy::{Policy, PolicyBuilder};
 pub use provider::cache_control::freshness_lifetime;
 pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
 pub use provider::fetch::{
-    FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint, fetch_jwk_set,
+    ACCEPT_DOCUMENT, FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint,
+    fetch_jwk_set, validate_coding,
 };
 pub use provider::freshness::{CacheLimits, FetchId, Freshness, Plan};
 pub use provider::introspection::{

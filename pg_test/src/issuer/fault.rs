@@ -42,12 +42,28 @@ pub enum Fault {
     Answer(Response),
     /// The right document, altered.
     Altered(Arc<dyn Fn(&mut Value) + Send + Sync>),
+    /// What the request and the right answer make of it.
+    Negotiated(Arc<dyn Fn(&Request, Response) -> Response + Send + Sync>),
+    /// These bytes, made of the right answer; then the connection closes.
+    Bytes(Arc<dyn Fn(Response) -> Vec<u8> + Send + Sync>),
 }
 
 impl Fault {
     /// The right document, altered.
     pub fn altered(change: impl Fn(&mut Value) + Send + Sync + 'static) -> Fault {
         Fault::Altered(Arc::new(change))
+    }
+
+    /// What the request and the right answer make of it.
+    pub fn negotiated(
+        answer: impl Fn(&Request, Response) -> Response + Send + Sync + 'static,
+    ) -> Fault {
+        Fault::Negotiated(Arc::new(answer))
+    }
+
+    /// The right answer, written to the wire by the test.
+    pub fn bytes(write: impl Fn(Response) -> Vec<u8> + Send + Sync + 'static) -> Fault {
+        Fault::Bytes(Arc::new(write))
     }
 
     /// What this fault makes of the right answer.
@@ -104,6 +120,8 @@ impl Fault {
             }
             Fault::Truncated => with_body(right.body[..half].to_vec()),
             Fault::Answer(answer) => answer.clone(),
+            Fault::Negotiated(answer) => answer(request, right),
+            Fault::Bytes(write) => return raw(write(right), Then::Close),
             Fault::Altered(change) => {
                 let mut document = serde_json::from_slice(&right.body).unwrap_or(Value::Null);
                 change(&mut document);
@@ -153,6 +171,8 @@ impl fmt::Debug for Fault {
             Fault::Closed => f.write_str("Closed"),
             Fault::Answer(answer) => write!(f, "Answer({})", answer.status),
             Fault::Altered(_) => f.write_str("Altered"),
+            Fault::Negotiated(_) => f.write_str("Negotiated"),
+            Fault::Bytes(_) => f.write_str("Bytes"),
         }
     }
 }

@@ -313,8 +313,12 @@ fn provider_is_told_no_more_than_it_needs() {
     for (_, request) in issuer.requests() {
         assert_eq!(
             (request.method.as_str(), request.header("accept")),
-            ("GET", Some("application/json"))
+            (
+                "GET",
+                Some("application/json, application/jwk-set+json, */*;q=0.1")
+            )
         );
+        assert_eq!(request.header("accept-encoding"), Some("identity"));
         let agent = request.header("user-agent").unwrap_or_default();
         assert!(agent.starts_with("postgresql-validator/"), "{request:?}");
         for name in ["authorization", "cookie", "referer"] {

@@ -1,7 +1,8 @@
 //! JSON from outside: one object, bounded in depth, without repeated members.
 //!
 //! RFC 7519 §4 and RFC 7515 §4 let a parser refuse repeated names or take the last one. Two parsers
-//! that choose differently see two tokens in one, so here they are refused, at every depth.
+//! that choose differently see two tokens in one, so here they are refused, at every depth. In the provider's own
+//! documents, only what is read of them must not be repeated.
 
 use std::cell::Cell;
 use std::fmt;
@@ -24,12 +25,41 @@ pub(crate) enum JsonError {
     Duplicate,
 }
 
+impl JsonError {
+    /// What is wrong with a document of the provider's, as the end of a sentence that begins with its name.
+    pub(crate) fn describe(self) -> &'static str {
+        match self {
+            JsonError::Malformed => "is not a JSON object",
+            JsonError::Duplicate => "has a member twice",
+        }
+    }
+}
+
 /// Parses one JSON object (RFC 8259 §4) and nothing after it.
 pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object, JsonError> {
+    parse(bytes, None)
+}
+
+/// The members that are read of a document: of its own, of the objects in those, and so on.
+pub(crate) type Members<'a> = &'a [&'a [&'a str]];
+
+/// Parses a document of the provider's. The members that are not read are left out, so that whatever they hold, or hold
+/// twice, does no harm, and nothing can be read that may be repeated.
+pub(crate) fn parse_document(bytes: &[u8], members: Members<'_>) -> Result<Object, JsonError> {
+    parse(without_byte_order_mark(bytes), Some(members))
+}
+
+/// RFC 8259 §8.1: a parser may ignore a byte order mark instead of treating it as an error.
+pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+fn parse(bytes: &[u8], members: Option<Members<'_>>) -> Result<Object, JsonError> {
     let duplicate = Cell::new(false);
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = StrictValue {
         depth: MAX_DEPTH,
+        members,
         duplicate: &duplicate,
     }
     .deserialize(&mut deserializer)
@@ -46,6 +76,8 @@ pub(crate) fn parse_object(bytes: &[u8]) -> Result<Object, JsonError> {
 #[derive(Clone, Copy)]
 struct StrictValue<'a> {
     depth: u8,
+    /// What to keep; `None`: everything.
+    members: Option<Members<'a>>,
     duplicate: &'a Cell<bool>,
 }
 
@@ -110,9 +142,25 @@ impl<'de> Visitor<'de> for StrictValue<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
-        let below = self.below()?;
+        let (names, members) = match self.members.map(<[_]>::split_first) {
+            None => (None, None),
+            Some(None) => (Some(&[][..]), Some(&[][..])),
+            Some(Some((names, members))) => (Some(*names), Some(members)),
+        };
+        let below = StrictValue {
+            members,
+            ..self.below()?
+        };
         let mut object = Map::new();
         while let Some(name) = access.next_key::<String>()? {
+            if names.is_some_and(|names| !names.contains(&&*name)) {
+                let unread = StrictValue {
+                    members: Some(&[]),
+                    ..below
+                };
+                access.next_value_seed(unread)?;
+                continue;
+            }
             if object.contains_key(&name) {
                 self.duplicate.set(true);
                 return Err(de::Error::custom("a member appears more than once"));
@@ -153,6 +201,43 @@ mod tests {
             );
         }
         assert!(parse_object(br#"{"a":1,"A":2,"b":{"a":3}}"#).is_ok());
+    }
+
+    #[test]
+    fn of_a_document_only_what_is_read_must_not_be_repeated() {
+        let parse = |text: &str| {
+            let document = parse_document(text.as_bytes(), &[&["a", "b"], &["b"]])?;
+            Ok(Value::Object(document).to_string())
+        };
+        for (text, kept) in [
+            (r#"{"x":1,"a":2,"x":3}"#, r#"{"a":2}"#),
+            (r#"{"a":{"x":1,"b":2,"\u0078":3}}"#, r#"{"a":{"b":2}}"#),
+            (r#"{"a":[{"x":1,"x":2}]}"#, r#"{"a":[{}]}"#),
+            (r#"{"x":{"a":1,"a":2},"b":null}"#, r#"{"b":null}"#),
+            (r#"{"b":{"a":1,"a":2}}"#, r#"{"b":{}}"#),
+            (r#"{"a":{"b":{"b":1,"b":2}}}"#, r#"{"a":{"b":{}}}"#),
+            ("\u{feff} {\"b\":1}", r#"{"b":1}"#),
+        ] {
+            assert_eq!(parse(text), Ok(kept.to_owned()), "{text}");
+        }
+        for text in [
+            r#"{"a":1,"a":1}"#,
+            r#"{"a":1,"x":2,"\u0061":1}"#,
+            r#"{"b":[1,[{"b":1,"b":2}]]}"#,
+        ] {
+            assert_eq!(parse(text), Err(JsonError::Duplicate), "{text}");
+        }
+        // What is left out is still JSON, of a bounded depth.
+        for text in [
+            r#"{"x":1,"a":}"#,
+            r#"{"x":{'a':1}}"#,
+            r#"{"x":1e999}"#,
+            "\u{feff}\u{feff}{}",
+            "{}\u{feff}",
+            &format!("{{\"x\":{}{}}}", "[".repeat(32), "]".repeat(32)),
+        ] {
+            assert_eq!(parse(text), Err(JsonError::Malformed), "{text}");
+        }
     }
 
     #[test]

@@ -52,6 +52,9 @@ causes! {
             = "active_malformed", "introspection response has no boolean \"active\"";
         /// This server could start no thread to ask.
         NoThread(why: Printable) = "no_thread", "could not start a thread to ask it: {why}";
+        /// RFC 9110 §8.4: the answer is compressed, although the request accepted no content coding.
+        ContentCoding(coding: Printable)
+            = "content_coding", "answer has the content coding \"{coding}\", which was not asked for";
     }
     passed on as
     /// Another login has asked, and this is how it failed.
@@ -161,6 +164,7 @@ mod tests {
             UnavailableCause::ClientUnauthorized,
             UnavailableCause::ClientForbidden,
             UnavailableCause::ActiveMalformed,
+            UnavailableCause::ContentCoding(text()),
         ] {
             assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
         }

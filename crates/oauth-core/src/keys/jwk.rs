@@ -4,14 +4,15 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
     VerificationAlgorithm,
 };
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::alphabet;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::engine::{DecodePaddingMode, Engine as _};
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk as ParsedJwk, KeyOperations, PublicKeyUse,
 };
 use serde_json::Value;
 
-use crate::basics::json;
+use crate::basics::json::{self, Object};
 use crate::basics::printable::Printable;
 use crate::failure::reject::Reject;
 use crate::failure::unavailable::UnavailableCause;
@@ -26,6 +27,19 @@ const MAX_KEYS: usize = 256;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Bytes of the longest RSA exponent; 65537 has three.
 const MAX_RSA_EXPONENT_BYTES: usize = 4;
+
+/// The members that are read of a set, and of its keys.
+const MEMBERS: json::Members<'static> = &[
+    &["keys"],
+    &[
+        "kty", "kid", "use", "key_ops", "alg", "n", "e", "crv", "x", "y", "d", "p", "q", "dp",
+        "dq", "qi", "oth",
+    ],
+];
+/// RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2: what only a private key has. A prime factor alone gives away the rest.
+const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+/// RFC 7517 §4.3, RFC 7518 §6.3.2.7: lists. Some providers write an empty one for a member that a key does not have.
+const LISTS: [&str; 2] = ["key_ops", "oth"];
 
 /// One key of a set, with what it may be used for.
 ///
@@ -55,11 +69,18 @@ impl Jwk {
     }
 
     fn parse(value: &Value) -> Self {
-        let kid = value.get("kid").and_then(Value::as_str).map(str::to_owned);
-        let usable = serde_json::from_value::<ParsedJwk>(value.clone())
+        let members = value.as_object().map(present_members).unwrap_or_default();
+        let kid = members.get("kid").and_then(Value::as_str);
+        let kid = kid.map(str::to_owned);
+        let alg = members.get("alg").cloned();
+        let is_private = PRIVATE_MEMBERS
+            .iter()
+            .any(|name| members.contains_key(*name));
+        let usable = serde_json::from_value::<ParsedJwk>(Value::Object(members))
             .ok()
-            .filter(|_| !has_private_part(value))
-            .and_then(|jwk| parse_verification_key(&jwk, value.get("alg")));
+            // A key whose private part is published signs for everyone.
+            .filter(|_| !is_private)
+            .and_then(|jwk| parse_verification_key(&jwk, alg.as_ref()));
         let (alg, key) = match usable {
             Some((alg, key)) => (alg, Some(key)),
             None => (None, None),
@@ -77,6 +98,17 @@ impl Jwk {
     pub fn describe(&self) -> (KeyHead, Vec<u8>) {
         KeyHead::describe(self.kid(), self.alg, self.key.as_ref())
     }
+}
+
+/// The members that have a value: some providers write `null`, or an empty list, for one that a key does not have.
+fn present_members(jwk: &Object) -> Object {
+    let is_empty_list = |name: &str, value: &Value| {
+        LISTS.contains(&name) && value.as_array().is_some_and(Vec::is_empty)
+    };
+    jwk.iter()
+        .filter(|(name, value)| !value.is_null() && !is_empty_list(name, value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect()
 }
 
 /// The material and the algorithm of a key that may verify signatures.
@@ -107,11 +139,6 @@ fn parse_verification_key(
         }
     };
     Some((alg, key))
-}
-
-/// A key whose private part is published signs for everyone (RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2).
-fn has_private_part(jwk: &Value) -> bool {
-    jwk.get("d").is_some()
 }
 
 fn parse_material(parameters: &AlgorithmParameters) -> Option<PublicKey> {
@@ -158,10 +185,22 @@ fn without_leading_zeros(number: &[u8]) -> &[u8] {
     number.get(start..).unwrap_or_default()
 }
 
-/// RFC 7518 §6.2.1.2: each coordinate has the full size of the curve's field.
 fn parse_point(x: &str, y: &str, field_bytes: usize) -> Option<Vec<u8>> {
-    let (x, y) = (decode(x)?, decode(y)?);
-    (x.len() == field_bytes && y.len() == field_bytes).then(|| [&[4], &x[..], &y[..]].concat())
+    let x = parse_coordinate(&decode(x)?, field_bytes)?;
+    let y = parse_coordinate(&decode(y)?, field_bytes)?;
+    Some([&[4], &x[..], &y[..]].concat())
+}
+
+/// RFC 7518 §6.2.1.2: a coordinate has the full size of the curve's field. Some providers write it as a number of their
+/// language: without zeros in front, or with one more for the sign.
+fn parse_coordinate(bytes: &[u8], field_bytes: usize) -> Option<Vec<u8>> {
+    let number = match bytes {
+        [] => return None,
+        [0, number @ ..] if number.len() == field_bytes => number,
+        number => number,
+    };
+    let missing = field_bytes.checked_sub(number.len())?;
+    Some([&vec![0; missing], number].concat())
 }
 
 /// Whether these bytes are a public key on the curve of `algorithm`.
@@ -169,8 +208,17 @@ fn is_point(algorithm: &'static dyn VerificationAlgorithm, point: &[u8]) -> bool
     ParsedPublicKey::new(algorithm, point).is_ok()
 }
 
+/// RFC 7518 §2: base64url without padding. The standard alphabet and padding spell the same bytes.
 fn decode(text: &str) -> Option<Vec<u8>> {
-    URL_SAFE_NO_PAD.decode(text).ok()
+    const PADDED_OR_NOT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const ALPHABETS: [GeneralPurpose; 2] = [
+        GeneralPurpose::new(&alphabet::URL_SAFE, PADDED_OR_NOT),
+        GeneralPurpose::new(&alphabet::STANDARD, PADDED_OR_NOT),
+    ];
+    ALPHABETS
+        .iter()
+        .find_map(|alphabet| alphabet.decode(text).ok())
 }
 
 /// A provider's key set (RFC 7517 §5).
@@ -192,8 +240,8 @@ impl JwkSet {
     /// not a key set, or has no key that could verify a signature, is an error.
     pub fn parse(bytes: &[u8]) -> Result<Self, UnavailableCause> {
         let malformed = |why: &str| UnavailableCause::Malformed(Printable::new(why));
-        let document =
-            json::parse_object(bytes).map_err(|_| malformed("the key set is not a JSON object"))?;
+        let document = json::parse_document(bytes, MEMBERS)
+            .map_err(|error| malformed(&format!("the key set {}", error.describe())))?;
         let Some(Value::Array(values)) = document.get("keys") else {
             return Err(malformed("the key set has no \"keys\" array"));
         };

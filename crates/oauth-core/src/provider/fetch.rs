@@ -1,5 +1,6 @@
 //! Asking the provider for its keys. The network itself is passed in.
 
+use http::header::CONTENT_ENCODING;
 use http::{HeaderMap, Response, StatusCode};
 
 use crate::basics::printable::Printable;
@@ -11,9 +12,13 @@ use crate::provider::metadata::{self, ProviderMetadata};
 /// Bytes of the largest answer that a client may return.
 pub const MAX_RESPONSE_BYTES: usize = 256 * 1024;
 
+/// RFC 9110 §12.5.1: the media types that a request for metadata or keys accepts. Some providers have only the one that
+/// RFC 7517 §8.5.2 registers for key sets; of the others, the document itself shows what it is.
+pub const ACCEPT_DOCUMENT: &str = "application/json, application/jwk-set+json, */*;q=0.1";
+
 /// Sends HTTP requests.
 pub trait HttpClient {
-    /// Asks for `url` by GET, with `Accept: application/json`.
+    /// Asks for `url` by GET, with [`ACCEPT_DOCUMENT`] as `Accept` and `Accept-Encoding: identity`.
     ///
     /// Follows no redirect, bounds its time, and returns at most [`MAX_RESPONSE_BYTES`] of body; a larger
     /// one is an error. An answer of any status is an answer.
@@ -78,12 +83,31 @@ fn fetch<T>(
             if response.body().len() > MAX_RESPONSE_BYTES {
                 return Err(UnavailableCause::TooLarge);
             }
+            validate_coding(response.headers())?;
             parse(response.headers(), response.body())
         })
         .map_err(|cause| Unavailable {
             url: Printable::new(url.as_str()),
             cause,
         })
+}
+
+/// RFC 9110 §8.4: an answer in a content coding has other bytes than the document. None was accepted.
+pub fn validate_coding(headers: &HeaderMap) -> Result<(), UnavailableCause> {
+    let codings: Vec<String> = headers
+        .get_all(CONTENT_ENCODING)
+        .iter()
+        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+        .collect();
+    let codings = codings.join(", ");
+    let is_coded = codings
+        .split(',')
+        .map(str::trim)
+        .any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"));
+    if is_coded {
+        return Err(UnavailableCause::ContentCoding(Printable::new(&codings)));
+    }
+    Ok(())
 }
 
 /// RFC 8414 §3.2: a successful answer has status 200.

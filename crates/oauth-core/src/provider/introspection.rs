@@ -50,7 +50,7 @@ impl IntrospectionResponse {
     /// Errors: `Reject` if the answer is about the token (it is not active, or the provider refuses to look at
     /// it); `Unavailable`'s cause if it is about something else: our client, or a provider in trouble.
     pub fn parse(status: StatusCode, body: &[u8]) -> Result<Self, NotActive> {
-        let document = json::parse_object(body).ok();
+        let document = json::parse_object(json::without_byte_order_mark(body)).ok();
         if status == StatusCode::UNAUTHORIZED {
             // RFC 7662 §2.3, RFC 6749 §5.2: our client is not known, or its secret is wrong. Some providers answer
             // with this status for a token that has been revoked, too, with another error in JSON.

@@ -7,6 +7,18 @@ use crate::basics::printable::Printable;
 use crate::failure::unavailable::UnavailableCause;
 use crate::provider::issuer::{Endpoint, Issuer};
 
+/// The members that are read.
+const MEMBERS: json::Members<'static> = &[
+    &[
+        "issuer",
+        "jwks_uri",
+        INTROSPECTION_ENDPOINT,
+        "mtls_endpoint_aliases",
+    ],
+    &[INTROSPECTION_ENDPOINT],
+];
+const INTROSPECTION_ENDPOINT: &str = "introspection_endpoint";
+
 /// The parts of the provider's metadata that are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderMetadata {
@@ -37,11 +49,11 @@ pub(crate) fn parse_introspection_endpoint(
     issuer: &Issuer,
     by_certificate: bool,
 ) -> Result<Endpoint, UnavailableCause> {
-    const NAME: &str = "introspection_endpoint";
+    const NAME: &str = INTROSPECTION_ENDPOINT;
     let document = parse_document(bytes, issuer)?;
     let aliases = document.get("mtls_endpoint_aliases");
     match aliases.and_then(Value::as_object) {
-        Some(aliases) if by_certificate && aliases.contains_key(NAME) => {
+        Some(aliases) if by_certificate && aliases.get(NAME).is_some_and(|url| !url.is_null()) => {
             parse_endpoint(aliases, NAME, issuer)
         }
         _ => parse_endpoint(&document, NAME, issuer),
@@ -49,8 +61,8 @@ pub(crate) fn parse_introspection_endpoint(
 }
 
 fn parse_document(bytes: &[u8], issuer: &Issuer) -> Result<Object, UnavailableCause> {
-    let document = json::parse_object(bytes)
-        .map_err(|_| malformed("the discovery document is not a JSON object"))?;
+    let document = json::parse_document(bytes, MEMBERS)
+        .map_err(|error| malformed(&format!("the discovery document {}", error.describe())))?;
     // OpenID Connect Discovery 1.0 §4.3, RFC 8414 §3.3: the document's issuer must be the one asked for.
     let Some(Value::String(named)) = document.get("issuer") else {
         return Err(malformed("the discovery document has no \"issuer\" string"));

