@@ -121,6 +121,10 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             let limit = policy.map_or(0, Policy::max_token_size);
             format!("The token has {size} bytes; validator.max_token_size allows {limit}.")
         }
+        R::HeaderTooLarge { size, limit } => format!(
+            "The token's header has {size} bytes; at most {limit} are read. Configure the provider to leave the \
+                certificate chain (\"x5c\") out of it."
+        ),
         R::NotAJwt => "The provider issues opaque tokens, or the client sent something else. Configure the provider \
             to issue JWT access tokens for this audience, or see validator.introspection."
             .to_owned(),

@@ -43,10 +43,13 @@ pub enum Fault {
     /// The right document, altered.
     Altered(Arc<dyn Fn(&mut Value) + Send + Sync>),
     /// What the request and the right answer make of it.
-    Negotiated(Arc<dyn Fn(&Request, Response) -> Response + Send + Sync>),
+    Negotiated(Negotiation),
     /// These bytes, made of the right answer; then the connection closes.
     Bytes(Arc<dyn Fn(Response) -> Vec<u8> + Send + Sync>),
 }
+
+/// Makes an answer of a request and the right answer.
+pub type Negotiation = Arc<dyn Fn(&Request, Response) -> Response + Send + Sync>;
 
 impl Fault {
     /// The right document, altered.

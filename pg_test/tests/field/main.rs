@@ -2,6 +2,7 @@
 
 mod documents;
 mod keys;
+mod tokens;
 
 use rig::{Issuer, Server};
 

@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::basics::bearer::Bearer;
 use crate::basics::json;
 
-/// Bytes of the largest decoded JOSE header.
-pub(crate) const MAX_HEADER_BYTES: usize = 4096;
+/// Bytes of the largest decoded JOSE header: room for the certificate chain (`x5c`) that some providers put into it.
+pub(crate) const MAX_HEADER_BYTES: usize = 8192;
 
 /// What a token's text looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

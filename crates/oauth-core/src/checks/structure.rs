@@ -85,7 +85,10 @@ fn decode(part: &str) -> Result<Vec<u8>, Reject> {
 impl JoseHeader {
     fn parse(bytes: &[u8], policy: &Policy) -> Result<Self, Reject> {
         if bytes.len() > MAX_HEADER_BYTES {
-            return Err(Reject::HeaderMalformed);
+            return Err(Reject::HeaderTooLarge {
+                size: bytes.len(),
+                limit: MAX_HEADER_BYTES,
+            });
         }
         let header = json::parse_object(bytes).map_err(|_| Reject::HeaderMalformed)?;
         let alg = parse_alg(&header, policy)?;
@@ -94,7 +97,7 @@ impl JoseHeader {
             return Err(Reject::CritUnsupported);
         }
         validate_typ(&header, policy)?;
-        let kid = string_member(&header, "kid")?.map(str::to_owned);
+        let kid = parse_kid(&header)?.map(str::to_owned);
         Ok(JoseHeader { alg, kid })
     }
 }
@@ -118,6 +121,14 @@ fn validate_typ(header: &Object, policy: &Policy) -> Result<(), Reject> {
         Err(Reject::TypNotAllowed {
             typ: typ.map(Printable::new),
         })
+    }
+}
+
+/// RFC 7515 §4.1.4: the key is named, or not. Some providers write `null` or an empty string where it is not.
+fn parse_kid(header: &Object) -> Result<Option<&str>, Reject> {
+    match header.get("kid") {
+        Some(Value::Null) => Ok(None),
+        _ => Ok(string_member(header, "kid")?.filter(|kid| !kid.is_empty())),
     }
 }
 

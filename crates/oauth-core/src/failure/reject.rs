@@ -21,7 +21,14 @@ causes! {
         Encrypted = "encrypted_jwt", "token is an encrypted JWT";
         /// RFC 7515 §2: each part is base64url without padding.
         BadEncoding = "bad_encoding", "token is not base64url-encoded";
-        /// RFC 7515 §4: the header is one JSON object, without repeated members, of a bounded size.
+        /// The header has more bytes than are read.
+        HeaderTooLarge {
+            /// Bytes of the decoded header.
+            size: usize,
+            /// Bytes that it may have.
+            limit: usize,
+        } = "header_too_large", "JOSE header is too large";
+        /// RFC 7515 §4: the header is one JSON object, without repeated members.
         HeaderMalformed = "header_malformed", "JOSE header is malformed";
         /// RFC 7515 §4.1.1: the algorithm is not one that the policy accepts (or none is named).
         AlgNotAllowed {

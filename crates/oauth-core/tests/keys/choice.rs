@@ -18,7 +18,6 @@ fn finds_the_key_by_its_exact_kid() {
         assert_eq!(Court::new().keys(&jwks).verdict(&named_otherwise), expected);
     }
     for kid in [
-        "",
         "key",
         "key-",
         "key-11",
@@ -35,7 +34,7 @@ fn finds_the_key_by_its_exact_kid() {
             "{kid:?}"
         );
     }
-    let huge = "k".repeat(3900);
+    let huge = "k".repeat(8000);
     assert_eq!(
         verdict(&good_token().header("kid", huge.as_str())),
         "unknown_kid"
@@ -45,11 +44,14 @@ fn finds_the_key_by_its_exact_kid() {
 }
 
 #[test]
-fn an_empty_kid_is_a_kid() {
+fn an_empty_kid_is_none() {
     let key = signing_key().with_kid("");
     assert_eq!(verdict_with_set(&key, &[key.jwk()]), GRANTED);
+    let anonymous = signing_key().without_kid();
+    assert_eq!(verdict_with_set(&key, &[anonymous.jwk()]), GRANTED);
+    assert_eq!(verdict_with_set(&anonymous, &[key.jwk()]), GRANTED);
     assert_eq!(
-        verdict_with_set(&key, &[signing_key().without_kid().jwk()]),
+        verdict_with_set(&signing_key(), &[key.jwk()]),
         "unknown_kid"
     );
 }

@@ -106,7 +106,7 @@ fn a_list_of_several_audiences_accepts_each() {
 
 #[test]
 fn the_codes_of_refusals_are_stable() {
-    let codes = "token_too_large not_a_jwt malformed_jwt encrypted_jwt bad_encoding header_malformed alg_not_allowed \
+    let codes = "token_too_large not_a_jwt malformed_jwt encrypted_jwt bad_encoding header_too_large header_malformed alg_not_allowed \
         crit_unsupported typ_not_allowed unknown_kid no_fitting_key ambiguous_key \
         key_unsuitable bad_signature claims_malformed duplicate_claim iss_missing \
         iss_malformed iss_mismatch aud_missing aud_malformed aud_mismatch exp_missing \

@@ -1,8 +1,8 @@
 //! Size, parts, encoding and JSON of a token: RFC 7515 §3 and §7.1, RFC 7519 §7.2.
 
 use court::*;
-use oauth_core::{Failure, Reject};
-use serde_json::json;
+use oauth_core::{Failure, PolicyBuilder, Reject};
+use serde_json::{Value, json};
 
 /// A good token of exactly this many bytes.
 fn token_of_size(bytes: usize) -> String {
@@ -204,22 +204,77 @@ fn refuses_empty_parts() {
 }
 
 #[test]
-fn accepts_a_header_of_4096_bytes_and_refuses_one_byte_more() {
+fn accepts_a_header_of_8192_bytes_and_refuses_one_byte_more() {
     let header = |bytes: usize| {
         let empty = header_with(r#","pad":"""#).len();
         header_with(&format!(r#","pad":"{}""#, "x".repeat(bytes - empty)))
     };
+    let large = |policy: PolicyBuilder| policy.max_token_size(64 * 1024);
     for (bytes, expected) in [
-        (4095, GRANTED),
-        (4096, GRANTED),
-        (4097, "header_malformed"),
-        (8192, "header_malformed"),
+        (4097, GRANTED),
+        (8191, GRANTED),
+        (8192, GRANTED),
+        (8193, "header_too_large"),
+        (30_000, "header_too_large"),
     ] {
         assert_eq!(header(bytes).len(), bytes);
-        assert_eq!(verdict_on_header(header(bytes)), expected, "{bytes}");
+        let token = good_token().raw_header(header(bytes));
+        let verdict = Court::new().policy(large).verdict(&token);
+        assert_eq!(verdict, expected, "{bytes}");
     }
-    let white_space = format!("{}{}", header_with(""), " ".repeat(4097));
-    assert_eq!(verdict_on_header(white_space), "header_malformed");
+    // The size is found before anything is read.
+    for wrong in [
+        format!("{}{}", header_with(""), " ".repeat(8193)),
+        "[".repeat(8193),
+    ] {
+        assert_eq!(verdict_on_header(wrong.clone()), "header_too_large");
+        let size = wrong.len();
+        let text = good_token().raw_header(wrong).encode();
+        let decision = Court::new().judge(&text);
+        let limit = 8192;
+        let reject = Reject::HeaderTooLarge { size, limit };
+        assert_eq!(decision.outcome().unwrap_err(), &Failure::from(reject));
+    }
+    assert_eq!(verdict_on_header("[".repeat(8192)), "header_malformed");
+    let chain: Vec<String> = (0..3).map(|_| "MIIF".repeat(500)).collect();
+    assert_eq!(verdict(&good_token().header("x5c", json!(chain))), GRANTED);
+}
+
+#[test]
+fn a_kid_that_is_null_or_empty_is_as_none() {
+    let sets = [
+        vec![signing_key().jwk()],
+        vec![signing_key().jwk(), Key::new(KeyKind::P256).jwk()],
+        vec![signing_key().without_kid().jwk()],
+        vec![signing_key().with_kid("").jwk()],
+    ];
+    for kid in [json!(null), json!("")] {
+        let token = good_token().header("kid", kid.clone());
+        for set in &sets {
+            assert_eq!(Court::new().keys(set).verdict(&token), GRANTED, "{set:?}");
+        }
+        // As without: the only fitting key, not any.
+        let other = Key::new(KeyKind::Ed25519).with_kid("other").jwk();
+        let absent = good_token().without_header("kid");
+        for set in [
+            vec![other.clone()],
+            vec![Key::new(KeyKind::P256).jwk()],
+            vec![signing_key().jwk(), other.clone()],
+            vec![signing_key().jwk_with(json!({"use": "enc"})), other],
+        ] {
+            let court = Court::new().keys(&set);
+            assert_eq!(court.verdict(&token), court.verdict(&absent), "{set:?}");
+        }
+        let stranger = Key::new(KeyKind::Ed25519);
+        let forged = token.signature_by(&stranger, Alg::EdDSA);
+        assert_eq!(verdict(&forged), "bad_signature");
+    }
+    for kid in [" ", "\0", "null", "0"] {
+        assert_eq!(verdict(&good_token().header("kid", kid)), "unknown_kid");
+    }
+    for twice in [r#","kid":null"#, r#","kid":"""#] {
+        assert_eq!(verdict_on_header(header_with(twice)), "header_malformed");
+    }
 }
 
 #[test]
@@ -319,7 +374,12 @@ fn bounds_the_nesting_of_the_header() {
 #[test]
 fn refuses_header_members_of_the_wrong_type() {
     for name in ["alg", "typ", "kid"] {
-        for value in all_but_strings() {
+        // A kid that is null is as none: shown above.
+        let is_none = |value: &Value| name == "kid" && value.is_null();
+        for value in all_but_strings()
+            .into_iter()
+            .filter(|value| !is_none(value))
+        {
             let token = good_token().header(name, value.clone());
             assert_eq!(verdict(&token), "header_malformed", "{name}: {value}");
         }
