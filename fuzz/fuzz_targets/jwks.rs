@@ -32,9 +32,13 @@ fuzz_target!(|document: &[u8]| -> Corpus {
         .get("keys")
         .and_then(Value::as_array)
         .expect("with an array of keys");
-    assert!(set.keys().len() <= members.len() && set.keys().len() <= 256);
+    let usable = set.keys().iter().filter(|jwk| jwk.public_key().is_some());
+    assert!(usable.count() <= 128);
+    assert!(set.keys().len() + set.left_out() <= members.len());
     assert!(set.keys().iter().any(|jwk| jwk.public_key().is_some()));
-    for (jwk, member) in set.keys().iter().zip(members) {
+    // Of a larger set the members and the keys do not go together one by one.
+    let is_whole = set.keys().len() == members.len();
+    for (jwk, member) in set.keys().iter().zip(members).filter(|_| is_whole) {
         check_key(jwk, member.as_object());
     }
     check_selection(&set);

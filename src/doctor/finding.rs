@@ -181,6 +181,8 @@ kinds! {
         "Give each claim of validator.identity_claim a prefix (claim=prefix), none of which begins with another.";
 
     // --- its provider ----------------------------------------------------------------------------
+    KEY_SET_TOO_LARGE = "key_set_too_large", Warning,
+        "Configure the provider to publish fewer keys, or have validator.jwks_file or validator.jwks_uri name a set of those that sign tokens for this server.";
     KEYS_DO_NOT_FIT = "no_usable_key", Error,
         "Add an algorithm to validator.algorithms for which the provider has a key.";
     CLOCK_DIFFERS = "clock_differs", Error,

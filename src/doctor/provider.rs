@@ -5,8 +5,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, PolicyBuilder, UnavailableCause,
-    fetch_jwk_set,
+    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, MAX_KEYS, PolicyBuilder,
+    UnavailableCause, fetch_jwk_set,
 };
 use ureq::http::Response;
 
@@ -66,6 +66,12 @@ impl Providers {
                     _ => found,
                 });
             }
+        }
+        let left_out = answer.keys.as_ref().map_or(0, JwkSet::left_out);
+        if left_out != 0 {
+            findings.push(finding::KEY_SET_TOO_LARGE.with(format!(
+                "The key set has {left_out} signature keys more than the {MAX_KEYS} that are kept of an issuer; tokens that they have signed are refused."
+            )));
         }
         let allowed = Duration::from_secs(settings.number(Number::ClockSkew));
         if let Some(clock) = answer.clock.filter(|clock| clock.differs_by() > allowed) {

@@ -1,6 +1,6 @@
 //! What an administrator can do about a failure.
 
-use oauth_core::{Failure, Misconfigured, Policy, Printable, Reject, UnavailableCause};
+use oauth_core::{Failure, MAX_KEYS, Misconfigured, Policy, Printable, Reject, UnavailableCause};
 
 /// What the administrator can do about it.
 pub fn hint(failure: &Failure, policy: Option<&Policy>) -> Option<String> {
@@ -148,6 +148,7 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         R::UnknownKid | R::NoFittingKey => "The provider's key set does not have this key. The token is from another \
             issuer, or older than the provider's last key rotation."
             .to_owned(),
+        R::KeySetTooLarge { left_out } => key_set_hint(*left_out),
         R::AmbiguousKey | R::KeyUnsuitable => "Check the provider's key set: the token's \"kid\" must name exactly \
             one signature key for its \"alg\"."
             .to_owned(),
@@ -285,6 +286,15 @@ fn may_be_a_list(values: &Printable, policy: Option<&Policy>) -> bool {
     let is_split = policy.is_some_and(|policy| policy.role_separator().is_some());
     let text = values.as_str();
     !is_split && !text.contains(", ") && text.contains([' ', ',', ';'])
+}
+
+/// What to do about a key set of which so many keys are not kept.
+pub fn key_set_hint(left_out: usize) -> String {
+    format!(
+        "The provider's key set has {left_out} signature keys more than the {MAX_KEYS} that are kept of an issuer. \
+            Configure the provider to publish fewer, or have validator.jwks_file or validator.jwks_uri name a set of \
+            those that sign tokens for this server."
+    )
 }
 
 fn role_claim(policy: Option<&Policy>) -> Printable {

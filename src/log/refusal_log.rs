@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use oauth_core::{Decision, Failure, Policy, Printable, Unavailable};
 
-use crate::log::hints::hint;
+use crate::log::hints::{hint, key_set_hint};
 use crate::log::server_log;
 
 /// Logs why the token was refused. `policy` is absent where the settings did not allow one.
@@ -27,6 +27,15 @@ pub fn log_failed_refresh(url: &str, failure: &Failure) {
     );
     let (facts, hint) = describe(failure, None);
     server_log::log(message, Some(facts), hint);
+}
+
+/// Logs that keys of an issuer are not kept: tokens that they have signed are refused.
+pub fn log_left_out_keys(url: &str, left_out: usize) {
+    let message = format!(
+        "{left_out} keys of OAuth issuer \"{}\" are not kept",
+        Printable::new(url)
+    );
+    server_log::log(message, None, Some(key_set_hint(left_out)));
 }
 
 /// The facts about a failure by itself, and what to do.

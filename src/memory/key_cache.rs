@@ -70,7 +70,10 @@ impl FoundKey {
 }
 
 fn settles(refusal: Option<&Reject>) -> bool {
-    !matches!(refusal, Some(Reject::UnknownKid | Reject::NoFittingKey))
+    !matches!(
+        refusal,
+        Some(Reject::UnknownKid | Reject::NoFittingKey | Reject::KeySetTooLarge { .. })
+    )
 }
 
 impl KeyCache {
@@ -106,8 +109,9 @@ impl KeyCache {
             let (name, cached) = state.place(state.find(&want.issuer)?);
             name.used_at.store(now.unix_micros(), Ordering::Relaxed);
             let selected = cached.select(want).map(|index| {
-                material = cached.materials[index];
-                cached.heads[index]
+                let (head, bytes) = cached.key(index);
+                material = *bytes;
+                *head
             });
             let failure = (cached.failure.code != 0).then_some(cached.failure);
             (
@@ -302,6 +306,7 @@ impl KeyCache {
                 issuer.freshness.forget();
                 issuer.key_count = 0;
                 issuer.skipped_keys = 0;
+                issuer.left_out = 0;
                 issuer.file_version = FileVersion::default();
                 issuer.failure.code = 0;
                 issuer.failed_at = 0;

@@ -4,16 +4,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use oauth_core::{
-    Algorithm, CacheLimits, FetchId, Freshness, JwkSet, KeyHead, LayoutDigest, PackedUnavailable,
-    Reject, Timestamp, layout_of, select_key,
+    Algorithm, CacheLimits, FetchId, Freshness, JwkSet, KeyHead, LayoutDigest, MAX_KEYS,
+    PackedUnavailable, Reject, Timestamp, layout_of, select_key,
 };
 
 use crate::memory::plain::{FileVersion, FixedText, StoredFailure, TEXT_BYTES};
 
 /// Issuers of a block.
 pub const BLOCK_ISSUERS: usize = 16;
-/// Keys that are cached of an issuer.
-const KEYS: usize = 32;
+/// Keys of a group.
+const GROUP_KEYS: usize = 32;
+/// Groups of an issuer: as many keys as are kept of a set.
+const GROUPS: usize = MAX_KEYS / GROUP_KEYS;
 /// Bytes of the largest key: an RSA modulus of 8192 bits and its exponent.
 pub const MATERIAL_BYTES: usize = 1024 + 4;
 /// Bytes that are kept of a key's identifier, to be shown.
@@ -56,22 +58,32 @@ pub struct CachedIssuer {
     pub key_count: u32,
     /// Keys of the last answer for which there was no space, or that may not verify signatures.
     pub skipped_keys: u32,
-    pub heads: [KeyHead; KEYS],
+    /// Those of them that could verify signatures.
+    pub left_out: u32,
     pub failure: StoredFailure,
     /// The issuer as written in pg_hba.conf, for a refresh in the background; empty if it is too long.
     pub url: FixedText,
-    pub materials: [[u8; MATERIAL_BYTES]; KEYS],
-    /// As far as there is space for them; to be shown, and not to select by. Empty: none.
-    pub kids: [FixedText<KID_BYTES>; KEYS],
     /// When `failure` was noted, in microseconds since 1970, also after a later success. Zero: never.
     pub failed_at: i64,
+    groups: [KeyGroup; GROUPS],
+}
+
+/// Some keys. What they are selected by stands together, before all material: of an issuer with few keys, as most are,
+/// a login touches the same pages however many there is space for.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct KeyGroup {
+    heads: [KeyHead; GROUP_KEYS],
+    materials: [[u8; MATERIAL_BYTES]; GROUP_KEYS],
+    /// As far as there is space for them; to be shown, and not to select by. Empty: none.
+    kids: [FixedText<KID_BYTES>; GROUP_KEYS],
 }
 
 /// What all this looks like in memory.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
     type OfNoBlocks = State<[Block; 0]>;
     digest
-        .numbers(&[KEYS, MATERIAL_BYTES])
+        .numbers(&[GROUP_KEYS, GROUPS, MATERIAL_BYTES])
         .numbers(layout_of!(OfNoBlocks {
             eviction_logged,
             blocks
@@ -84,12 +96,16 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
             file_version,
             key_count,
             skipped_keys,
-            heads,
+            left_out,
             failure,
             url,
+            failed_at,
+            groups
+        }))
+        .numbers(layout_of!(KeyGroup {
+            heads,
             materials,
-            kids,
-            failed_at
+            kids
         }))
 }
 
@@ -97,6 +113,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
 pub struct PackedKeys {
     keys: Vec<(KeyHead, Vec<u8>, String)>,
     skipped: u32,
+    left_out: u32,
     file_version: FileVersion,
 }
 
@@ -112,11 +129,13 @@ impl PackedKeys {
             })
             .filter(|(_, material, _)| material.len() <= MATERIAL_BYTES)
             .partition(|(head, ..)| head.kind().is_some());
-        let stored = usable.len().min(KEYS);
+        let stored = usable.len().min(MAX_KEYS);
+        let left_out = set.left_out() + (usable.len() - stored);
         PackedKeys {
-            skipped: (set.keys().len() - stored) as u32,
+            skipped: (set.keys().len() + set.left_out() - stored) as u32,
+            left_out: left_out as u32,
             // Keys that may not verify signatures are known by their kid, where there is space.
-            keys: usable.into_iter().chain(other).take(KEYS).collect(),
+            keys: usable.into_iter().chain(other).take(MAX_KEYS).collect(),
             file_version,
         }
     }
@@ -218,6 +237,7 @@ impl State {
         issuer.file_version = FileVersion::default();
         issuer.key_count = 0;
         issuer.skipped_keys = 0;
+        issuer.left_out = 0;
         issuer.failure.code = 0;
         issuer.failed_at = 0;
         issuer.url.set(if want.url.len() <= TEXT_BYTES {
@@ -237,15 +257,25 @@ impl Name {
 
 impl CachedIssuer {
     pub fn select(&self, want: &Want<'_>) -> Result<usize, Reject> {
-        let count = (self.key_count as usize).min(KEYS);
-        select_key(&self.heads[..count], want.kid, want.alg)
+        let heads = self.groups.iter().flat_map(|group| &group.heads);
+        select_key(heads.take(self.key_count as usize), want.kid, want.alg)
+            .map_err(|reject| reject.of_a_set_without(self.left_out as usize))
+    }
+
+    /// The key of that number, which is one of those selected from.
+    pub fn key(&self, number: usize) -> (&KeyHead, &[u8; MATERIAL_BYTES]) {
+        let group = &self.groups[number / GROUP_KEYS];
+        let within = number % GROUP_KEYS;
+        (&group.heads[within], &group.materials[within])
     }
 
     /// Each key: what it is selected by, its material, and its identifier.
     pub fn known_keys(&self) -> impl Iterator<Item = (&KeyHead, &[u8], &str)> {
-        let count = (self.key_count as usize).min(KEYS);
-        let keys = self.heads.iter().zip(&self.materials).zip(&self.kids);
-        keys.take(count)
+        let keys = self.groups.iter().flat_map(|group| {
+            let materials = group.heads.iter().zip(&group.materials);
+            materials.zip(&group.kids)
+        });
+        keys.take(self.key_count as usize)
             .map(|((head, material), kid)| (head, material.as_slice(), kid.get()))
     }
 
@@ -276,8 +306,10 @@ impl CachedIssuer {
     }
 
     fn replace_keys(&mut self, packed: &PackedKeys) {
-        let places = self.heads.iter_mut().zip(&mut self.materials);
-        let places = places.zip(&mut self.kids);
+        let places = self.groups.iter_mut().flat_map(|group| {
+            let materials = group.heads.iter_mut().zip(&mut group.materials);
+            materials.zip(&mut group.kids)
+        });
         for (((head, space), kid), (new_head, material, new_kid)) in places.zip(&packed.keys) {
             *head = *new_head;
             space[..material.len()].copy_from_slice(material);
@@ -285,6 +317,7 @@ impl CachedIssuer {
         }
         self.key_count = packed.keys.len() as u32;
         self.skipped_keys = packed.skipped;
+        self.left_out = packed.left_out;
         self.file_version = packed.file_version;
     }
 }

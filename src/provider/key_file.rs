@@ -5,6 +5,7 @@ use std::path::Path;
 
 use oauth_core::{Clock, Failure, JwkSet, KeySource, Misconfigured, PublicKey, SystemClock};
 
+use crate::log::refusal_log::log_left_out_keys;
 use crate::memory::key_cache::KeyCache;
 use crate::memory::key_cache_layout::{PackedKeys, Want};
 use crate::provider::file_version::file_version;
@@ -32,6 +33,9 @@ pub fn read_into(cache: &KeyCache, want: &Want<'_>, path: &Path) -> Result<JwkSe
     let set = parse(path, &metadata)?;
     let packed = PackedKeys::new(&set, file_version(&metadata));
     cache.store_file(want, &packed, SystemClock.now());
+    if set.left_out() != 0 {
+        log_left_out_keys(want.url, set.left_out());
+    }
     Ok(set)
 }
 

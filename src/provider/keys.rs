@@ -8,7 +8,7 @@ use oauth_core::{
     freshness_lifetime,
 };
 
-use crate::log::refusal_log::log_failed_refresh;
+use crate::log::refusal_log::{log_failed_refresh, log_left_out_keys};
 use crate::memory;
 use crate::memory::key_cache::{Claim, Fetched, FoundKey, KeyCache};
 use crate::memory::key_cache_layout::{IssuerKey, NoRoom, PackedKeys, Want};
@@ -128,8 +128,10 @@ impl ProviderKeys {
         if let Some(row) = self.statistics() {
             row.fetches.count(start.elapsed(), fetched.is_err());
         }
+        let mut left_out = 0;
         let (outcome, result) = match fetched {
             Ok((set, lifetime)) => {
+                left_out = set.left_out();
                 let packed = PackedKeys::new(&set, FileVersion::default());
                 (Fetched::Keys(packed, lifetime), Ok(()))
             }
@@ -147,6 +149,9 @@ impl ProviderKeys {
         };
         let counts = cache.end_fetch(want, fetch, &outcome, now);
         flight.end();
+        if counts && left_out != 0 {
+            log_left_out_keys(&self.url, left_out);
+        }
         Outcome { result, counts }
     }
 

@@ -208,7 +208,7 @@ numbers! {
         c"Protects the provider from tokens with made-up keys.";
     JwksCacheIssuers = "jwks_cache_issuers": Server, 32, (16, 1024), 0,
         c"Number of issuers whose keys are cached.",
-        c"Rounded up to a multiple of 16; each 16 take some 700 kB. A new value takes effect after a restart.";
+        c"Rounded up to a multiple of 16; each 16 take some 2.6 MB. A new value takes effect after a restart.";
     HttpTimeout = "http_timeout": Both, 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
         c"How long a login may wait for the provider.",
         c"Covers all requests of a login together.";

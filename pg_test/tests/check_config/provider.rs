@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Server, now};
+use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Response, Server, now};
 use serde_json::json;
 
 use crate::{assert_findings, clinic, good_line, healthy, only_detail, started};
@@ -204,4 +204,43 @@ fn what_a_provider_says_can_not_forge_rows() {
         detail.chars().all(|c| !c.is_control() && c != '\u{202e}'),
         "{detail:?}"
     );
+}
+
+#[test]
+fn provider_publishes_more_keys_than_are_kept() {
+    let (issuer, server) = patient();
+    let jwks: Vec<_> = (0..129).map(|_| Key::new(KeyKind::P256).jwk()).collect();
+    issuer.publish_only(&jwks[..128]);
+    let found = assert_findings(&server, &["ok ok"]);
+    assert!(found[0].detail.contains("usable keys: 128"), "{found:?}");
+    issuer.publish_only(&jwks);
+    let told = only_detail(&server, "warning key_set_too_large");
+    assert!(
+        told.contains("1 signature keys more than the 128"),
+        "{told}"
+    );
+}
+
+#[test]
+fn provider_is_read_as_a_login_would_read_it() {
+    let (issuer, server) = patient();
+    let mut odd = issuer.signing_key().jwk();
+    odd["d"] = json!(null);
+    odd["key_ops"] = json!([]);
+    let document = json!({ "keys": [odd.clone()] }).to_string();
+    let marked = format!("\u{feff}{}", document.replacen('{', "{\"x\":1,\"x\":2,", 1));
+    let answer = Response::new(200, "text/plain", marked);
+    issuer.fail(Endpoint::Jwks, Fault::Answer(answer));
+    let found = assert_findings(&server, &["ok ok"]);
+    assert!(found[0].detail.contains("usable keys: 1"), "{found:?}");
+    let mut coded = Response::json(200, &json!({}));
+    let coding = ("Content-Encoding".to_owned(), "br".to_owned());
+    coded.headers.push(coding);
+    issuer.fail(Endpoint::Jwks, Fault::Answer(coded));
+    let told = only_detail(&server, "error provider_unavailable");
+    assert!(told.contains("content coding \"br\""), "{told}");
+    odd["p"] = json!("AQAB");
+    let published = Response::json(200, &json!({ "keys": [odd] }));
+    issuer.fail(Endpoint::Jwks, Fault::Answer(published));
+    assert_findings(&server, &["error no_usable_key"]);
 }

@@ -1,6 +1,6 @@
 //! How providers write their keys, and what stays no key beside it.
 
-use rig::{Issuer, Key, KeyKind, Server, base64url, from_base64url};
+use rig::{Alg, Endpoint, Issuer, Key, KeyKind, Server, base64url, from_base64url};
 use serde_json::{Value, json};
 
 use crate::{admits, refuses};
@@ -102,4 +102,46 @@ fn coordinate_may_lack_its_zeros_or_have_one_for_the_sign() {
             json!({"x": ""}),
         ],
     );
+}
+
+#[test]
+fn federation_may_have_128_keys_and_what_is_left_out_of_more_is_told() {
+    let keys: Vec<Key> = (0..130).map(|_| Key::new(KeyKind::P256)).collect();
+    let (issuer, server) = start(&keys[0]);
+    let publish = |count: usize| {
+        let jwks: Vec<Value> = keys.iter().take(count).map(Key::jwk).collect();
+        issuer.publish_only(&jwks);
+    };
+    let token = |key: &Key| {
+        let token = issuer.token("alice").signed_by(key, key.default_alg());
+        token.encode()
+    };
+    publish(128);
+    for number in [0, 57, 127] {
+        admits(&server, &token(&keys[number]));
+    }
+    let log = refuses(&server, &token(&keys[128]), "unknown_kid");
+    assert!(!log.contains("more than the 128"), "{log}");
+
+    publish(130);
+    let mark = server.log().mark();
+    admits(&server, &token(&keys[127]));
+    let told = format!("2 keys of OAuth issuer \"{}\" are not kept", issuer.url());
+    assert!(server.log().since(mark).contains(&told), "not told: {told}");
+    for number in [128, 129] {
+        let log = refuses(&server, &token(&keys[number]), "key_set_too_large");
+        let hint =
+            "HINT:  The provider's key set has 2 signature keys more than the 128 that are kept";
+        assert!(log.contains(hint), "{log}");
+    }
+    let forged = issuer.token("alice").signature_by(&keys[128], Alg::ES256);
+    refuses(&server, &forged.encode(), "bad_signature");
+    // The provider is asked about it no more often than about any unknown key.
+    let before = issuer.hits(Endpoint::Jwks);
+    for _ in 0..5 {
+        server.refuses("alice", &token(&keys[129]), "key_set_too_large");
+    }
+    assert_eq!(issuer.hits(Endpoint::Jwks), before);
+    publish(128);
+    admits(&server, &token(&keys[127]));
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{Mode, asked, assert_settled, log_in};
 
 /// As many keys as are cached of an issuer.
-const CACHED: usize = 32;
+const CACHED: usize = 128;
 
 fn token(issuer: &Issuer, key: &Key) -> String {
     let token = issuer.token("alice").signed_by(key, key.default_alg());
@@ -75,21 +75,22 @@ fn two_keys_of_one_kid_are_as_ambiguous_in_the_cache_as_in_the_answer() {
 }
 
 #[test]
-fn of_forty_keys_the_first_thirty_two_work_for_every_login() {
+fn of_a_hundred_and_forty_keys_the_first_128_work_for_every_login() {
     for mode in Mode::BOTH {
         let issuer = Issuer::builder().start();
-        let keys: Vec<Key> = (0..40).map(|_| Key::new(KeyKind::P256)).collect();
+        let keys: Vec<Key> = (0..140).map(|_| Key::new(KeyKind::P256)).collect();
         let jwks: Vec<Value> = keys.iter().map(Key::jwk).collect();
         issuer.publish_only(&jwks);
         let server = mode.server_of(&issuer).start();
-        for key in &keys[..CACHED] {
-            server.admits("alice", &token(&issuer, key));
+        // Both ends of each group of keys in memory, and some between.
+        for number in [0, 1, 31, 32, 57, 63, 64, 95, 96, 120, CACHED - 1] {
+            server.admits("alice", &token(&issuer, &keys[number]));
         }
         assert_eq!(asked(&issuer), (1, 1), "{mode:?}");
         // The login that fetches sees no more than the others do.
-        for key in &keys[CACHED..] {
+        for key in [&keys[CACHED], &keys[139]] {
             server.forget_keys();
-            server.refuses("alice", &token(&issuer, key), "unknown_kid");
+            server.refuses("alice", &token(&issuer, key), "key_set_too_large");
         }
         server.admits("alice", &token(&issuer, &keys[0]));
     }

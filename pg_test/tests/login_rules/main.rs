@@ -29,7 +29,8 @@ fn start() -> (Issuer, Server) {
 
 /// The sources of the modules above, and of what the provider says of tokens: what they refuse tokens for can be read
 /// off.
-const SOURCES: [&str; 11] = [
+const SOURCES: [&str; 12] = [
+    include_str!("../field/keys.rs"),
     include_str!("../introspection/answers.rs"),
     include_str!("access.rs"),
     include_str!("claims.rs"),

@@ -46,6 +46,11 @@ causes! {
         // --- key and signature ----------------------------------------------------------------------
         /// RFC 7515 §4.1.4: no key of the provider has the token's `kid`.
         UnknownKid = "unknown_kid", "signing key is unknown to the provider";
+        /// None of the keys that are kept of the provider's set is the token's, but the set has more of them.
+        KeySetTooLarge {
+            /// Keys that are not kept.
+            left_out: usize,
+        } = "key_set_too_large", "signing key is not among those that are kept of the provider";
         /// The token names no key, and no key of the provider fits its algorithm.
         NoFittingKey = "no_fitting_key", "no key of the provider fits the token's algorithm";
         /// More than one key of the provider fits, so the signing key is ambiguous.
@@ -207,5 +212,17 @@ causes! {
             /// What differs: the name of a claim.
             claim: &'static str,
         } = "introspection_mismatch", "introspection response is not about this token";
+    }
+}
+
+impl Reject {
+    /// The refusal by a set of which so many keys were left out: the token's may be one of them.
+    pub fn of_a_set_without(self, left_out: usize) -> Reject {
+        match self {
+            Reject::UnknownKid | Reject::NoFittingKey if left_out != 0 => {
+                Reject::KeySetTooLarge { left_out }
+            }
+            other => other,
+        }
     }
 }

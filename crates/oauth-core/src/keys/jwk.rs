@@ -21,8 +21,8 @@ use crate::keys::ed25519::has_small_order;
 use crate::keys::public_key::PublicKey;
 use crate::keys::record::{KeyHead, select_key};
 
-/// Keys that are considered of one set; providers publish two to ten.
-const MAX_KEYS: usize = 256;
+/// Keys that are kept of one set, and others that cannot verify. Providers publish two to ten; federations, more.
+pub const MAX_KEYS: usize = 128;
 /// RFC 7518 §3.3: RSA keys have 2048 bits or more. The upper bound is what verification supports.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Bytes of the longest RSA exponent; 65537 has three.
@@ -233,10 +233,11 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JwkSet {
     keys: Vec<Jwk>,
+    left_out: usize,
 }
 
 impl JwkSet {
-    /// Parses a key set. Keys that cannot verify signatures do not affect the others; a document that is
+    /// Parses a key set, of which the first [`MAX_KEYS`] that can verify signatures are kept. Keys that cannot verify signatures do not affect the others; a document that is
     /// not a key set, or has no key that could verify a signature, is an error.
     pub fn parse(bytes: &[u8]) -> Result<Self, UnavailableCause> {
         let malformed = |why: &str| UnavailableCause::Malformed(Printable::new(why));
@@ -245,11 +246,27 @@ impl JwkSet {
         let Some(Value::Array(values)) = document.get("keys") else {
             return Err(malformed("the key set has no \"keys\" array"));
         };
-        let keys: Vec<Jwk> = values.iter().take(MAX_KEYS).map(Jwk::parse).collect();
-        if keys.iter().all(|jwk| jwk.key.is_none()) {
-            return Err(UnavailableCause::NoUsableKey);
+        let mut set = JwkSet::default();
+        let (mut usable, mut other) = (0_usize, 0_usize);
+        for jwk in values.iter().map(Jwk::parse) {
+            let is_usable = jwk.key.is_some();
+            let kept = if is_usable { &mut usable } else { &mut other };
+            if *kept < MAX_KEYS {
+                *kept = kept.saturating_add(1);
+                set.keys.push(jwk);
+            } else if is_usable {
+                set.left_out = set.left_out.saturating_add(1);
+            }
         }
-        Ok(JwkSet { keys })
+        match usable {
+            0 => Err(UnavailableCause::NoUsableKey),
+            _ => Ok(set),
+        }
+    }
+
+    /// Keys that can verify signatures, and are not kept.
+    pub fn left_out(&self) -> usize {
+        self.left_out
     }
 
     /// The keys, in the order of the document.
@@ -270,7 +287,8 @@ impl JwkSet {
     /// Without a `kid`, exactly one key of the set must fit the algorithm.
     pub fn select(&self, kid: Option<&str>, alg: Algorithm) -> Result<&PublicKey, Reject> {
         let heads: Vec<KeyHead> = self.keys.iter().map(|jwk| jwk.describe().0).collect();
-        let index = select_key(&heads, kid, alg)?;
+        let index = select_key(&heads, kid, alg)
+            .map_err(|reject| reject.of_a_set_without(self.left_out))?;
         self.keys
             .get(index)
             .and_then(Jwk::public_key)

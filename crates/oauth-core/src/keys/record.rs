@@ -146,17 +146,22 @@ fn place<T: PartialEq>(all: &[T], one: &T) -> u8 {
 ///
 /// Without a `kid`, exactly one key must fit the algorithm. The same key twice is one key; two keys leave
 /// open which one is meant.
-pub fn select_key(heads: &[KeyHead], kid: Option<&str>, alg: Algorithm) -> Result<usize, Reject> {
+pub fn select_key<'a>(
+    heads: impl IntoIterator<Item = &'a KeyHead, IntoIter: Clone>,
+    kid: Option<&str>,
+    alg: Algorithm,
+) -> Result<usize, Reject> {
+    let heads = heads.into_iter();
     let wanted = kid_digest(kid);
     let is_named = |head: &KeyHead| kid.is_none() || head.kid == wanted;
     let mut fitting = heads
-        .iter()
+        .clone()
         .enumerate()
         .filter(|(_, head)| is_named(head) && head.fits(alg));
     let Some((index, key)) = fitting.next() else {
         return Err(match kid {
             None => Reject::NoFittingKey,
-            Some(_) if heads.iter().any(is_named) => Reject::KeyUnsuitable,
+            Some(_) if heads.clone().any(is_named) => Reject::KeyUnsuitable,
             Some(_) => Reject::UnknownKid,
         });
     };

@@ -194,29 +194,50 @@ fn a_kid_of_the_wrong_type_is_not_the_kid_that_it_looks_like() {
 }
 
 #[test]
-fn of_300_keys_the_first_256_are_considered() {
+fn of_a_large_set_the_first_128_keys_that_can_verify_are_kept() {
     let filler = Key::new(KeyKind::P256);
-    let jwks: Vec<Value> = (0..300)
-        .map(|number| filler.with_kid(&format!("filler-{number}")).jwk())
-        .collect();
-    for (position, expected) in [
-        (0, GRANTED),
-        (1, GRANTED),
-        (255, GRANTED),
-        (256, "unknown_kid"),
-        (299, "unknown_kid"),
+    let unusable = json!({"kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB"});
+    let set_of = |usable: usize, position: usize| {
+        let mut jwks: Vec<Value> = (0..usable)
+            .flat_map(|number| {
+                let usable = filler.with_kid(&format!("filler-{number}")).jwk();
+                [unusable.clone(), usable]
+            })
+            .collect();
+        jwks[position * 2 + 1] = signing_key().jwk();
+        jwks
+    };
+    let other = Key::new(KeyKind::P384);
+    for (usable, position, expected) in [
+        (127, 126, GRANTED),
+        (128, 0, GRANTED),
+        (128, 127, GRANTED),
+        (129, 127, GRANTED),
+        (129, 128, "key_set_too_large"),
+        (300, 299, "key_set_too_large"),
     ] {
-        let mut jwks = jwks.clone();
-        jwks[position] = signing_key().jwk();
-        assert_eq!(
-            Court::new().keys(&jwks).verdict(&good_token()),
-            expected,
-            "{position}"
-        );
+        let jwks = set_of(usable, position);
+        let set = key_set(&jwks);
+        assert!(document(&jwks).len() < oauth_core::MAX_RESPONSE_BYTES);
+        assert_eq!(set.left_out(), usable.saturating_sub(oauth_core::MAX_KEYS));
+        assert!(set.keys().len() <= 2 * oauth_core::MAX_KEYS);
+        // What is left out may be the key of any token that names none of the others.
+        let unknown = match set.left_out() {
+            0 => ["unknown_kid", "no_fitting_key"],
+            _ => ["key_set_too_large"; 2],
+        };
+        let court = Court::new().key_source(set);
+        assert_eq!(court.verdict(&good_token()), expected, "{usable}");
+        assert_eq!(court.verdict(&token_by(&other)), unknown[0], "{usable}");
+        let anonymous = token_by(&other.without_kid());
+        assert_eq!(court.verdict(&anonymous), unknown[1], "{usable}");
+        let weak = good_token().header("kid", "weak");
+        assert_eq!(court.verdict(&weak), "key_unsuitable", "{usable}");
+        let forged = good_token().signature_by(&Key::new(KeyKind::Ed25519), Alg::EdDSA);
+        assert_ne!(court.verdict(&forged), GRANTED);
     }
-    let document = document(&jwks);
-    assert!(document.len() < oauth_core::MAX_RESPONSE_BYTES);
-    assert_eq!(JwkSet::parse(&document).unwrap().keys().len(), 256);
+    let many = vec![unusable; 1000];
+    assert_eq!(fault(document(&many)), "no_usable_key");
 }
 
 #[test]
