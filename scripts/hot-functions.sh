@@ -73,3 +73,5 @@ comm -12 RS256.functions ES256.functions | comm -12 - EdDSA.functions >every
     printf '    }\n}\nINSERT BEFORE .text;\n'
 } >hot_functions.ld
 mv hot_functions.ld "$OLDPWD"
+cd "$OLDPWD"
+python3 -B scripts/hot-functions-check.py --prune
