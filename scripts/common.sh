@@ -29,7 +29,7 @@ step() {
     say "$((SECONDS - start)) s"
 }
 
-# one_at_a_time: waits while another checkout does the same, then starts the log anew. The lock ends with this process.
+# one_at_a_time: waits while another checkout does the same, then starts a new log. The lock ends with this process.
 one_at_a_time() {
     exec 9>"$VALIDATOR_CACHE/$(basename "$0").lock"
     flock --nonblock 9 || {

@@ -14,7 +14,7 @@ main() {
     echo "DJANGO_PYTHON=$folder/bin/python"
 }
 
-# A virtual environment can not be moved, so a mark says that it is complete.
+# A virtual environment cannot be moved, so a mark says that it is complete.
 install_toolkit() {
     rm -rf "$folder" &&
         python3 -m venv "$folder" &&

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Provides programs that read what contrib/monitoring has, for its tests: taken out of Debian's packages, and not installed,
 # so that none is started as a service. Prints the environment variables by which the tests find them; those of programs
-# that can not be had are left out, and the tests say so.
+# that cannot be had are left out, and the tests say so.
 source "$(dirname "$0")/common.sh"
 
 folder=$VALIDATOR_CACHE/exporters

@@ -100,7 +100,7 @@ fn a_file_that_others_can_read_or_that_has_no_token_refuses_what_needs_a_fetch()
         let file = server.private_file("bearer", READER);
         let requests = issuer.requests().len();
         let refuse = |why: &str| {
-            // Keys at hand are good without it.
+            // Cached keys are good without it.
             admits(&server, &issuer);
             server.forget_keys();
             let log = refuses(&server, &issuer, "setting_invalid").log;

@@ -150,7 +150,7 @@ pub(crate) fn as_server_user(command: &mut Command) {
 pub(crate) fn give_to_server_user(path: &Path) {
     if let Some((uid, gid)) = server_user() {
         std::os::unix::fs::chown(path, Some(uid), Some(gid))
-            .unwrap_or_else(|e| panic!("can not give {} away: {e}", path.display()));
+            .unwrap_or_else(|e| panic!("cannot give {} away: {e}", path.display()));
     }
 }
 

@@ -29,7 +29,7 @@ fn pg_config(option: &str) -> String {
     let output = Command::new(&pg_config)
         .arg(option)
         .output()
-        .unwrap_or_else(|e| panic!("PG_CONFIG={} can not be run: {e}", pg_config.display()));
+        .unwrap_or_else(|e| panic!("PG_CONFIG={} cannot be run: {e}", pg_config.display()));
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 

@@ -1,7 +1,7 @@
 //! The folder of this process for everything that a test leaves on disk.
 //!
 //! It lies in the system's temporary folder, can be read by the unprivileged user that runs
-//! PostgreSQL, and goes when the process ends. A process that was killed can not clean up: the
+//! PostgreSQL, and goes when the process ends. A process that was killed cannot clean up: the
 //! next one removes what it left.
 
 use std::fs;
@@ -35,7 +35,7 @@ pub fn new_folder(name: &str) -> PathBuf {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = process_folder().join(format!("{name}{number}"));
-    fs::create_dir(&folder).unwrap_or_else(|e| panic!("can not make {}: {e}", folder.display()));
+    fs::create_dir(&folder).unwrap_or_else(|e| panic!("cannot make {}: {e}", folder.display()));
     set_mode(&folder, 0o755);
     folder
 }
@@ -43,7 +43,7 @@ pub fn new_folder(name: &str) -> PathBuf {
 /// Sets the permission bits of a file or folder.
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
-        .unwrap_or_else(|e| panic!("can not set the mode of {}: {e}", path.display()));
+        .unwrap_or_else(|e| panic!("cannot set the mode of {}: {e}", path.display()));
 }
 
 extern "C" fn remove_process_folder() {

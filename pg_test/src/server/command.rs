@@ -62,7 +62,7 @@ fn mounts(folder: &Path, configuration: &Configuration) -> String {
     let mut mounts = String::new();
     for (name, text) in &configuration.etc {
         let file = folder.join(name.replace('/', "_"));
-        fs::write(&file, text).unwrap_or_else(|e| panic!("can not write {}: {e}", file.display()));
+        fs::write(&file, text).unwrap_or_else(|e| panic!("cannot write {}: {e}", file.display()));
         mounts.push_str(&format!(
             "mount --bind '{}' '/etc/{name}' && ",
             file.display()

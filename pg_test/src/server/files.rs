@@ -121,5 +121,5 @@ fn quoted(value: &str) -> String {
 }
 
 fn write(path: &Path, text: &str) {
-    fs::write(path, text).unwrap_or_else(|e| panic!("can not write {}: {e}", path.display()));
+    fs::write(path, text).unwrap_or_else(|e| panic!("cannot write {}: {e}", path.display()));
 }

@@ -17,7 +17,7 @@ pub struct LogMark(u64);
 
 impl Log {
     pub(crate) fn new(path: &Path) -> Log {
-        File::create(path).unwrap_or_else(|e| panic!("can not make {}: {e}", path.display()));
+        File::create(path).unwrap_or_else(|e| panic!("cannot make {}: {e}", path.display()));
         Log {
             path: path.to_owned(),
         }

@@ -50,7 +50,7 @@ fn a_value_was_refused() {
 fn a_value_was_refused_that_was_set_by_sql() {
     let (_issuer, builder) = healthy();
     let server = started(builder.set("shared_preload_libraries", ""));
-    // In a session that has not loaded the module the server can not know better.
+    // In a session that has not loaded the module the server cannot know better.
     server.sql("ALTER SYSTEM SET validator.algorithms = 'HS256'");
     server.reload();
     let found = assert_findings(

@@ -1,5 +1,5 @@
 //! Backends that are killed with SIGKILL, while they fetch, wait, or hold the lock: PostgreSQL ends all others, and starts
-//! anew with new shared memory. Nobody hangs, and the cache is cold and clean.
+//! again with new shared memory. Nobody hangs, and the cache is cold and clean.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;

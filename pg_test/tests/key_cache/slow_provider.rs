@@ -1,4 +1,4 @@
-//! A provider that becomes slow, silent or untrusted after it has answered well: the keys at hand are used, and at most
+//! A provider that becomes slow, silent or untrusted after it has answered well: the cached keys are used, and at most
 //! the one login that asks is held up.
 
 use std::thread;
@@ -157,7 +157,7 @@ fn provider_whose_certificate_can_no_longer_be_trusted_locks_nobody_out() {
                 before,
                 "{mode:?}, {what}: it was told a request"
             );
-            // Who needs a key that is not at hand is refused.
+            // Who needs a key that is not cached is refused.
             let role = format!("r{n}");
             let unknown = issuers[n].token(&role).header("kid", "new").encode();
             server.refuses(&role, &unknown, "provider_unavailable");

@@ -27,7 +27,7 @@ fn debian_package_works_and_tells_what_to_set() {
     for needed in [server.as_str(), "ca-certificates"] {
         assert!(depends.contains(needed), "{depends}");
     }
-    // Older ones can not read packed relocations, which build.rs asks for: the library would not load.
+    // Older ones cannot read packed relocations, which build.rs asks for: the library would not load.
     let (_, glibc) = depends.split_once("libc6 (>= 2.").expect("a version");
     let minor = glibc.split([')', '.']).next().map(str::parse::<u32>);
     assert!(matches!(minor, Some(Ok(minor)) if minor >= 36), "{depends}");

@@ -73,7 +73,7 @@ fn doubts_that_no_scope_is_demanded() {
     }
     let builder = policy("generic").required_scopes("openid offline_access");
     assert_eq!(doubts(&builder), [Doubt::AllScopesOptional]);
-    // A provider whose tokens carry no scopes can not be asked for one.
+    // A provider whose tokens carry no scopes cannot be asked for one.
     assert_eq!(doubts(&policy("kubernetes").required_scopes("openid")), []);
 }
 

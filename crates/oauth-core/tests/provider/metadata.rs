@@ -313,7 +313,7 @@ fn the_introspection_endpoint_may_be_another_for_a_client_with_a_certificate() {
         metadata["mtls_endpoint_aliases"] = aliases;
         assert_eq!(introspection_endpoint(metadata, true), Ok(PLAIN.into()));
     }
-    // What can not be used is not replaced by where the certificate would not be asked for.
+    // What cannot be used is not replaced by where the certificate would not be asked for.
     for (alias, fault) in [
         (json!("http://mtls.issuer.example/introspect"), "bad_url"),
         (json!(1), "malformed"),
