@@ -60,11 +60,11 @@ extension_files() {
     cp validator.control sql/validator--*.sql "$1"
 }
 
-# documents FOLDER: the manual, with the links in it.
+# documents FOLDER: the manual, with what its links lead to.
 documents() {
     mkdir -p "$1"
     cp README.md ARCHITECTURE.md CHANGELOG.md CONTRIBUTING.md SECURITY.md "$1"
-    find docs -name '*.md' -exec cp --parents -t "$1" {} +
+    find docs \( -name '*.md' -o -name '*.svg' \) -exec cp --parents -t "$1" {} +
 }
 
 # Laid out as pg_config's folders are named; docs/install.md says where to put them.
