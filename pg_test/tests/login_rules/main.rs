@@ -29,7 +29,7 @@ fn start() -> (Issuer, Server) {
 
 /// The sources of the modules above, and of what the provider says of tokens: what they refuse tokens for can be read
 /// off.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     include_str!("../field/keys.rs"),
     include_str!("../introspection/answers.rs"),
     include_str!("access.rs"),
@@ -39,6 +39,7 @@ const SOURCES: [&str; 12] = [
     include_str!("identity.rs"),
     include_str!("keys.rs"),
     include_str!("presets.rs"),
+    include_str!("required_claims.rs"),
     include_str!("roles.rs"),
     include_str!("signature.rs"),
     include_str!("structure.rs"),
