@@ -344,11 +344,7 @@ impl ProviderIntrospection {
             match parsed {
                 Ok(response) => Ok(Answer::Active(response)),
                 Err(NotActive::Reject(reject)) => Ok(Answer::Refused(reject)),
-                Err(NotActive::Unavailable(cause)) => Err(Unavailable {
-                    url: Printable::new(url.as_str()),
-                    cause,
-                }
-                .into()),
+                Err(NotActive::Unavailable(cause)) => Err(fetch_thread::unavailable(&url, cause)),
             }
         })
     }
@@ -397,7 +393,11 @@ impl<Ask: FnOnce(Timestamp) -> Result<Ended, Failure>> Shared for FindAnswer<'_,
         Ok(self.cache.claim(self.key, now, until).then_some(until))
     }
 
-    fn ask(&mut self, until: Timestamp) -> Option<Result<Option<Said>, Failure>> {
+    fn ask(
+        &mut self,
+        until: Timestamp,
+        _deadline: Instant,
+    ) -> Option<Result<Option<Said>, Failure>> {
         let ask = self.ask.take()?;
         let breaker = self.provider.breaker_key();
         Some(ask_for_all(self.key, &breaker, until, ask))

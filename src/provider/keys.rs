@@ -60,7 +60,6 @@ impl ProviderKeys {
             provider: self,
             cache,
             want: &want,
-            deadline,
         };
         obtain(&mut now, deadline, self.timeout)
     }
@@ -106,7 +105,6 @@ impl ProviderKeys {
             provider: self,
             cache,
             want,
-            deadline,
             waited_since: None,
         };
         obtain(&mut key, deadline, self.timeout)
@@ -177,7 +175,6 @@ struct FindKey<'a> {
     provider: &'a ProviderKeys,
     cache: &'a KeyCache,
     want: &'a Want<'a>,
-    deadline: Instant,
     /// The number of fetches that had ended when this login began to wait for one.
     waited_since: Option<u64>,
 }
@@ -217,9 +214,9 @@ impl Shared for FindKey<'_> {
         self.cache.claim(self.want, now, until).map_err(full)
     }
 
-    fn ask(&mut self, claim: Claim) -> Option<Result<PublicKey, Failure>> {
+    fn ask(&mut self, claim: Claim, deadline: Instant) -> Option<Result<PublicKey, Failure>> {
         let (provider, want) = (self.provider, self.want);
-        let fetched = provider.fetch(self.cache, want, claim.fetch, self.deadline);
+        let fetched = provider.fetch(self.cache, want, claim.fetch, deadline);
         match fetched.result {
             // The cached keys are still good, regardless of the cause.
             Err(failure) if fetched.counts && claim.is_refresh => {
@@ -263,7 +260,6 @@ struct FetchNow<'a> {
     provider: &'a ProviderKeys,
     cache: &'a KeyCache,
     want: &'a Want<'a>,
-    deadline: Instant,
 }
 
 impl Shared for FetchNow<'_> {
@@ -281,10 +277,8 @@ impl Shared for FetchNow<'_> {
         self.cache.claim_now(self.want, now, until).map_err(full)
     }
 
-    fn ask(&mut self, fetch: FetchId) -> Option<Result<(), Failure>> {
-        let fetched = self
-            .provider
-            .fetch(self.cache, self.want, fetch, self.deadline);
+    fn ask(&mut self, fetch: FetchId, deadline: Instant) -> Option<Result<(), Failure>> {
+        let fetched = self.provider.fetch(self.cache, self.want, fetch, deadline);
         fetched.counts.then_some(fetched.result)
     }
 

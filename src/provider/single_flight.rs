@@ -24,8 +24,13 @@ pub trait Shared {
     /// Begins the request, to be given up at `until`. `None`: another process was faster.
     fn claim(&mut self, now: Timestamp, until: Timestamp) -> Result<Option<Self::Claim>, Failure>;
 
-    /// Sends it, and notes its outcome for all. `None`: the cache knows more than this request brought.
-    fn ask(&mut self, claim: Self::Claim) -> Option<Result<Self::Value, Failure>>;
+    /// Sends it, to be answered until `deadline`, and notes its outcome for all. `None`: the cache knows more than this
+    /// request brought.
+    fn ask(
+        &mut self,
+        claim: Self::Claim,
+        deadline: Instant,
+    ) -> Option<Result<Self::Value, Failure>>;
 
     /// Sleeps until the request of another process ends, at most for `limit`. Serves interrupts.
     fn sleep(&self, limit: Duration);
@@ -73,7 +78,7 @@ pub fn obtain<S: Shared>(
                 let until = flight_end(now, timeout);
                 if let Some(claim) = shared.claim(now, until)? {
                     has_asked = true;
-                    if let Some(result) = shared.ask(claim) {
+                    if let Some(result) = shared.ask(claim, deadline) {
                         return result;
                     }
                 }
