@@ -16,7 +16,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::login::{Login, Reachable};
-use crate::client::session::Rows;
+use crate::client::session::{Rows, Session};
 use crate::machine::child::{self, Finished};
 use crate::machine::{environment, scratch};
 use crate::server::files::Configuration;
@@ -92,8 +92,7 @@ impl Server {
     /// Runs SQL as superuser in a session of its own; all its rows as text.
     #[track_caller]
     pub fn sql(&self, sql: &str) -> Rows {
-        let mut session = Login::by_socket(self, "postgres").run().session();
-        session
+        self.superuser()
             .query(sql)
             .unwrap_or_else(|e| panic!("{e}\nin: {sql}"))
     }
@@ -101,14 +100,12 @@ impl Server {
     /// Runs SQL as superuser that gives one value; NULL is an empty string.
     #[track_caller]
     pub fn value(&self, sql: &str) -> String {
-        let rows = self.sql(sql);
-        let value = rows
-            .into_iter()
-            .next()
-            .and_then(|row| row.into_iter().next());
-        value
-            .unwrap_or_else(|| panic!("no row from: {sql}"))
-            .unwrap_or_default()
+        self.superuser().value(sql)
+    }
+
+    #[track_caller]
+    fn superuser(&self) -> Session {
+        Login::by_socket(self, "postgres").run().session()
     }
 
     /// Makes the module forget all providers' keys and failures: the next login fetches, as after a start.
