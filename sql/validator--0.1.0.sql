@@ -179,3 +179,16 @@ COMMENT ON FUNCTION @extschema@.check_token(text, text, text, text, boolean) IS
     'show each step of the judgement on a token; pass the token as a parameter, since statements may be logged';
 
 REVOKE ALL ON FUNCTION @extschema@.check_token(text, text, text, text, boolean) FROM PUBLIC;
+
+-- What would happen at a login. Reads pg_hba.conf and pg_ident.conf as check_token does.
+
+CREATE FUNCTION @extschema@.try_login(
+    token text, role text, database text DEFAULT current_database(), address inet DEFAULT NULL, tls boolean DEFAULT true,
+    OUT step integer, OUT name text, OUT passed boolean, OUT detail text) RETURNS SETOF record
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'try_login_wrapper';
+
+COMMENT ON FUNCTION @extschema@.try_login(text, text, text, inet, boolean) IS
+    'show what would happen at a login with this token: the line of pg_hba.conf, the judgement, pg_ident.conf, the database';
+
+REVOKE ALL ON FUNCTION @extschema@.try_login(text, text, text, inet, boolean) FROM PUBLIC;

@@ -3,5 +3,6 @@
 
 #include "libpq/auth.h"
 #include "libpq/hba.h"
+#include "libpq/ifaddr.h"
 #include "libpq/libpq-be.h"
 #include "libpq/oauth.h"

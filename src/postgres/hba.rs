@@ -18,7 +18,7 @@ pub struct HbaLine {
 }
 
 /// A line of a configuration file.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct FileLine {
     pub file: String,
     pub line: i32,

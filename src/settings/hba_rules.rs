@@ -17,7 +17,7 @@ pub struct HbaRule {
     /// `local`, `host`, `hostssl` … Empty if the line cannot be read.
     pub kind: String,
     address: String,
-    method: String,
+    pub method: String,
     /// Each is `name=value`.
     options: Vec<String>,
     /// The superusers that may log in and that its column of roles lets in.
@@ -129,7 +129,7 @@ pub fn read_hba() -> Vec<HbaRule> {
 /// PostgreSQL 19's view leaves out the settings on lines.
 #[cfg(feature = "pg19")]
 fn with_line_settings(mut rules: Vec<HbaRule>) -> Vec<HbaRule> {
-    for (place, option) in crate::postgres::hba_file::line_settings() {
+    for (place, option) in crate::postgres::auth_file::line_settings() {
         let here =
             |rule: &&mut HbaRule| rule.place.file == place.file && rule.place.line == place.line;
         if let Some(rule) = rules.iter_mut().find(here)

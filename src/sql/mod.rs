@@ -5,6 +5,8 @@ mod claims;
 mod keys;
 mod sessions;
 mod statistics;
+mod steps;
+mod try_login;
 
 use pgrx::prelude::*;
 

@@ -55,7 +55,7 @@ fn good_token_passes_all_steps() {
         assert_eq!(issuer.hits(Endpoint::Jwks), 1);
 
         let rows = check(&server, &issuer, &token, "bob");
-        assert_eq!((last(&rows).0, last(&rows).1), ("user_map", "null"));
+        assert_eq!((last(&rows).0, last(&rows).1), ("user_map", "f"));
     }
 }
 
@@ -152,7 +152,7 @@ fn settings_that_allow_no_judgement_are_the_first_step() {
 }
 
 #[test]
-fn roles_are_judged_as_far_as_a_session_can() {
+fn roles_are_judged_by_the_files_as_they_are() {
     let issuer = Issuer::builder().start();
     let server = with_extension(
         server_of(&issuer, false)
@@ -173,7 +173,9 @@ fn roles_are_judged_as_far_as_a_session_can() {
     assert!(check(&server, json!(["bob"]), "alice").contains("reason=role_not_granted"));
     assert!(check(&server, json!(["postgres"]), "postgres").contains("reason=role_too_powerful"));
     server.reload_with(&[("validator.role_map", "m")]);
-    assert!(check(&server, json!(["x"]), "alice").starts_with("null groups="));
+    assert!(check(&server, json!(["x"]), "alice").starts_with("true groups="));
+    assert!(check(&server, json!(["x"]), "bob").contains("reason=role_not_granted"));
+    assert!(check(&server, json!(["alice"]), "alice").contains("reason=role_not_granted"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod check_token;
 mod claims;
 mod rights;
 mod statistics;
+mod try_login;
 
 use rig::{Issuer, Server, ServerBuilder};
 

@@ -13,13 +13,14 @@ const FOR_ALL: [&str; 4] = [
 ];
 
 /// What only a superuser may call, and whom a superuser lets.
-const FOR_SUPERUSERS: [&str; 6] = [
+const FOR_SUPERUSERS: [&str; 7] = [
     "check_config()",
     "check_token(text,text,text,text,boolean)",
     "end_sessions(text,text,text,text)",
     "flush_cache()",
     "refresh_keys(text)",
     "reset_stats()",
+    "try_login(text,text,text,inet,boolean)",
 ];
 
 fn start() -> Server {
@@ -174,7 +175,7 @@ fn views(server: &Server) -> Vec<String> {
 fn calls(server: &Server) -> Vec<(String, String)> {
     let rows = server.sql(
         "SELECT split_part(p.oid::regprocedure::text, '.', 2), 'SELECT * FROM validator.' || quote_ident(proname) || '(' || \
-         (SELECT coalesce(string_agg(CASE format_type(t, NULL) WHEN 'boolean' THEN 'false' ELSE '''x''' END, ', '), '') \
+         (SELECT coalesce(string_agg(CASE format_type(t, NULL) WHEN 'boolean' THEN 'false' WHEN 'inet' THEN '''::1''' ELSE '''x''' END, ', '), '') \
           FROM unnest(proargtypes) t) || ')' \
          FROM pg_proc p WHERE pronamespace = 'validator'::regnamespace",
     );

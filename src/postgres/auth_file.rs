@@ -1,0 +1,249 @@
+//! pg_hba.conf and pg_ident.conf as the files are now, read by the server's own parser: for SQL. A session has no longer
+//! what a login goes by, and PostgreSQL's views show neither what was quoted nor, in version 19, the settings on lines.
+
+use std::ffi::{CStr, c_char, c_int, c_void};
+
+use pgrx::pg_sys;
+
+use crate::postgres::abi;
+use crate::postgres::hba::FileLine;
+use crate::postgres::text::{c_string, copied_lossy};
+
+/// As PostgreSQL's own views do: what is wrong with a line is not logged again.
+const QUIETLY: c_int = pg_sys::DEBUG3 as c_int;
+
+/// The lines of pg_hba.conf that can be read, in their order.
+pub fn hba_lines() -> Vec<(FileLine, &'static abi::HbaLine)> {
+    // SAFETY: the server's parser for this file.
+    unsafe {
+        parsed_lines(pg_sys::HbaFileName, |line| {
+            abi::parse_hba_line(line, QUIETLY)
+        })
+    }
+}
+
+/// The lines of pg_ident.conf that can be read, in their order.
+pub fn ident_lines() -> Vec<(FileLine, &'static abi::IdentLine)> {
+    // SAFETY: the server's parser for this file.
+    unsafe {
+        parsed_lines(pg_sys::IdentFileName, |line| {
+            abi::parse_ident_line(line, QUIETLY)
+        })
+    }
+}
+
+/// `validator.NAME=VALUE` for every setting on every line of pg_hba.conf that can be read.
+#[cfg(feature = "pg19")]
+pub fn line_settings() -> Vec<(FileLine, String)> {
+    let lines = hba_lines().into_iter();
+    let settings = lines.flat_map(|(place, line)| {
+        // SAFETY: the two lists of a parsed line have NUL-terminated strings, in pairs.
+        let pairs = unsafe { elements(line.oauth_opt_keys).zip(elements(line.oauth_opt_vals)) };
+        pairs.map(move |(name, value)| {
+            // SAFETY: as above.
+            let (name, value) = unsafe { (copied_lossy(name.cast()), copied_lossy(value.cast())) };
+            (place.clone(), format!("validator.{name}={value}"))
+        })
+    });
+    settings.collect()
+}
+
+/// The lines of a file that `parse` can read. What they point to lives as long as the current memory context, which is
+/// that of the statement: callers do not keep it.
+///
+/// # Safety
+/// `parse` is the server's parser for this file.
+unsafe fn parsed_lines<T>(
+    path: *const c_char,
+    parse: impl Fn(*mut abi::TokenizedAuthLine) -> *mut T,
+) -> Vec<(FileLine, &'static T)> {
+    let mut parsed = Vec::new();
+    let mut lines = std::ptr::null_mut();
+    let mut error = std::ptr::null_mut();
+    // SAFETY: the server's own functions for its own file, used as its views use them; the tokens live until
+    // free_auth_file, and what is parsed of them in the current memory context, which outlives this function. An error
+    // that they raise unwinds, and the file is then closed at the end of the transaction.
+    unsafe {
+        let file = abi::guarded(|| abi::open_auth_file(path, QUIETLY, 0, &mut error));
+        if file.is_null() {
+            return parsed;
+        }
+        abi::guarded(|| abi::tokenize_auth_file(path, file, &mut lines, QUIETLY, 0));
+        for line in elements(lines) {
+            let line = line.cast::<abi::TokenizedAuthLine>();
+            if !(*line).err_msg.is_null() {
+                continue;
+            }
+            if let Some(read) = abi::guarded(|| parse(line)).as_ref() {
+                let file = copied_lossy((*line).file_name);
+                let line = (*line).line_num;
+                parsed.push((FileLine { file, line }, read));
+            }
+        }
+        // The tokens go with it.
+        abi::guarded(|| abi::free_auth_file(file, 0));
+    }
+    parsed
+}
+
+/// The pointers in a list.
+///
+/// # Safety
+/// `list` is null, the empty list, or a list of pointers that lives as long as the result.
+pub unsafe fn elements(list: *mut abi::List) -> impl Iterator<Item = *mut c_void> {
+    // SAFETY: by this function's contract; both crates' types are made from the same header (nodes/pg_list.h).
+    let cells = unsafe {
+        match list.cast::<pg_sys::List>().as_ref() {
+            Some(list) => {
+                let length = usize::try_from(list.length).unwrap_or(0);
+                std::slice::from_raw_parts(list.elements, length)
+            }
+            None => &[],
+        }
+    };
+    // SAFETY: the list holds pointers.
+    cells.iter().map(|cell| unsafe { cell.ptr_value })
+}
+
+/// A word of one of the files.
+#[derive(Clone, Copy)]
+pub struct Word<'a> {
+    text: &'a CStr,
+    is_quoted: bool,
+    /// Null: the word is not a regular expression.
+    regex: *mut abi::pg_regex_t,
+}
+
+/// What the first group of a regular expression has matched: the bytes of it, where there is such a group.
+pub struct Found {
+    pub first_group: Option<Vec<u8>>,
+}
+
+impl Word<'_> {
+    /// # Safety
+    /// `token` is one of a line that [`hba_lines`] or [`ident_lines`] gave.
+    pub unsafe fn read<'a>(token: *const abi::AuthToken) -> Option<Word<'a>> {
+        // SAFETY: by this function's contract: null, or a token with a NUL-terminated string.
+        unsafe {
+            let token = token.as_ref()?;
+            Some(Word {
+                text: CStr::from_ptr(token.string),
+                is_quoted: token.quoted,
+                regex: token.regex,
+            })
+        }
+    }
+
+    /// # Safety
+    /// `list` is one of a line that [`hba_lines`] gave.
+    pub unsafe fn list<'a>(list: *mut abi::List) -> Vec<Word<'a>> {
+        // SAFETY: by this function's contract, a list of tokens.
+        unsafe { elements(list) }
+            .filter_map(|token| unsafe { Word::read(token.cast_const().cast()) })
+            .collect()
+    }
+
+    pub fn text(&self) -> std::borrow::Cow<'_, str> {
+        self.text.to_string_lossy()
+    }
+
+    pub fn is_regex(&self) -> bool {
+        !self.regex.is_null()
+    }
+
+    /// Keywords are not quoted.
+    pub fn is_keyword(&self, keyword: &str) -> bool {
+        !self.is_quoted && self.is(keyword)
+    }
+
+    /// The group of `+group`.
+    pub fn group(&self) -> Option<&CStr> {
+        let is_group = !self.is_quoted && self.text.to_bytes().starts_with(b"+");
+        // The terminating NUL stays behind it.
+        is_group.then(|| CStr::from_bytes_with_nul(&self.text.to_bytes_with_nul()[1..]).ok())?
+    }
+
+    /// Whether `\1` stands for what a regular expression has found.
+    pub fn has_reference(&self) -> bool {
+        self.group().is_none() && !self.is_regex() && self.text().contains("\\1")
+    }
+
+    pub fn is(&self, text: &str) -> bool {
+        self.text.to_bytes() == text.as_bytes()
+    }
+
+    /// Searches a text for this regular expression. `None`: it does not match.
+    pub fn find_in(&self, text: &str) -> Option<Found> {
+        // A login has no database yet, and so no encoding: each byte is a character to it.
+        let wide: Vec<pg_sys::pg_wchar> = text.bytes().map(pg_sys::pg_wchar::from).collect();
+        let mut groups = [abi::pg_regmatch_t {
+            rm_so: -1,
+            rm_eo: -1,
+        }; 2];
+        // SAFETY: an expression that the server has compiled, and text and groups of the given lengths.
+        let status = unsafe {
+            abi::guarded(|| {
+                abi::pg_regexec(
+                    self.regex,
+                    wide.as_ptr(),
+                    wide.len(),
+                    0,
+                    std::ptr::null_mut(),
+                    groups.len(),
+                    groups.as_mut_ptr(),
+                    0,
+                )
+            })
+        };
+        if status != 0 {
+            return None;
+        }
+        let offset = |offset| usize::try_from(offset).ok();
+        let range = offset(groups[1].rm_so).zip(offset(groups[1].rm_eo));
+        let first_group = range.and_then(|(from, to)| text.as_bytes().get(from..to));
+        Some(Found {
+            first_group: first_group.map(<[u8]>::to_vec),
+        })
+    }
+}
+
+/// A role, as the files' words are compared with it.
+pub struct NamedRole<'a> {
+    name: &'a str,
+    oid: pg_sys::Oid,
+}
+
+impl<'a> NamedRole<'a> {
+    pub fn look_up(name: &'a str) -> Self {
+        // SAFETY: a NUL-terminated string; a role that does not exist gives InvalidOid.
+        let oid = unsafe { pg_sys::get_role_oid(c_string(name).as_ptr(), true) };
+        NamedRole { name, oid }
+    }
+
+    /// Whether it is a member of a role, directly or through others; superusers only if they were made members.
+    pub fn is_member_of(&self, group: &CStr) -> bool {
+        // SAFETY: a NUL-terminated string, and roles that exist or are not looked for.
+        unsafe {
+            let group = pg_sys::get_role_oid(group.as_ptr(), true);
+            let exist = self.oid != pg_sys::InvalidOid && group != pg_sys::InvalidOid;
+            exist && pg_sys::is_member_of_role_nosuper(self.oid, group)
+        }
+    }
+
+    /// Whether a word of a column of roles stands for it (check_role of PostgreSQL's hba.c).
+    pub fn is_meant_by(&self, word: &Word<'_>) -> bool {
+        if let Some(group) = word.group() {
+            self.is_member_of(group)
+        } else if word.is_keyword("all") {
+            true
+        } else if word.is_regex() {
+            word.find_in(self.name).is_some()
+        } else {
+            word.is(self.name)
+        }
+    }
+
+    pub fn name(&self) -> &'a str {
+        self.name
+    }
+}

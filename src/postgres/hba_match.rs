@@ -1,0 +1,231 @@
+//! Which line of pg_hba.conf a connection would match: PostgreSQL's own rules (check_hba of hba.c), for connections that
+//! do not exist, and so may be known in part only.
+
+use std::ffi::c_void;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pgrx::pg_guard;
+
+use crate::postgres::abi;
+use crate::postgres::auth_file::{NamedRole, Word, hba_lines};
+use crate::postgres::hba::FileLine;
+
+/// A connection over TCP.
+pub struct Connection<'a> {
+    pub role: NamedRole<'a>,
+    pub database: &'a str,
+    /// Where the client is; `None`: anywhere.
+    pub address: Option<IpAddr>,
+    pub has_tls: bool,
+}
+
+/// A line that the connection matches.
+pub struct Match {
+    pub place: FileLine,
+    /// What the answer depends on, which is not known here.
+    pub only_if: Option<String>,
+}
+
+/// The lines that the connection may match, in their order. The last is the one that it matches whatever is not known
+/// here, if there is one.
+pub fn matching_lines(connection: &Connection<'_>) -> Vec<Match> {
+    let mut found = Vec::new();
+    for (place, line) in hba_lines() {
+        if !fits_type(line, connection.has_tls) || !fits_names(line, connection) {
+            continue;
+        }
+        let only_if = match fit_address(line, connection.address) {
+            Fit::Yes => None,
+            Fit::No => continue,
+            Fit::Only(condition) => Some(condition),
+        };
+        let is_certain = only_if.is_none();
+        found.push(Match { place, only_if });
+        if is_certain {
+            break;
+        }
+    }
+    found
+}
+
+/// Whether a line is for such an address.
+enum Fit {
+    Yes,
+    No,
+    /// It is under this condition.
+    Only(String),
+}
+
+/// GSS encryption is the alternative to TLS, and not considered.
+fn fits_type(line: &abi::HbaLine, has_tls: bool) -> bool {
+    match line.conntype {
+        abi::ConnType_ctHost | abi::ConnType_ctHostNoGSS => true,
+        abi::ConnType_ctHostSSL => has_tls,
+        abi::ConnType_ctHostNoSSL => !has_tls,
+        _ => false,
+    }
+}
+
+fn fits_names(line: &abi::HbaLine, connection: &Connection<'_>) -> bool {
+    // SAFETY: the lists of a line that hba_lines gave.
+    let (databases, roles) = unsafe { (Word::list(line.databases), Word::list(line.roles)) };
+    let role = &connection.role;
+    databases
+        .iter()
+        .any(|word| names_database(word, connection.database, role))
+        && roles.iter().any(|word| role.is_meant_by(word))
+}
+
+/// PostgreSQL's check_db, for connections that do not replicate the whole server.
+fn names_database(word: &Word<'_>, database: &str, role: &NamedRole<'_>) -> bool {
+    if word.is_keyword("all") {
+        true
+    } else if word.is_keyword("sameuser") {
+        database == role.name()
+    } else if word.is_keyword("samegroup") || word.is_keyword("samerole") {
+        role.is_member_of(&crate::postgres::text::c_string(database))
+    } else if word.is_keyword("replication") {
+        false
+    } else if word.is_regex() {
+        word.find_in(database).is_some()
+    } else {
+        word.is(database)
+    }
+}
+
+fn fit_address(line: &abi::HbaLine, address: Option<IpAddr>) -> Fit {
+    match line.ip_cmp_method {
+        abi::IPCompareMethod_ipCmpAll => Fit::Yes,
+        abi::IPCompareMethod_ipCmpMask if !line.hostname.is_null() => {
+            // SAFETY: a NUL-terminated string of a parsed line.
+            let name = unsafe { crate::postgres::text::copied_lossy(line.hostname) };
+            Fit::Only(format!("the client's address has the name {name}"))
+        }
+        abi::IPCompareMethod_ipCmpMask => fit_network(line, address),
+        method => {
+            let is_whole_net = method == abi::IPCompareMethod_ipCmpSameNet;
+            let Some(address) = address else {
+                let what = if is_whole_net {
+                    "in a network of the server's"
+                } else {
+                    "the server's own"
+                };
+                return Fit::Only(format!("the client's address is {what}"));
+            };
+            match interfaces()
+                .iter()
+                .any(|own| own.includes(address, is_whole_net))
+            {
+                true => Fit::Yes,
+                false => Fit::No,
+            }
+        }
+    }
+}
+
+fn fit_network(line: &abi::HbaLine, address: Option<IpAddr>) -> Fit {
+    // SAFETY: the address and mask of a parsed line.
+    let network =
+        unsafe { Network::read((&raw const line.addr).cast(), (&raw const line.mask).cast()) };
+    match (network, address) {
+        (None, _) => Fit::No,
+        (Some(network), Some(address)) if network.includes(address, true) => Fit::Yes,
+        (Some(_), Some(_)) => Fit::No,
+        (Some(network), None) if network.mask.is_unspecified() => Fit::Yes,
+        (Some(network), None) => Fit::Only(format!("the client's address is in {network}")),
+    }
+}
+
+/// An address with its mask.
+struct Network {
+    address: IpAddr,
+    mask: IpAddr,
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ones: u32 = octets(self.mask)
+            .iter()
+            .map(|octet| octet.count_ones())
+            .sum();
+        write!(f, "{}/{ones}", self.address)
+    }
+}
+
+impl Network {
+    /// `None`: of neither family.
+    ///
+    /// # Safety
+    /// Each is null, or an address of the length that its family has.
+    unsafe fn read(address: *const abi::sockaddr, mask: *const abi::sockaddr) -> Option<Network> {
+        // SAFETY: by this function's contract.
+        unsafe {
+            Some(Network {
+                address: read_address(address)?,
+                mask: read_address(mask)?,
+            })
+        }
+    }
+
+    /// Whether it is this one's address, or one in its network.
+    fn includes(&self, address: IpAddr, is_whole_net: bool) -> bool {
+        if self.address.is_ipv4() != address.is_ipv4() {
+            return false;
+        }
+        let (own, other, mask) = (octets(self.address), octets(address), octets(self.mask));
+        let mask = mask
+            .into_iter()
+            .map(|octet| if is_whole_net { octet } else { 0xff });
+        let mut pairs = own.into_iter().zip(other).zip(mask);
+        pairs.all(|((own, other), mask)| own & mask == other & mask)
+    }
+}
+
+fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    }
+}
+
+/// # Safety
+/// `address` is null, or an address of the length that its family has.
+unsafe fn read_address(address: *const abi::sockaddr) -> Option<IpAddr> {
+    // SAFETY: by this function's contract.
+    unsafe {
+        match u32::from(address.as_ref()?.sa_family) {
+            abi::AF_INET => {
+                let address = address.cast::<abi::sockaddr_in>().read_unaligned();
+                Some(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()).into())
+            }
+            abi::AF_INET6 => {
+                let address = address.cast::<abi::sockaddr_in6>().read_unaligned();
+                Some(Ipv6Addr::from(address.sin6_addr.__in6_u.__u6_addr8).into())
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The addresses of this machine, each with its network.
+fn interfaces() -> Vec<Network> {
+    let mut found: Vec<Network> = Vec::new();
+    // SAFETY: the server's own function, and a callback that gets back what it is given here.
+    unsafe {
+        abi::guarded(|| abi::pg_foreach_ifaddr(Some(note_interface), (&raw mut found).cast()));
+    }
+    found
+}
+
+#[pg_guard]
+unsafe extern "C-unwind" fn note_interface(
+    address: *mut abi::sockaddr,
+    mask: *mut abi::sockaddr,
+    found: *mut c_void,
+) {
+    // SAFETY: the vector that interfaces() passed, and an interface's address and mask.
+    unsafe {
+        let found = &mut *found.cast::<Vec<Network>>();
+        found.extend(Network::read(address, mask));
+    }
+}

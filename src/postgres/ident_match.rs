@@ -1,0 +1,92 @@
+//! What a map of pg_ident.conf decides: PostgreSQL's own rules (check_usermap of hba.c), for the file as it is now. A
+//! session cannot ask the server itself: it has forgotten the maps once a login is over.
+
+use std::collections::BTreeSet;
+
+use crate::postgres::abi;
+use crate::postgres::auth_file::{NamedRole, Word, ident_lines};
+use crate::postgres::text::copied_lossy;
+
+/// What pg_ident.conf says.
+pub enum Mapping {
+    /// This line of the file gives the role.
+    Allowed { line: i32 },
+    /// None of the map's lines gives the role. Some are for the name, with what they give instead.
+    Denied { instead: Vec<String> },
+    /// There is no such map; these there are.
+    NoSuchMap { known: Vec<String> },
+    /// A line cannot be applied, and ends the search.
+    Broken { line: i32 },
+}
+
+/// Whether a map gives a role to a name.
+pub fn apply_map(map: &str, name: &str, role: &str) -> Mapping {
+    let role = NamedRole::look_up(role);
+    let mut others = BTreeSet::new();
+    let mut instead = Vec::new();
+    let mut is_known = false;
+    for (place, line) in ident_lines() {
+        // SAFETY: a NUL-terminated string of a parsed line.
+        let own = unsafe { copied_lossy(line.usermap) };
+        if own != map {
+            others.insert(own);
+            continue;
+        }
+        is_known = true;
+        match apply_line(line, name, &role) {
+            Applied::Gives => return Mapping::Allowed { line: place.line },
+            Applied::Broken => return Mapping::Broken { line: place.line },
+            Applied::GivesOther(other) => instead.push(other),
+            Applied::ForOthers => {}
+        }
+    }
+    match is_known {
+        true => Mapping::Denied { instead },
+        false => Mapping::NoSuchMap {
+            known: others.into_iter().collect(),
+        },
+    }
+}
+
+enum Applied {
+    Gives,
+    /// The line is for the name, and gives it another role.
+    GivesOther(String),
+    /// The line is for other names.
+    ForOthers,
+    Broken,
+}
+
+/// PostgreSQL's check_ident_usermap.
+fn apply_line(line: &abi::IdentLine, name: &str, role: &NamedRole<'_>) -> Applied {
+    // SAFETY: the tokens of a line that ident_lines gave.
+    let words = unsafe { Word::read(line.system_user).zip(Word::read(line.pg_user)) };
+    let Some((system_user, pg_user)) = words else {
+        return Applied::Broken;
+    };
+    let given = match system_user.is_regex() {
+        false if system_user.is(name) => None,
+        false => return Applied::ForOthers,
+        true => match system_user.find_in(name) {
+            None => return Applied::ForOthers,
+            Some(found) if pg_user.has_reference() => match found.first_group {
+                None => return Applied::Broken,
+                Some(group) => Some(pg_user.text().replacen(
+                    "\\1",
+                    &String::from_utf8_lossy(&group),
+                    1,
+                )),
+            },
+            Some(_) => None,
+        },
+    };
+    let (gives, given) = match given {
+        // What \1 was replaced in is a name, whatever it looks like.
+        Some(given) => (given == role.name(), given),
+        None => (role.is_meant_by(&pg_user), pg_user.text().into_owned()),
+    };
+    match gives {
+        true => Applied::Gives,
+        false => Applied::GivesOther(given),
+    }
+}

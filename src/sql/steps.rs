@@ -1,0 +1,174 @@
+//! A judgement that SQL shows step by step: the same as a login's, with the same settings, keys and provider, and then
+//! what PostgreSQL itself decides. Nothing that is shown has the token in it.
+
+use oauth_core::{
+    Bearer, Decision, Failure, LoginAttempt, Misconfigured, Policy, Printable, RoleCatalog,
+    SystemClock, explain,
+};
+
+use crate::log::refusal_log;
+use crate::postgres::client_certificate::TlsPeer;
+use crate::postgres::hba::HbaLine;
+use crate::postgres::ident_match::{Mapping, apply_map};
+use crate::postgres::role_catalog::ServerCatalog;
+use crate::postgres::text::storable;
+use crate::provider::introspection::introspector;
+use crate::settings;
+use crate::settings::LoginSettings;
+use crate::settings::hba_rules::HbaRule;
+
+/// A step: its name, whether it was passed (`None`: only a login can tell), and what was found.
+pub type Step = (&'static str, Option<bool>, String);
+
+/// A row of a function that shows steps.
+pub type Row = (i32, &'static str, Option<bool>, String);
+
+/// The steps in rows, numbered, without a trace of the token.
+pub fn rows(token: &str, steps: Vec<Step>) -> Vec<Row> {
+    (1..)
+        .zip(steps)
+        .map(|(number, (name, passed, detail))| {
+            (number, name, passed, storable(without(token, detail)))
+        })
+        .collect()
+}
+
+/// Judges a token for a role, on a line that was read from pg_hba.conf.
+pub fn judge_on_line(token: &str, role: &str, rule: &HbaRule, line: &HbaLine) -> Vec<Step> {
+    match read_settings(rule, line) {
+        Ok(settings) => {
+            let issuer = settings.policy.issuer().identifier();
+            let found = format!("issuer {}", Printable::new(issuer));
+            let mut steps = vec![("settings", Some(true), found)];
+            let map = rule.option("map").filter(|_| line.mapped);
+            steps.extend(judge(token, role, line, map, &settings));
+            steps
+        }
+        Err(misconfigured) => {
+            vec![("settings", Some(false), told(&misconfigured.into(), None))]
+        }
+    }
+}
+
+fn read_settings(rule: &HbaRule, line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
+    settings::read(line, &rule.line_options()?)
+}
+
+fn judge(
+    token: &str,
+    role: &str,
+    line: &HbaLine,
+    map: Option<&str>,
+    settings: &LoginSettings,
+) -> Vec<Step> {
+    let attempt = LoginAttempt {
+        token: Bearer::new(token),
+        role,
+        peer: &TlsPeer,
+        catalog: &FileCatalog,
+        introspector: introspector(&settings.introspection),
+    };
+    let policy = &settings.policy;
+    let (decision, reports) = explain(&attempt, policy, &settings.keys, &SystemClock);
+    let mut steps: Vec<Step> = reports
+        .into_iter()
+        .map(|report| match report.outcome {
+            Ok(fact) => (report.name, Some(true), fact),
+            Err(failure) => (report.name, Some(false), told(&failure, Some(policy))),
+        })
+        .collect();
+    steps.extend(user_map(&decision, role, line, map));
+    steps
+}
+
+/// What PostgreSQL itself checks once a token is accepted.
+fn user_map(decision: &Decision, role: &str, line: &HbaLine, map: Option<&str>) -> Option<Step> {
+    let identity = decision.authn_id().filter(|_| decision.is_authorized())?;
+    let (passed, detail) = if line.delegated {
+        (true, "not checked: mapping is delegated".to_owned())
+    } else if let Some(map) = map {
+        told_mapping(map, identity, role)
+    } else if identity == role {
+        let detail = "the identity equals the role, as a line without map= requires";
+        (true, detail.to_owned())
+    } else {
+        let detail = format!(
+            "the identity is {}, the role {}: on a line without map= they must be equal. Name a map=... of \
+             pg_ident.conf on the line, or have the client ask for the role of this name.",
+            Printable::new(identity),
+            Printable::new(role)
+        );
+        (false, detail)
+    };
+    Some(("user_map", Some(passed), detail))
+}
+
+/// The decision of pg_ident.conf, and what to do.
+fn told_mapping(map: &str, identity: &str, role: &str) -> (bool, String) {
+    let (name, role_name) = (Printable::new(identity), Printable::new(role));
+    let list = |names: &[String]| Printable::list(names.iter().map(String::as_str));
+    let map_name = Printable::new(map);
+    match apply_map(map, identity, role) {
+        Mapping::Allowed { line } => {
+            let detail = format!("line {line} of pg_ident.conf gives {role_name} to {name}");
+            (true, detail)
+        }
+        Mapping::Denied { instead } if instead.is_empty() => {
+            let detail = format!("no line of the map {map_name} in pg_ident.conf is for {name}");
+            (false, detail)
+        }
+        Mapping::Denied { instead } => {
+            let detail = format!(
+                "the map {map_name} in pg_ident.conf does not give {role_name} to {name}, but: {}",
+                list(&instead)
+            );
+            (false, detail)
+        }
+        Mapping::NoSuchMap { known } if known.is_empty() => {
+            let detail = format!("pg_ident.conf has no map {map_name}, and no other map");
+            (false, detail)
+        }
+        Mapping::NoSuchMap { known } => {
+            let detail = format!("pg_ident.conf has no map {map_name}, only {}", list(&known));
+            (false, detail)
+        }
+        Mapping::Broken { line } => {
+            let detail = format!(
+                "line {line} of pg_ident.conf cannot be applied: its regular expression has no group for \\1"
+            );
+            (false, detail)
+        }
+    }
+}
+
+/// The reason, its facts, and what to do.
+fn told(failure: &Failure, policy: Option<&Policy>) -> String {
+    let (facts, hint) = refusal_log::describe(failure, policy);
+    let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+    format!("{failure}: {facts}.{hint}")
+}
+
+/// What is shown never has the token in it, nor a part of it, even if a provider put one into a claim.
+fn without(token: &str, detail: String) -> String {
+    let mut parts = token.split('.').filter(|part| part.len() >= 16);
+    match parts.any(|part| detail.contains(part)) {
+        true => "(not shown: it contains a part of the token)".to_owned(),
+        false => detail,
+    }
+}
+
+/// The roles of the server, and the maps of pg_ident.conf as the file has them now.
+struct FileCatalog;
+
+impl RoleCatalog for FileCatalog {
+    fn map_allows(&self, map: &str, value: &str, role: &str) -> Result<bool, Failure> {
+        Ok(matches!(
+            apply_map(map, value, role),
+            Mapping::Allowed { .. }
+        ))
+    }
+
+    fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
+        ServerCatalog.server_wide_power(role)
+    }
+}
