@@ -5,6 +5,7 @@
 mod builder;
 mod doubts;
 mod explain;
+mod failures;
 mod required_claims;
 mod settings;
 mod troubleshooting;
