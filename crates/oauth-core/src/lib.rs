@@ -55,6 +55,7 @@
 //! ```
 
 // Each folder imports only those below it:
+//   diagnosis  what helps to explain a refusal, and decides nothing
 //   judge      the list of checks, and the one place that grants
 //   checks     what a token has to pass, one concern a file
 //   policy     what an issuer's tokens must be like, and what is known of each provider's
@@ -66,6 +67,7 @@
 mod basics;
 mod checks;
 mod core_layout;
+mod diagnosis;
 mod failure;
 mod judge;
 mod keys;
@@ -81,6 +83,8 @@ pub use basics::printable::Printable;
 pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::roles::{NoCatalog, RoleCatalog};
+pub use diagnosis::near_miss::{NearMiss, near_miss};
+pub use diagnosis::sketch::{Sketch, TokenKind};
 pub use failure::misconfigured::Misconfigured;
 pub use failure::reject::Reject;
 pub use failure::unavailable::{PackedUnavailable, Unavailable, UnavailableCause};

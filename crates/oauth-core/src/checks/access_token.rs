@@ -108,12 +108,12 @@ impl Proof {
     }
 }
 
-fn text<'a>(claims: &'a Object, name: &str) -> Option<&'a str> {
+pub(crate) fn text<'a>(claims: &'a Object, name: &str) -> Option<&'a str> {
     claims.get(name)?.as_str()
 }
 
 /// RFC 7519 §4.1.3: one audience, or several.
-fn audiences(claims: &Object) -> impl Iterator<Item = &str> {
+pub(crate) fn audiences(claims: &Object) -> impl Iterator<Item = &str> {
     let (one, several) = match claims.get("aud") {
         Some(Value::String(one)) => (Some(one.as_str()), None),
         Some(Value::Array(several)) => (None, Some(several)),

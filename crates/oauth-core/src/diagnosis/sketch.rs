@@ -1,0 +1,124 @@
+//! What a token says of itself, proven or not: for the explanation of a refusal only. Nothing here is believed.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+
+use crate::basics::bearer::Bearer;
+use crate::basics::json::{self, Object};
+use crate::basics::printable::Printable;
+use crate::checks::access_token::{audiences, names_other_kind, text};
+use crate::checks::scope::has_scope;
+use crate::checks::shape::MAX_HEADER_BYTES;
+
+/// What a JWT says of itself. None of it is verified: whoever sends a token can write anything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sketch {
+    /// `iss`, as it is, for comparisons; bounded as the token is.
+    pub issuer: Option<String>,
+    /// What kind of token it seems to be, if not an access token.
+    pub kind: Option<TokenKind>,
+    /// `iat` (RFC 7519 §4.1.6), seconds since 1970.
+    pub issued_at: Option<i64>,
+    /// `exp` (RFC 7519 §4.1.4), seconds since 1970.
+    pub expires_at: Option<i64>,
+}
+
+/// A token that is not an access token for this server, and what shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TokenKind {
+    /// OpenID Connect Core 1.0 §2: it tells the client who logged in.
+    IdToken {
+        /// The claim that shows it.
+        claim: &'static str,
+    },
+    /// RFC 6749 §1.5: it gets new access tokens.
+    RefreshToken,
+    /// OpenID Connect Back-Channel Logout 1.0 §2.4.
+    LogoutToken,
+    /// An access token for Microsoft Graph, which only Microsoft can verify.
+    MicrosoftGraph,
+}
+
+/// The identifiers of Microsoft Graph as an audience.
+const GRAPH: [&str; 3] = [
+    "00000003-0000-0000-c000-000000000000",
+    "https://graph.microsoft.com",
+    "https://graph.microsoft.com/",
+];
+
+/// Claims that only ID tokens have (OpenID Connect Core 1.0 §2, §3.1.3.6, §3.3.2.11).
+const OF_ID_TOKENS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
+
+impl Sketch {
+    /// What a token says of itself, which must not be larger than tokens may be. `None`: it is not a JWT that can be
+    /// read.
+    pub fn of(token: &Bearer<'_>, max_size: usize) -> Option<Sketch> {
+        let token = token.expose();
+        if token.len() > max_size {
+            return None;
+        }
+        let mut parts = token.split('.');
+        let (header, payload) = (parts.next()?, parts.next()?);
+        parts.next()?;
+        let header = object(header, MAX_HEADER_BYTES)?;
+        let claims = object(payload, max_size)?;
+        let number = |name: &str| claims.get(name).and_then(Value::as_i64);
+        Some(Sketch {
+            issuer: text(&claims, "iss").map(str::to_owned),
+            kind: kind(&header, &claims),
+            issued_at: number("iat"),
+            expires_at: number("exp"),
+        })
+    }
+
+    /// `iss` for the log.
+    pub fn printed_issuer(&self) -> Option<Printable> {
+        self.issuer.as_deref().map(Printable::new)
+    }
+}
+
+fn object(part: &str, max_size: usize) -> Option<Object> {
+    let bytes = URL_SAFE_NO_PAD.decode(part).ok()?;
+    (bytes.len() <= max_size).then(|| json::parse_object(&bytes).ok())?
+}
+
+/// By what providers write, the plainest first.
+fn kind(header: &Object, claims: &Object) -> Option<TokenKind> {
+    let says = |object: &Object, name: &str, value: &str| {
+        text(object, name).is_some_and(|text| text.eq_ignore_ascii_case(value))
+    };
+    let is = |value: &str| {
+        says(claims, "typ", value) || says(claims, "token_use", value) || says(header, "typ", value)
+    };
+    if claims.contains_key("events") || is("logout") || is("logout+jwt") {
+        return Some(TokenKind::LogoutToken);
+    }
+    if is("refresh") || is("offline") || is("rt+jwt") {
+        return Some(TokenKind::RefreshToken);
+    }
+    if header.contains_key("nonce") || audiences(claims).any(|aud| GRAPH.contains(&aud)) {
+        return Some(TokenKind::MicrosoftGraph);
+    }
+    if is("id") || is("id_token") || names_other_kind(claims) {
+        return Some(TokenKind::IdToken { claim: "typ" });
+    }
+    if is("at+jwt") || is("application/at+jwt") || has_scope(claims) {
+        return None;
+    }
+    let of_id_tokens = OF_ID_TOKENS
+        .into_iter()
+        .find(|name| claims.contains_key(*name));
+    if let Some(claim) = of_id_tokens {
+        return Some(TokenKind::IdToken { claim });
+    }
+    // A token for its own client tells that client something.
+    let client = ["azp", "client_id"]
+        .iter()
+        .find_map(|name| text(claims, name));
+    let is_for_client = client.is_some_and(|client| {
+        let mut all = audiences(claims);
+        all.next() == Some(client) && all.next().is_none()
+    });
+    is_for_client.then_some(TokenKind::IdToken { claim: "aud" })
+}

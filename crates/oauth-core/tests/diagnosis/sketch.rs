@@ -1,0 +1,109 @@
+//! What a token says of itself, proven or not.
+
+use court::*;
+use oauth_core::{Bearer, Sketch, TokenKind};
+use proptest::prelude::*;
+use serde_json::json;
+
+const LIMIT: usize = 16 << 10;
+
+fn sketch(token: &Token) -> Sketch {
+    Sketch::of(&Bearer::new(&token.encode()), LIMIT).expect("a JWT")
+}
+
+#[test]
+fn reads_what_no_one_has_verified() {
+    let token = good_token()
+        .claim("iss", "https://evil.example/\n")
+        .claim("iat", 12)
+        .claim("exp", "soon");
+    let read = sketch(&token);
+    assert_eq!(read.issuer.as_deref(), Some("https://evil.example/\n"));
+    assert_eq!(
+        read.printed_issuer().unwrap().as_str(),
+        "https://evil.example/\\u{a}"
+    );
+    assert_eq!((read.issued_at, read.expires_at), (Some(12), None));
+    assert_eq!(sketch(&good_token()).kind, None);
+}
+
+#[test]
+fn tells_other_kinds_of_tokens() {
+    let plain = || good_token().header("typ", "JWT").without_claim("scope");
+    let id = |claim| Some(TokenKind::IdToken { claim });
+    let cases = [
+        (plain().claim("nonce", "x"), id("nonce")),
+        (plain().claim("at_hash", "x"), id("at_hash")),
+        (plain().claim("c_hash", "x"), id("c_hash")),
+        (good_token().claim("typ", "ID"), id("typ")),
+        (good_token().claim("token_use", "id"), id("typ")),
+        (plain().claim("azp", "psql").claim("aud", "psql"), id("aud")),
+        (
+            plain().claim("azp", "psql").claim("aud", json!(["psql"])),
+            id("aud"),
+        ),
+        (
+            good_token().claim("typ", "Refresh"),
+            Some(TokenKind::RefreshToken),
+        ),
+        (
+            good_token().claim("typ", "Offline"),
+            Some(TokenKind::RefreshToken),
+        ),
+        (
+            good_token().claim("events", json!({})),
+            Some(TokenKind::LogoutToken),
+        ),
+        (
+            good_token().header("typ", "logout+jwt"),
+            Some(TokenKind::LogoutToken),
+        ),
+        (
+            good_token().header("nonce", "x"),
+            Some(TokenKind::MicrosoftGraph),
+        ),
+        (
+            good_token().claim("aud", "00000003-0000-0000-c000-000000000000"),
+            Some(TokenKind::MicrosoftGraph),
+        ),
+        // An access token of a provider that repeats the nonce, and one for the client and someone else.
+        (good_token().claim("nonce", "x"), None),
+        (
+            plain()
+                .claim("azp", "psql")
+                .claim("aud", json!(["psql", "db"])),
+            None,
+        ),
+        (plain().claim("azp", "psql").claim("aud", "db"), None),
+        (good_token().claim("typ", "Bearer"), None),
+        (good_token().claim("typ", 7), None),
+    ];
+    for (token, kind) in cases {
+        let claims = String::from_utf8(token.claims_json()).unwrap();
+        assert_eq!(sketch(&token).kind, kind, "{claims}");
+    }
+}
+
+#[test]
+fn reads_nothing_of_what_is_not_a_jwt_or_too_large() {
+    let token = good_token().encode();
+    let (header, rest) = token.split_once('.').unwrap();
+    for text in ["", ".", "..", "opaque", "a.b", header, rest, "e30.bnVsbA.x"] {
+        assert_eq!(Sketch::of(&Bearer::new(text), LIMIT), None, "{text}");
+    }
+    assert!(Sketch::of(&Bearer::new(&token), token.len()).is_some());
+    assert_eq!(Sketch::of(&Bearer::new(&token), token.len() - 1), None);
+    let twice = good_token()
+        .raw_claims(*br#"{"iss":"a","iss":"b"}"#)
+        .encode();
+    assert_eq!(Sketch::of(&Bearer::new(&twice), LIMIT), None);
+}
+
+proptest! {
+    #[test]
+    fn survives_every_text(text in "[ -~]{0,60}", payload in proptest::collection::vec(any::<u8>(), 0..60)) {
+        let _ = Sketch::of(&Bearer::new(&text), LIMIT);
+        let token = good_token().raw_claims(payload).encode();
+        let _ = Sketch::of(&Bearer::new(&token), LIMIT);
+    }
+}
