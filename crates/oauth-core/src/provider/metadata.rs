@@ -14,6 +14,7 @@ const MEMBERS: json::Members<'static> = &[
         "jwks_uri",
         INTROSPECTION_ENDPOINT,
         "mtls_endpoint_aliases",
+        "access_token_issuer",
     ],
     &[INTROSPECTION_ENDPOINT],
 ];
@@ -23,6 +24,7 @@ const INTROSPECTION_ENDPOINT: &str = "introspection_endpoint";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProviderMetadata {
     jwks_uri: Endpoint,
+    access_token_issuer: Option<String>,
 }
 
 impl ProviderMetadata {
@@ -32,12 +34,23 @@ impl ProviderMetadata {
     pub fn parse(bytes: &[u8], issuer: &Issuer) -> Result<Self, UnavailableCause> {
         let document = parse_document(bytes, issuer)?;
         let jwks_uri = parse_endpoint(&document, "jwks_uri", issuer)?;
-        Ok(ProviderMetadata { jwks_uri })
+        let access_token_issuer = document.get("access_token_issuer").and_then(Value::as_str);
+        let access_token_issuer = access_token_issuer.filter(|name| !name.is_empty());
+        Ok(ProviderMetadata {
+            jwks_uri,
+            access_token_issuer: access_token_issuer.map(str::to_owned),
+        })
     }
 
     /// Where the provider's keys are.
     pub fn jwks_uri(&self) -> &Endpoint {
         &self.jwks_uri
+    }
+
+    /// AD FS: `iss` of its access tokens, which is not the issuer. It is a name, not a URL that may be asked. `None`:
+    /// the document does not name one, or not as a non-empty string.
+    pub fn access_token_issuer(&self) -> Option<&str> {
+        self.access_token_issuer.as_deref()
     }
 }
 

@@ -97,6 +97,30 @@ fn the_keys_may_be_elsewhere_but_by_https() {
 }
 
 #[test]
+fn issuer_of_access_tokens_is_told_as_it_is_written() {
+    let named = |member: &str| {
+        let document = format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{JWKS}"{member}}}"#);
+        let issuer = Issuer::parse(ISSUER).unwrap();
+        ProviderMetadata::parse(document.as_bytes(), &issuer)
+            .map(|metadata| metadata.access_token_issuer().map(str::to_owned))
+    };
+    let name = "http://fs.corp.example/adfs/services/trust";
+    let member = format!(r#","access_token_issuer":"{name}""#);
+    assert_eq!(named(&member), Ok(Some(name.to_owned())));
+    assert_eq!(named(""), Ok(None));
+    for value in all_but_strings().into_iter().chain([json!("")]) {
+        let member = format!(r#","access_token_issuer":{value}"#);
+        assert_eq!(named(&member), Ok(None), "{value}");
+    }
+    // It is read, so that it must not be repeated.
+    let twice = format!(r#"{member},"access_token_issuer":"https://attacker.example""#);
+    assert_eq!(named(&twice).unwrap_err().code(), "malformed");
+    // The document's own issuer is compared as before.
+    let document = json!({"issuer": name, "jwks_uri": JWKS, "access_token_issuer": ISSUER});
+    assert_eq!(metadata_fault(document.to_string()), "issuer_mismatch");
+}
+
+#[test]
 fn plain_http_to_loopback_is_for_issuers_that_allow_it() {
     let issuer = Issuer::parse_allowing("http://127.0.0.1:8080", true).unwrap();
     let parse = |uri: &str| {
