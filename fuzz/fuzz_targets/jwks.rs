@@ -4,8 +4,8 @@
 
 use libfuzzer_sys::{Corpus, fuzz_mutator, fuzz_target};
 use oauth_core::{
-    Algorithm, Bearer, Jwk, JwkSet, KeyHead, LoginAttempt, NoCatalog, NoCertificate,
-    NoIntrospection, Policy, PublicKey, Timestamp, judge, select_key,
+    Algorithm, Bearer, Jwk, JwkSet, KeyHead, KeyReference, LoginAttempt, MAX_CANDIDATES, NoCatalog,
+    NoCertificate, NoIntrospection, Policy, PublicKey, Timestamp, judge, select_keys,
 };
 use oauth_core_fuzz::case::{NOW, Settings};
 use oauth_core_fuzz::documents::assert_key_set_read_once;
@@ -102,7 +102,7 @@ fn check_key(jwk: &Jwk, member: Option<&Object>) {
     }
 }
 
-/// The key that is selected has the name and the kind that were asked for, and no other key has both.
+/// Every key that has the name and the kind that were asked for is selected, and no other one, unless they are too many.
 fn check_selection(set: &JwkSet) {
     let heads: Vec<KeyHead> = set.keys().iter().map(|jwk| jwk.describe().0).collect();
     for kid in set
@@ -118,26 +118,26 @@ fn check_selection(set: &JwkSet) {
             Algorithm::ES384,
             Algorithm::EdDSA,
         ] {
-            let Ok(key) = set.select(kid, alg) else {
+            let wanted = KeyReference::new(kid, alg);
+            let fitting = set.keys().iter().filter(|jwk| {
+                let key = jwk.public_key();
+                (kid.is_none() || jwk.kid() == kid)
+                    && jwk.alg().is_none_or(|own| own == alg)
+                    && key.is_some_and(|key| key.kind() == alg.key_kind())
+            });
+            let mut distinct: Vec<&PublicKey> = Vec::new();
+            for key in fitting.filter_map(Jwk::public_key) {
+                if !distinct.contains(&key) {
+                    distinct.push(key);
+                }
+            }
+            let Ok(found) = set.select(&wanted) else {
+                assert!(distinct.is_empty() || distinct.len() > MAX_CANDIDATES);
                 continue;
             };
-            assert_eq!(key.kind(), alg.key_kind());
-            let place = select_key(&heads, kid, alg).expect("selected before");
-            let jwk = &set.keys()[place];
-            assert!(jwk.alg().is_none_or(|own| own == alg) && (kid.is_none() || jwk.kid() == kid));
-            let rivals = set.keys().iter().filter(|other| {
-                let named = kid.is_none() || other.kid() == kid;
-                named
-                    && other.alg().is_none_or(|own| own == alg)
-                    && other
-                        .public_key()
-                        .is_some_and(|o| o.kind() == alg.key_kind())
-            });
-            assert!(
-                rivals
-                    .into_iter()
-                    .all(|rival| rival.public_key() == Some(key))
-            );
+            assert!(found.iter().eq(distinct));
+            let candidates = select_keys(&heads, &wanted).expect("selected before");
+            assert_eq!(candidates.places().len(), found.iter().count());
         }
     }
 }

@@ -1,6 +1,8 @@
 //! What an administrator can do about a failure.
 
-use oauth_core::{Failure, MAX_KEYS, Misconfigured, Policy, Printable, Reject, UnavailableCause};
+use oauth_core::{
+    Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject, UnavailableCause,
+};
 
 /// What the administrator can do about it.
 pub fn hint(failure: &Failure, policy: Option<&Policy>) -> Option<String> {
@@ -149,8 +151,12 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             issuer, or older than the provider's last key rotation."
             .to_owned(),
         R::KeySetTooLarge { left_out } => key_set_hint(*left_out),
-        R::AmbiguousKey | R::KeyUnsuitable => "Check the provider's key set: the token's \"kid\" must name exactly \
-            one signature key for its \"alg\"."
+        R::AmbiguousKey => format!(
+            "More than {MAX_CANDIDATES} keys of the provider's key set fit the token, and at most {MAX_CANDIDATES} of them are tried. \
+                Configure the provider to put \"kid\" into its tokens, or to publish fewer keys of one \"kid\"."
+        ),
+        R::KeyUnsuitable => "Check the provider's key set: the token's \"kid\" must name \
+            a signature key for its \"alg\"."
             .to_owned(),
         R::BadSignature => "The token was altered or forged, or its key was replaced under the \
             same \"kid\"."

@@ -7,7 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use oauth_core::{
-    FetchId, Freshness, PackedUnavailable, Plan, PublicKey, Reject, Timestamp, Unavailable,
+    FetchId, FoundKeys, Freshness, KeyHead, MAX_CANDIDATES, PackedUnavailable, Plan, Reject,
+    Timestamp, Unavailable,
 };
 
 use crate::log::server_log;
@@ -23,8 +24,8 @@ pub struct KeyCache<Blocks: ?Sized = [Block]>(Locked<State<Blocks>>);
 
 /// What a login finds.
 pub struct FoundKey {
-    /// The key, or why no cached key can be used.
-    pub selected: Result<PublicKey, Reject>,
+    /// The keys that the token may be signed with, or why no cached key can be used.
+    pub selected: Result<FoundKeys, Reject>,
     pub freshness: Freshness,
     /// Fetches that have ended with an answer, good or bad, so far.
     pub fetches: u64,
@@ -103,15 +104,34 @@ impl KeyCache {
 
     /// What is cached of an issuer, for a token. `None`: nothing.
     pub fn look_up(&self, want: &Want<'_>, now: Timestamp) -> Option<FoundKey> {
-        let mut material = [0; MATERIAL_BYTES];
+        let (found, is_whole) = self.copy(want, now, &mut [[0; MATERIAL_BYTES]])?;
+        if is_whole {
+            return Some(found);
+        }
+        // Of a token that names no key there may be more. Their space is there before the lock is taken.
+        let mut space = vec![[0; MATERIAL_BYTES]; MAX_CANDIDATES];
+        self.copy(want, now, &mut space).map(|(found, _)| found)
+    }
+
+    /// Copies as many of the keys that a token may be signed with as `space` holds; whether these are all.
+    fn copy(
+        &self,
+        want: &Want<'_>,
+        now: Timestamp,
+        space: &mut [[u8; MATERIAL_BYTES]],
+    ) -> Option<(FoundKey, bool)> {
+        let mut heads = [KeyHead::EMPTY; MAX_CANDIDATES];
         let (selected, freshness, fetches, file_version, failure) = {
             let state = self.0.shared();
             let (name, cached) = state.place(state.find(&want.issuer)?);
             name.used_at.store(now.unix_micros(), Ordering::Relaxed);
-            let selected = cached.select(want).map(|index| {
-                let (head, bytes) = cached.key(index);
-                material = *bytes;
-                *head
+            let selected = cached.select(want).map(|candidates| {
+                let places = candidates.places();
+                for ((place, head), material) in places.iter().zip(&mut heads).zip(&mut *space) {
+                    let (of_key, bytes) = cached.key(*place);
+                    (*head, *material) = (*of_key, *bytes);
+                }
+                places.len()
             });
             let failure = (cached.failure.code != 0).then_some(cached.failure);
             (
@@ -122,13 +142,22 @@ impl KeyCache {
                 failure,
             )
         };
-        Some(FoundKey {
-            selected: selected.and_then(|head| head.key(&material).ok_or(Reject::KeyUnsuitable)),
+        let is_whole = selected
+            .as_ref()
+            .map_or(true, |count| *count <= space.len());
+        let selected = selected.and_then(|count| {
+            let copies = heads.iter().zip(&*space).take(count);
+            FoundKeys::one_of(copies.filter_map(|(head, material)| head.key(material)))
+                .ok_or(Reject::KeyUnsuitable)
+        });
+        let found = FoundKey {
+            selected,
             freshness,
             fetches,
             file_version,
             failure: failure.and_then(|failure| failure.report()),
-        })
+        };
+        Some((found, is_whole))
     }
 
     /// Plans again under the exclusive lock, and begins the fetch if that is the plan: of all processes that

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use oauth_core::{
-    Algorithm, CacheLimits, FetchId, Freshness, JwkSet, KeyHead, LayoutDigest, MAX_KEYS,
-    PackedUnavailable, Reject, Timestamp, layout_of, select_key,
+    CacheLimits, Candidates, FetchId, Freshness, JwkSet, KeyHead, KeyReference, LayoutDigest,
+    MAX_KEYS, PackedUnavailable, Reject, Timestamp, layout_of, select_keys,
 };
 
 use crate::memory::plain::{FileVersion, FixedText, StoredFailure, TEXT_BYTES};
@@ -146,8 +146,7 @@ pub struct Want<'a> {
     pub issuer: IssuerKey,
     /// The issuer as written in pg_hba.conf.
     pub url: &'a str,
-    pub kid: Option<&'a str>,
-    pub alg: Algorithm,
+    pub key: KeyReference<'a>,
     pub limits: CacheLimits,
 }
 
@@ -256,9 +255,9 @@ impl Name {
 }
 
 impl CachedIssuer {
-    pub fn select(&self, want: &Want<'_>) -> Result<usize, Reject> {
+    pub fn select(&self, want: &Want<'_>) -> Result<Candidates, Reject> {
         let heads = self.groups.iter().flat_map(|group| &group.heads);
-        select_key(heads.take(self.key_count as usize), want.kid, want.alg)
+        select_keys(heads.take(self.key_count as usize), &want.key)
             .map_err(|reject| reject.of_a_set_without(self.left_out as usize))
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use oauth_core::{Clock, Failure, JwkSet, KeySource, Misconfigured, PublicKey, SystemClock};
+use oauth_core::{Clock, Failure, FoundKeys, JwkSet, KeySource, Misconfigured, SystemClock};
 
 use crate::log::refusal_log::log_left_out_keys;
 use crate::memory::key_cache::KeyCache;
@@ -15,7 +15,7 @@ use crate::settings;
 const MAX_FILE_BYTES: u64 = oauth_core::MAX_RESPONSE_BYTES as u64;
 
 /// Reads the key file if the cache does not have this version of it.
-pub fn find_key(cache: &KeyCache, want: &Want<'_>, path: &Path) -> Result<PublicKey, Failure> {
+pub fn find_keys(cache: &KeyCache, want: &Want<'_>, path: &Path) -> Result<FoundKeys, Failure> {
     let now = SystemClock.now();
     let metadata = fs::metadata(path).map_err(|error| invalid(&error.to_string()))?;
     let version = file_version(&metadata);
@@ -24,7 +24,7 @@ pub fn find_key(cache: &KeyCache, want: &Want<'_>, path: &Path) -> Result<Public
     {
         return found.selected.map_err(Failure::from);
     }
-    read_into(cache, want, path)?.find_key(want.kid, want.alg)
+    read_into(cache, want, path)?.find_keys(&want.key)
 }
 
 /// Reads the key file, whether or not it has changed.

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Algorithm, Clock, Endpoint, Failure, FetchId, JwkSet, KeySource, Misconfigured, Plan,
-    Printable, PublicKey, SystemClock, Timestamp, Unavailable, UnavailableCause, fetch_jwk_set,
-    freshness_lifetime,
+    Algorithm, Clock, Endpoint, Failure, FetchId, FoundKeys, JwkSet, KeyReference, KeySource,
+    Misconfigured, Plan, Printable, SystemClock, Timestamp, Unavailable, UnavailableCause,
+    fetch_jwk_set, freshness_lifetime,
 };
 
 use crate::log::refusal_log::{log_failed_refresh, log_left_out_keys};
@@ -21,12 +21,18 @@ use crate::provider::key_file;
 use crate::provider::single_flight::{Look, Shared, SingleFlight, flight_end, obtain, timed_out};
 use crate::settings::provider::{KeyLocation, ProviderKeys};
 
+/// For whoever does not look for a key.
+const ANY_KEY: KeyReference<'static> = KeyReference {
+    alg: Algorithm::RS256,
+    kid: None,
+};
+
 impl KeySource for ProviderKeys {
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
         let cache = memory::cache();
-        let want = self.want(kid, alg);
+        let want = self.want(*wanted);
         match &self.location {
-            KeyLocation::File(path) => key_file::find_key(cache, &want, path),
+            KeyLocation::File(path) => key_file::find_keys(cache, &want, path),
             KeyLocation::Metadata | KeyLocation::JwksUri(_) => self.find_at_provider(cache, &want),
         }
     }
@@ -37,7 +43,7 @@ impl ProviderKeys {
     pub fn refresh(&self) -> Result<(), Failure> {
         let cache = memory::cache();
         // Only freshness is checked, so it does not matter which key is requested.
-        let want = self.want(None, Algorithm::RS256);
+        let want = self.want(ANY_KEY);
         let now = SystemClock.now();
         let deadline = Instant::now() + self.timeout;
         match cache.claim_refresh(&want, now, flight_end(now, self.timeout)) {
@@ -50,7 +56,7 @@ impl ProviderKeys {
     /// Fetches the keys now, even if the cached ones are fresh. Serves interrupts.
     pub fn fetch_now(&self) -> Result<(), Failure> {
         let cache = memory::cache();
-        let want = self.want(None, Algorithm::RS256);
+        let want = self.want(ANY_KEY);
         if let KeyLocation::File(path) = &self.location {
             key_file::read_into(cache, &want, path)?;
             return Ok(());
@@ -69,12 +75,11 @@ impl ProviderKeys {
         memory::attached_statistics()?.row(self.issuer.identifier())
     }
 
-    fn want<'a>(&'a self, kid: Option<&'a str>, alg: Algorithm) -> Want<'a> {
+    fn want<'a>(&'a self, key: KeyReference<'a>) -> Want<'a> {
         Want {
             issuer: self.cache_key(),
             url: &self.url,
-            kid,
-            alg,
+            key,
             limits: self.limits,
         }
     }
@@ -99,7 +104,7 @@ impl ProviderKeys {
     }
 
     /// Uses what is cached, fetches, or waits for another's fetch, as the plan says.
-    fn find_at_provider(&self, cache: &KeyCache, want: &Want<'_>) -> Result<PublicKey, Failure> {
+    fn find_at_provider(&self, cache: &KeyCache, want: &Want<'_>) -> Result<FoundKeys, Failure> {
         let deadline = Instant::now() + self.timeout;
         let mut key = FindKey {
             provider: self,
@@ -180,10 +185,10 @@ struct FindKey<'a> {
 }
 
 impl Shared for FindKey<'_> {
-    type Value = PublicKey;
+    type Value = FoundKeys;
     type Claim = Claim;
 
-    fn look(&mut self, now: Timestamp) -> Look<PublicKey> {
+    fn look(&mut self, now: Timestamp) -> Look<FoundKeys> {
         let found = self.cache.look_up(self.want, now);
         if let (Some(found), Some(fetches)) = (&found, self.waited_since)
             && found.fetches != fetches
@@ -214,7 +219,7 @@ impl Shared for FindKey<'_> {
         self.cache.claim(self.want, now, until).map_err(full)
     }
 
-    fn ask(&mut self, claim: Claim, deadline: Instant) -> Option<Result<PublicKey, Failure>> {
+    fn ask(&mut self, claim: Claim, deadline: Instant) -> Option<Result<FoundKeys, Failure>> {
         let (provider, want) = (self.provider, self.want);
         let fetched = provider.fetch(self.cache, want, claim.fetch, deadline);
         match fetched.result {
@@ -300,7 +305,7 @@ struct Outcome {
 }
 
 /// What a login makes of the end of a fetch that it waited for: it does not fetch again.
-fn answer_after_fetch(found: &FoundKey, now: Timestamp) -> Result<PublicKey, Failure> {
+fn answer_after_fetch(found: &FoundKey, now: Timestamp) -> Result<FoundKeys, Failure> {
     match &found.failure {
         Some(failure) if !(found.settles() && found.freshness.is_usable(now)) => {
             Err(failure.clone().into())

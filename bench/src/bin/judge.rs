@@ -3,8 +3,8 @@
 use std::{env, fs};
 
 use oauth_core::{
-    Algorithm, Bearer, Failure, Issuer, JwkSet, KeyHead, KeySource, LoginAttempt, NoCatalog,
-    NoCertificate, NoIntrospection, Policy, PublicKey, Reject, Timestamp, judge, select_key,
+    Bearer, Failure, FoundKeys, Issuer, JwkSet, KeyHead, KeyReference, KeySource, LoginAttempt,
+    NoCatalog, NoCertificate, NoIntrospection, Policy, Reject, Timestamp, judge, select_keys,
 };
 use serde_json::Value;
 
@@ -15,10 +15,11 @@ struct Cached {
 }
 
 impl KeySource for Cached {
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
-        let index = select_key(&self.heads, kid, alg)?;
-        let key = self.heads[index].key(&self.materials[index]);
-        key.ok_or(Reject::KeyUnsuitable.into())
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
+        let candidates = select_keys(&self.heads, wanted)?;
+        let places = candidates.places().iter();
+        let keys = places.filter_map(|place| self.heads[*place].key(&self.materials[*place]));
+        FoundKeys::one_of(keys).ok_or(Reject::KeyUnsuitable.into())
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 
 use oauth_core::{
-    Algorithm, Bearer, Decision, Failure, Introspector, Issuer, JwkSet, KeySource, LoginAttempt,
-    Misconfigured, NoCatalog, NoIntrospection, Peer, Policy, PolicyBuilder, PublicKey, RoleCatalog,
-    StepReport, Timestamp, UnavailableCause, explain, judge,
+    Bearer, Decision, Failure, FoundKeys, Introspector, Issuer, JwkSet, KeyReference, KeySource,
+    LoginAttempt, Misconfigured, NoCatalog, NoIntrospection, Peer, Policy, PolicyBuilder,
+    RoleCatalog, StepReport, Timestamp, UnavailableCause, explain, judge,
 };
 use serde_json::{Value, json};
 
@@ -262,8 +262,8 @@ pub fn all_but_numbers() -> [Value; 7] {
 pub struct NoKeysAsked;
 
 impl KeySource for NoKeysAsked {
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
-        panic!("asked for the key {kid:?} of {alg:?}");
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
+        panic!("asked for {wanted:?}");
     }
 }
 

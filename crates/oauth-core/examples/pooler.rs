@@ -20,10 +20,10 @@ use std::time::Duration;
 
 use http::Response;
 use oauth_core::{
-    Algorithm, Bearer, CacheLimits, Clock, Decision, Endpoint, Failure, Freshness, HttpClient,
-    Internal, Issuer, JwkSet, KeySource, LoginAttempt, NoCatalog, NoCertificate, NoIntrospection,
-    Plan, Policy, Printable, PublicKey, Timestamp, Unavailable, UnavailableCause, fetch_jwk_set,
-    freshness_lifetime, judge,
+    Bearer, CacheLimits, Clock, Decision, Endpoint, Failure, FoundKeys, Freshness, HttpClient,
+    Internal, Issuer, JwkSet, KeyReference, KeySource, LoginAttempt, NoCatalog, NoCertificate,
+    NoIntrospection, Plan, Policy, Printable, Timestamp, Unavailable, UnavailableCause,
+    fetch_jwk_set, freshness_lifetime, judge,
 };
 
 /// Keys are fresh for one minute to one day. They are used for a day while the provider does not answer. An unknown
@@ -105,10 +105,10 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
 }
 
 impl<H: HttpClient, C: Clock> KeySource for KeyCache<H, C> {
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
         loop {
             let state = self.lock();
-            let found = state.keys.select(kid, alg).cloned();
+            let found = state.keys.select(wanted);
             match state
                 .freshness
                 .plan(found.is_ok(), &LIMITS, self.clock.now())

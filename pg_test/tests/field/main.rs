@@ -2,6 +2,7 @@
 
 mod documents;
 mod keys;
+mod rotation;
 mod tokens;
 
 use rig::{Issuer, Server};

@@ -65,7 +65,7 @@ fn token_of_a_key_that_the_provider_does_not_publish_is_refused() {
 }
 
 #[test]
-fn token_without_kid_needs_exactly_one_fitting_key() {
+fn token_without_kid_needs_a_fitting_key() {
     let issuer = Issuer::builder().start();
     let (rsa, other) = (Key::new(KeyKind::Rsa), Key::new(KeyKind::OtherRsa));
     let ec = Key::new(KeyKind::P256);
@@ -98,12 +98,12 @@ fn token_without_kid_needs_exactly_one_fitting_key() {
     );
     server.refuses("alice", &by_rsa, "no_fitting_key");
     publish_only(&issuer, &server, &[rsa.jwk(), other.jwk()]);
-    server.refuses("alice", &by_rsa, "ambiguous_key");
-    server.refuses("alice", &token(&other, Alg::PS256), "ambiguous_key");
+    server.admits("alice", &by_rsa);
+    server.admits("alice", &token(&other, Alg::PS256));
 }
 
 #[test]
-fn two_keys_of_one_kid_are_ambiguous_unless_one_alone_fits() {
+fn of_two_keys_of_one_kid_each_is_tried() {
     let issuer = Issuer::builder().start();
     let (rsa, other) = (Key::new(KeyKind::Rsa), Key::new(KeyKind::OtherRsa));
     let ec = Key::new(KeyKind::P256).with_kid(kid(&rsa));
@@ -112,9 +112,9 @@ fn two_keys_of_one_kid_are_ambiguous_unless_one_alone_fits() {
     let twin = other.with_kid(kid(&rsa));
 
     publish_only(&issuer, &server, &[rsa.jwk(), twin.jwk()]);
-    server.refuses("alice", &token, "ambiguous_key");
+    server.admits("alice", &token);
     publish_only(&issuer, &server, &[twin.jwk(), rsa.jwk()]);
-    server.refuses("alice", &token, "ambiguous_key");
+    server.admits("alice", &token);
     publish_only(&issuer, &server, &[ec.jwk(), rsa.jwk()]);
     server.admits("alice", &token);
     publish_only(

@@ -3,7 +3,7 @@
 use crate::basics::json::{self, JsonError, Object};
 use crate::checks::structure::UnverifiedToken;
 use crate::failure::reject::Reject;
-use crate::keys::public_key::PublicKey;
+use crate::keys::source::FoundKeys;
 
 /// The claims of a token whose signature is the issuer's. Only [`UnverifiedToken::verify`] makes one.
 pub(crate) struct VerifiedToken {
@@ -11,9 +11,9 @@ pub(crate) struct VerifiedToken {
 }
 
 impl UnverifiedToken<'_> {
-    /// Verifies the signature, and only then reads the claims.
-    pub(crate) fn verify(self, key: &PublicKey) -> Result<VerifiedToken, Reject> {
-        verify_signature(&self, key)?;
+    /// Verifies the signature by one of these keys, and only then reads the claims.
+    pub(crate) fn verify(&self, keys: &FoundKeys) -> Result<VerifiedToken, Reject> {
+        verify_signature(self, keys)?;
         let claims = json::parse_object(&self.payload).map_err(|error| match error {
             JsonError::Malformed => Reject::ClaimsMalformed,
             JsonError::Duplicate => Reject::DuplicateClaim,
@@ -32,10 +32,13 @@ impl VerifiedToken {
     }
 }
 
-/// RFC 7515 §5.2, step 8.
-fn verify_signature(token: &UnverifiedToken<'_>, key: &PublicKey) -> Result<(), Reject> {
-    let input = token.signing_input.as_bytes();
-    match key.verifies(token.header.alg, input, token.signature) {
+/// RFC 7515 §5.2, step 8; appendix D: where it is open which key it is, each is tried.
+fn verify_signature(token: &UnverifiedToken<'_>, keys: &FoundKeys) -> Result<(), Reject> {
+    let (alg, input) = (token.header.alg, token.signing_input.as_bytes());
+    match keys
+        .iter()
+        .any(|key| key.verifies(alg, input, token.signature))
+    {
         true => Ok(()),
         false => Err(Reject::BadSignature),
     }

@@ -10,6 +10,7 @@ use crate::basics::printable::Printable;
 use crate::checks::shape::{MAX_HEADER_BYTES, Shape};
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::Algorithm;
+use crate::keys::source::KeyReference;
 use crate::policy::Policy;
 
 /// Whether a token cannot be judged here at all, so that only the provider can. One that only looks malformed to us is
@@ -83,6 +84,11 @@ fn decode(part: &str) -> Result<Vec<u8>, Reject> {
 }
 
 impl JoseHeader {
+    /// What it says about the key.
+    pub(crate) fn key_reference(&self) -> KeyReference<'_> {
+        KeyReference::new(self.kid.as_deref(), self.alg)
+    }
+
     fn parse(bytes: &[u8], policy: &Policy) -> Result<Self, Reject> {
         if bytes.len() > MAX_HEADER_BYTES {
             return Err(Reject::HeaderTooLarge {

@@ -53,8 +53,8 @@ causes! {
         } = "key_set_too_large", "signing key is not among those that are kept of the provider";
         /// The token names no key, and no key of the provider fits its algorithm.
         NoFittingKey = "no_fitting_key", "no key of the provider fits the token's algorithm";
-        /// More than one key of the provider fits, so the signing key is ambiguous.
-        AmbiguousKey = "ambiguous_key", "more than one key of the provider fits the token";
+        /// RFC 7515 appendix D: more keys of the provider fit than are tried, and the token does not tell them apart.
+        AmbiguousKey = "ambiguous_key", "too many keys of the provider fit the token";
         /// RFC 7517 §4.2, §4.3, §4.4: the key is for another use, operation, algorithm or curve, or too weak.
         KeyUnsuitable = "key_unsuitable", "signing key may not be used for this token";
         /// RFC 7515 §5.2: the signature is not the key's over this header and payload.

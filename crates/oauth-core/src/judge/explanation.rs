@@ -6,6 +6,8 @@ use crate::basics::printable::Printable;
 use crate::checks::claims;
 use crate::checks::structure::JoseHeader;
 use crate::failure::Failure;
+use crate::keys::public_key::PublicKey;
+use crate::keys::source::FoundKeys;
 use crate::policy::Policy;
 
 /// One step of a judgement, and how it ended.
@@ -52,6 +54,14 @@ pub(crate) fn header_fact(header: &JoseHeader) -> String {
     match &header.kid {
         Some(kid) => format!("alg={alg} kid={}", Printable::new(kid).to_fact()),
         None => format!("alg={alg}, no kid"),
+    }
+}
+
+pub(crate) fn key_fact(keys: &FoundKeys) -> String {
+    let kinds: Vec<&str> = keys.iter().map(PublicKey::kty).collect();
+    match kinds.as_slice() {
+        [kty, _, ..] => format!("{kty}, one of {} keys", kinds.len()),
+        one => one.concat(),
     }
 }
 

@@ -19,8 +19,8 @@ use crate::failure::Failure;
 use crate::failure::reject::Reject;
 use crate::judge::decision::{Decision, Grant, Known};
 use crate::judge::explanation::{
-    StepReport, Steps, binding_fact, claim_fact, client_fact, expiry_fact, header_fact, printed,
-    role_fact, scope_fact, times_fact,
+    StepReport, Steps, binding_fact, claim_fact, client_fact, expiry_fact, header_fact, key_fact,
+    printed, role_fact, scope_fact, times_fact,
 };
 use crate::keys::source::KeySource;
 use crate::policy::Policy;
@@ -161,11 +161,9 @@ impl Judgement<'_> {
         let parsed = UnverifiedToken::parse(&self.attempt.token, self.policy);
         let token = self.step("structure", parsed, |token| header_fact(&token.header))?;
         self.known.evidence.kid = token.header.kid.as_deref().map(Printable::new);
-        let found = self
-            .keys
-            .find_key(token.header.kid.as_deref(), token.header.alg);
-        let key = self.step("key", found, |key| key.kty().to_owned())?;
-        let verified = self.step("signature", token.verify(&key), |_| String::new())?;
+        let found = self.keys.find_keys(&token.header.key_reference());
+        let keys = self.step("key", found, key_fact)?;
+        let verified = self.step("signature", token.verify(&keys), |_| String::new())?;
         let passed = self.check_claims(verified.claims(), &Demands::of_jwt(authenticates))?;
         let grant = Grant {
             expires_at: passed.expires_at,

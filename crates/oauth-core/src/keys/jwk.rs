@@ -19,7 +19,8 @@ use crate::failure::unavailable::UnavailableCause;
 use crate::keys::algorithm::{Algorithm, Algorithms};
 use crate::keys::ed25519::has_small_order;
 use crate::keys::public_key::PublicKey;
-use crate::keys::record::{KeyHead, select_key};
+use crate::keys::record::{KeyHead, select_keys};
+use crate::keys::source::{FoundKeys, KeyReference};
 
 /// Keys that are kept of one set, and others that cannot verify. Providers publish two to ten; federations, more.
 pub const MAX_KEYS: usize = 128;
@@ -224,11 +225,12 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 /// A provider's key set (RFC 7517 §5).
 ///
 /// ```
-/// use oauth_core::{Algorithm, JwkSet};
+/// use oauth_core::{Algorithm, JwkSet, KeyReference};
 /// let set = JwkSet::parse(br#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"a",
 ///     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#).unwrap();
-/// assert!(set.select(Some("a"), Algorithm::EdDSA).is_ok());
-/// assert_eq!(set.select(Some("b"), Algorithm::EdDSA).unwrap_err().code(), "unknown_kid");
+/// assert!(set.select(&KeyReference::new(Some("a"), Algorithm::EdDSA)).is_ok());
+/// let other = KeyReference::new(Some("b"), Algorithm::EdDSA);
+/// assert_eq!(set.select(&other).unwrap_err().code(), "unknown_kid");
 /// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct JwkSet {
@@ -282,16 +284,14 @@ impl JwkSet {
             .any(|alg| self.keys.iter().any(|jwk| jwk.fits(alg)))
     }
 
-    /// The key that verifies a token with this `kid` and `alg` (RFC 7515 §6).
-    ///
-    /// Without a `kid`, exactly one key of the set must fit the algorithm.
-    pub fn select(&self, kid: Option<&str>, alg: Algorithm) -> Result<&PublicKey, Reject> {
+    /// The keys that a token with this header may be signed with (RFC 7515 §6): of those that fit its algorithm the one
+    /// that it names, or, if it names none, the few that there are.
+    pub fn select(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Reject> {
         let heads: Vec<KeyHead> = self.keys.iter().map(|jwk| jwk.describe().0).collect();
-        let index = select_key(&heads, kid, alg)
-            .map_err(|reject| reject.of_a_set_without(self.left_out))?;
-        self.keys
-            .get(index)
-            .and_then(Jwk::public_key)
-            .ok_or(Reject::KeyUnsuitable)
+        let candidates =
+            select_keys(&heads, wanted).map_err(|reject| reject.of_a_set_without(self.left_out))?;
+        let places = candidates.places().iter();
+        let keys = places.filter_map(|place| self.keys.get(*place)?.public_key().cloned());
+        FoundKeys::one_of(keys).ok_or(Reject::KeyUnsuitable)
     }
 }

@@ -5,6 +5,10 @@ use crate::basics::layout::layout_of;
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::{Algorithm, KeyKind};
 use crate::keys::public_key::PublicKey;
+use crate::keys::source::KeyReference;
+
+/// Keys that are tried of those that fit a token alike. A provider has two or three while it replaces one.
+pub const MAX_CANDIDATES: usize = 4;
 
 /// What a key is selected by. Plain data, so that it can live in shared memory next to the key's material.
 #[repr(C)]
@@ -142,40 +146,67 @@ fn place<T: PartialEq>(all: &[T], one: &T) -> u8 {
         .unwrap_or(0)
 }
 
-/// RFC 7515 §6: the place, among `heads`, of the key that verifies a token with this `kid` and `alg`.
+/// The places of the keys that a token may be signed with: at least one, at most [`MAX_CANDIDATES`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidates {
+    places: [usize; MAX_CANDIDATES],
+    count: usize,
+}
+
+impl Candidates {
+    /// The places, in the order of the set.
+    pub fn places(&self) -> &[usize] {
+        self.places.get(..self.count).unwrap_or_default()
+    }
+}
+
+/// RFC 7515 §6, appendix D: the places, among `heads`, of the keys that a token with this header may be signed with.
 ///
-/// Without a `kid`, exactly one key must fit the algorithm. The same key twice is one key; two keys leave
-/// open which one is meant.
-pub fn select_key<'a>(
+/// The same key twice is one key. Keys that cannot be told apart, since they have no `kid`, or one `kid`, are all tried:
+/// it is the signature that decides, and all are the provider's. Too many of them are refused.
+pub fn select_keys<'a>(
     heads: impl IntoIterator<Item = &'a KeyHead, IntoIter: Clone>,
-    kid: Option<&str>,
-    alg: Algorithm,
-) -> Result<usize, Reject> {
+    wanted: &KeyReference<'_>,
+) -> Result<Candidates, Reject> {
     let heads = heads.into_iter();
-    let wanted = kid_digest(kid);
-    let is_named = |head: &KeyHead| kid.is_none() || head.kid == wanted;
+    let name = kid_digest(wanted.kid);
+    let is_named = |head: &KeyHead| wanted.kid.is_none() || head.kid == name;
     let mut fitting = heads
         .clone()
         .enumerate()
-        .filter(|(_, head)| is_named(head) && head.fits(alg));
-    let Some((index, key)) = fitting.next() else {
-        return Err(match kid {
+        .filter(|(_, head)| is_named(head) && head.fits(wanted.alg));
+    let Some((first, key)) = fitting.next() else {
+        return Err(match wanted.kid {
             None => Reject::NoFittingKey,
             Some(_) if heads.clone().any(is_named) => Reject::KeyUnsuitable,
             Some(_) => Reject::UnknownKid,
         });
     };
-    if fitting.all(|(_, other)| other.fingerprint == key.fingerprint) {
-        Ok(index)
-    } else {
-        Err(Reject::AmbiguousKey)
+    let mut found = [(first, key); MAX_CANDIDATES];
+    let mut count = 1_usize;
+    for (place, head) in fitting {
+        let is_known = |(_, other): &(usize, &KeyHead)| other.fingerprint == head.fingerprint;
+        if found.iter().take(count).any(is_known) {
+            continue;
+        }
+        *found.get_mut(count).ok_or(Reject::AmbiguousKey)? = (place, head);
+        count = count.saturating_add(1);
     }
+    Ok(Candidates {
+        places: found.map(|(place, _)| place),
+        count,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn select(heads: &[KeyHead], kid: Option<&str>) -> Result<Vec<usize>, Reject> {
+        let wanted = KeyReference::new(kid, Algorithm::RS256);
+        select_keys(heads, &wanted).map(|found| found.places().to_vec())
+    }
 
     fn keys() -> Vec<PublicKey> {
         vec![
@@ -210,34 +241,50 @@ mod tests {
     fn a_key_that_may_not_verify_keeps_its_kid_only() {
         let (head, material) = KeyHead::describe(Some("a"), None, None);
         assert_eq!((head.kind(), head.key(&material)), (None, None));
-        assert_eq!(
-            select_key(&[head], Some("a"), Algorithm::RS256),
-            Err(Reject::KeyUnsuitable)
-        );
-        assert_eq!(
-            select_key(&[head], Some("b"), Algorithm::RS256),
-            Err(Reject::UnknownKid)
-        );
-        assert_eq!(
-            select_key(&[head], None, Algorithm::RS256),
-            Err(Reject::NoFittingKey)
-        );
+        assert_eq!(select(&[head], Some("a")), Err(Reject::KeyUnsuitable));
+        assert_eq!(select(&[head], Some("b")), Err(Reject::UnknownKid));
+        assert_eq!(select(&[head], None), Err(Reject::NoFittingKey));
     }
 
     #[test]
     fn a_key_without_kid_is_not_found_by_any_kid() {
         let (head, _) = KeyHead::describe(None, None, keys().first());
         for kid in ["", "\0", "0"] {
-            assert_eq!(
-                select_key(&[head], Some(kid), Algorithm::RS256),
-                Err(Reject::UnknownKid)
-            );
+            assert_eq!(select(&[head], Some(kid)), Err(Reject::UnknownKid));
         }
-        assert_eq!(select_key(&[head], None, Algorithm::RS256), Ok(0));
-        assert_eq!(
-            select_key(&[head, KeyHead::EMPTY], None, Algorithm::RS256),
-            Ok(0)
-        );
+        assert_eq!(select(&[head], None), Ok(vec![0]));
+        assert_eq!(select(&[head, KeyHead::EMPTY], None), Ok(vec![0]));
+    }
+
+    /// RSA keys that differ in this byte.
+    fn head(kid: Option<&str>, byte: u8) -> KeyHead {
+        let key = PublicKey::Rsa {
+            n: vec![byte; 256],
+            e: vec![1, 0, 1],
+        };
+        KeyHead::describe(kid, None, Some(&key)).0
+    }
+
+    #[test]
+    fn keys_that_can_not_be_told_apart_are_found_together_up_to_a_bound() {
+        let anonymous: Vec<KeyHead> = (0..6).map(|byte| head(None, byte)).collect();
+        let twins: Vec<KeyHead> = (0..6).map(|byte| head(Some("a"), byte)).collect();
+        for (heads, kid) in [(&anonymous, None), (&twins, None), (&twins, Some("a"))] {
+            for count in 1..=MAX_CANDIDATES {
+                let found = select(&heads[..count], kid);
+                assert_eq!(found, Ok((0..count).collect()));
+            }
+            for count in [MAX_CANDIDATES + 1, 6] {
+                assert_eq!(select(&heads[..count], kid), Err(Reject::AmbiguousKey));
+            }
+        }
+        let (a, b) = (head(None, 1), head(Some("b"), 2));
+        let (p256, _) = KeyHead::describe(None, None, keys().get(2));
+        // What does not fit is passed over, and a key that is there twice counts once, as often as it is there.
+        let mixed = [p256, a, KeyHead::EMPTY, b, p256, a, a, b];
+        assert_eq!(select(&mixed, None), Ok(vec![1, 3]));
+        assert_eq!(select(&mixed, Some("b")), Ok(vec![3]));
+        assert_eq!(select(&[a; 20], None), Ok(vec![0]));
     }
 
     proptest! {
@@ -246,7 +293,7 @@ mod tests {
             kind: u8, alg: u8, exponent_bytes: u8, material_bytes: u16) {
             let head = KeyHead { kind, alg, exponent_bytes, material_bytes, ..KeyHead::EMPTY };
             let _ = head.key(&bytes);
-            let _ = select_key(&[head], None, Algorithm::RS256);
+            let _ = select(&[head], None);
         }
     }
 }

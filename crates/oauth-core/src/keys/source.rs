@@ -5,17 +5,65 @@ use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
 use crate::keys::public_key::PublicKey;
 
+/// What a token's header says about the key that it is signed with (RFC 7515 §4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyReference<'a> {
+    /// RFC 7515 §4.1.1: what the key has to be for.
+    pub alg: Algorithm,
+    /// RFC 7515 §4.1.4: the key's name; `None` if the token names none.
+    pub kid: Option<&'a str>,
+}
+
+impl<'a> KeyReference<'a> {
+    /// Of a token with this `kid` and `alg`.
+    pub fn new(kid: Option<&'a str>, alg: Algorithm) -> Self {
+        KeyReference { alg, kid }
+    }
+}
+
+/// The keys that a token may be signed with: one, unless the provider's set leaves open which.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundKeys {
+    first: PublicKey,
+    /// Empty, and then without memory of its own, for almost every token.
+    others: Vec<PublicKey>,
+}
+
+impl FoundKeys {
+    /// This key and no other.
+    pub fn one(key: PublicKey) -> Self {
+        FoundKeys {
+            first: key,
+            others: Vec::new(),
+        }
+    }
+
+    /// One of these; `None` if there are none.
+    pub fn one_of(keys: impl IntoIterator<Item = PublicKey>) -> Option<Self> {
+        let mut keys = keys.into_iter();
+        let first = keys.next()?;
+        let others = keys.collect();
+        Some(FoundKeys { first, others })
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &PublicKey> {
+        std::iter::once(&self.first).chain(&self.others)
+    }
+}
+
 /// Finds the key that verifies a token. Asked only for tokens whose structure and header are acceptable.
 pub trait KeySource {
-    /// The key of the policy's issuer for a token with this `kid` (`None`: it names none) and `alg`.
+    /// The keys of the policy's issuer that a token with this header may be signed with, at most
+    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     ///
     /// Errors: a `Reject` if the issuer has no such key, `Unavailable` if its keys are not available.
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure>;
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure>;
 }
 
 /// A key set that is available in memory.
 impl KeySource for JwkSet {
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
-        self.select(kid, alg).cloned().map_err(Failure::from)
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
+        self.select(wanted).map_err(Failure::from)
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use court::*;
 use oauth_core::{
-    Algorithm, Bearer, Clock, Failure, KeySource, LoginAttempt, NoCatalog, NoIntrospection,
-    PublicKey, Reject, Timestamp, judge,
+    Bearer, Clock, Failure, FoundKeys, KeyReference, KeySource, LoginAttempt, NoCatalog,
+    NoIntrospection, Reject, Timestamp, judge,
 };
 use serde_json::{Value, json};
 
@@ -366,9 +366,9 @@ impl Clock for WallClock {
 struct SlowKeys(WallClock);
 
 impl KeySource for SlowKeys {
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
         self.0.0.set(self.0.0.get() + 600);
-        key_set(&[signing_key().jwk()]).find_key(kid, alg)
+        key_set(&[signing_key().jwk()]).find_keys(wanted)
     }
 }
 

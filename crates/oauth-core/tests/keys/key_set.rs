@@ -1,7 +1,10 @@
 //! Documents that are key sets, and documents that are not: RFC 7517 §5.
 
 use court::*;
-use oauth_core::{Algorithm, Failure, JwkSet, KeySource, PublicKey, Unavailable, UnavailableCause};
+use oauth_core::{
+    Algorithm, Failure, FoundKeys, JwkSet, KeyReference, KeySource, PublicKey, Unavailable,
+    UnavailableCause,
+};
 use oauth_core::{Printable, Reject};
 use serde_json::{Value, json};
 
@@ -244,11 +247,11 @@ fn of_a_large_set_the_first_128_keys_that_can_verify_are_kept() {
 fn an_empty_set_selects_nothing() {
     let set = JwkSet::default();
     assert_eq!(
-        set.select(None, Algorithm::EdDSA),
+        set.select(&KeyReference::new(None, Algorithm::EdDSA)),
         Err(Reject::NoFittingKey)
     );
     assert_eq!(
-        set.select(Some(""), Algorithm::EdDSA),
+        set.select(&KeyReference::new(Some(""), Algorithm::EdDSA)),
         Err(Reject::UnknownKid)
     );
 }
@@ -257,8 +260,8 @@ fn an_empty_set_selects_nothing() {
 struct Answering(Result<PublicKey, Failure>);
 
 impl KeySource for Answering {
-    fn find_key(&self, _: Option<&str>, _: Algorithm) -> Result<PublicKey, Failure> {
-        self.0.clone()
+    fn find_keys(&self, _: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
+        self.0.clone().map(FoundKeys::one)
     }
 }
 

@@ -5,7 +5,7 @@ use crate::rfc_vectors::*;
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{ECDSA_P521_SHA512_FIXED, UnparsedPublicKey};
 use court::*;
-use oauth_core::{Algorithm, Issuer, JwkSet, Policy, PublicKey, Timestamp};
+use oauth_core::{Algorithm, Issuer, JwkSet, KeyReference, Policy, PublicKey, Timestamp};
 use serde_json::{Value, json};
 
 fn parsed(text: &str) -> Value {
@@ -161,15 +161,25 @@ fn rfc_7517_a1_key_set_has_one_key_for_signatures() {
         panic!("not an RSA key")
     };
     assert_eq!((n.len(), &e[..]), (256, &[1, 0, 1][..]));
-    assert!(set.select(Some("2011-04-29"), Algorithm::RS256).is_ok());
-    assert!(set.select(None, Algorithm::RS256).is_ok());
+    assert!(
+        set.select(&KeyReference::new(Some("2011-04-29"), Algorithm::RS256))
+            .is_ok()
+    );
+    assert!(
+        set.select(&KeyReference::new(None, Algorithm::RS256))
+            .is_ok()
+    );
     for (kid, alg, code) in [
         (Some("1"), Algorithm::ES256, "key_unsuitable"),
         (None, Algorithm::ES256, "no_fitting_key"),
         (Some("2011-04-29"), Algorithm::PS256, "key_unsuitable"),
         (Some("2"), Algorithm::RS256, "unknown_kid"),
     ] {
-        assert_eq!(set.select(kid, alg).unwrap_err().code(), code, "{kid:?}");
+        assert_eq!(
+            set.select(&KeyReference::new(kid, alg)).unwrap_err().code(),
+            code,
+            "{kid:?}"
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::network::{DISCOVERY, JWKS, Network};
 use court::*;
 use oauth_core::{
-    Algorithm, Endpoint, Failure, Issuer, KeySource, Printable, PublicKey, Unavailable,
+    Endpoint, Failure, FoundKeys, Issuer, KeyReference, KeySource, Printable, Unavailable,
     UnavailableCause, fetch_jwk_set,
 };
 use serde_json::json;
@@ -12,8 +12,8 @@ use serde_json::json;
 struct Fetching(Network);
 
 impl KeySource for Fetching {
-    fn find_key(&self, kid: Option<&str>, alg: Algorithm) -> Result<PublicKey, Failure> {
-        self.0.fetch()?.find_key(kid, alg)
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
+        self.0.fetch()?.find_keys(wanted)
     }
 }
 

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use court::*;
 use oauth_core::{
     Algorithm, Algorithms, Bearer, ClaimPath, Endpoint, IdentityClaims, IdentityPrefix,
-    IntrospectionResponse, Issuer, JwkSet, Printable, ProviderMetadata, RequiredClaims,
-    RoleSeparator, StringList, TokenTypes,
+    IntrospectionResponse, Issuer, JwkSet, KeyReference, Printable, ProviderMetadata,
+    RequiredClaims, RoleSeparator, StringList, TokenTypes,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
@@ -376,8 +376,8 @@ proptest! {
         }
         if let Ok(set) = JwkSet::parse(&document(&[jwk.clone()])) {
             for alg in Algorithm::ALL {
-                if let Ok(key) = set.select(Some("key-1"), alg) {
-                    prop_assert_eq!(key.kind(), alg.key_kind());
+                if let Ok(found) = set.select(&KeyReference::new(Some("key-1"), alg)) {
+                    prop_assert!(found.iter().all(|key| key.kind() == alg.key_kind()));
                 }
             }
             let court = Court::new().key_source(set);
