@@ -103,7 +103,7 @@ fn check_history(events: &[u8], lifetime: Duration, limits: &CacheLimits) {
                 plan @ (Plan::Fetch | Plan::UseAndRefresh) => {
                     assert!(flight.is_none() && (found || plan == Plan::Fetch));
                     let until = now.plus(Duration::from_secs(5));
-                    state.begin(until);
+                    state.begin_for(found, now, until);
                     assert!(state.is_fetching(now) && state.is_under_way(until));
                     flight = Some(until);
                 }

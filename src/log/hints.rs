@@ -147,9 +147,22 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             "The token's header has \"typ\" \"{typ}\". If the provider's access tokens have this type, add it to \
                 validator.token_types. If this is an ID token, configure the client to send the access token."
         ),
-        R::UnknownKid | R::NoFittingKey => "The provider's key set does not have this key. The token is from another \
-            issuer, or older than the provider's last key rotation."
-            .to_owned(),
+        R::UnknownKid {
+            again_in: Some(seconds),
+        }
+        | R::NoFittingKey {
+            again_in: Some(seconds),
+        } => format!(
+            "The cached key set does not have this key. If the token is newer than the cached keys, it is accepted \
+                once they are fetched again, {}. Otherwise it is from another issuer, or older than the provider's last key \
+                rotation.",
+            fetched_again(*seconds),
+        ),
+        R::UnknownKid { again_in: None } | R::NoFittingKey { again_in: None } => {
+            "The provider's key set does not have this key. The token is from another issuer, or older than the \
+                provider's last key rotation."
+                .to_owned()
+        }
         R::KeySetTooLarge { left_out } => key_set_hint(*left_out),
         R::AmbiguousKey => format!(
             "More than {MAX_CANDIDATES} keys of the provider's key set fit the token, and at most {MAX_CANDIDATES} of them are tried. \
@@ -158,9 +171,18 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         R::KeyUnsuitable => "Check the provider's key set: the token's \"kid\" must name \
             a signature key for its \"alg\"."
             .to_owned(),
-        R::BadSignature => "The token was altered or forged, or its key was replaced under the \
-            same \"kid\"."
-            .to_owned(),
+        R::BadSignature {
+            again_in: Some(seconds),
+        } => format!(
+            "The token was altered or forged, or its key was replaced under the same \"kid\". The keys are fetched again \
+                {}.",
+            fetched_again(*seconds),
+        ),
+        R::BadSignature { again_in: None } => {
+            "The token was altered or forged, or signed with a key that the provider has replaced since under the same \
+                \"kid\"."
+                .to_owned()
+        }
         R::IssMismatch { iss } => format!(
             "The token names \"{iss}\"; the issuer in pg_hba.conf must equal it, byte for byte."
         ),
@@ -285,6 +307,14 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         _ => return None,
     };
     Some(hint)
+}
+
+/// When keys that are held back now are fetched, as the end of a sentence.
+fn fetched_again(seconds: u64) -> String {
+    format!(
+        "for a token that comes in {seconds} s or later (validator.jwks_refresh_cooldown), or at once by \
+            validator.refresh_keys() or validator.flush_cache()"
+    )
 }
 
 /// Whether the values are probably one string in which a provider has written several.

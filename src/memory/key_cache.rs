@@ -65,16 +65,19 @@ pub enum Fetched {
 
 impl FoundKey {
     /// Whether the cached keys settle the matter: a fetch could only bring a key that none of them is.
-    pub fn settles(&self) -> bool {
-        settles(self.selected.as_ref().err())
+    pub fn settles(&self, want: &Want<'_>) -> bool {
+        settles(self.selected.as_ref().err(), self.fetches, want)
     }
 }
 
-fn settles(refusal: Option<&Reject>) -> bool {
-    !matches!(
+fn settles(refusal: Option<&Reject>, fetches: u64, want: &Want<'_>) -> bool {
+    let is_unknown = matches!(
         refusal,
-        Some(Reject::UnknownKid | Reject::NoFittingKey | Reject::KeySetTooLarge { .. })
-    )
+        Some(
+            Reject::UnknownKid { .. } | Reject::NoFittingKey { .. } | Reject::KeySetTooLarge { .. }
+        )
+    );
+    !is_unknown && want.tried != Some(fetches)
 }
 
 impl KeyCache {
@@ -173,12 +176,13 @@ impl KeyCache {
             let (number, log_eviction) = state.find_or_make_room(want, now)?;
             let issuers = state.capacity();
             let cached = state.issuer_mut(number);
-            let found = settles(cached.select(want).err().as_ref());
+            let found = settles(cached.select(want).err().as_ref(), cached.fetches, want);
             let plan = cached.freshness.plan(found, &want.limits, now);
             let is_refresh = plan == Plan::UseAndRefresh;
+            let is_used = want.tried.is_some() && cached.freshness.is_usable(now);
             let claim = (is_refresh || plan == Plan::Fetch).then(|| Claim {
-                fetch: cached.freshness.begin(until),
-                is_refresh,
+                fetch: cached.freshness.begin_for(found, now, until),
+                is_refresh: is_refresh || is_used,
             });
             (claim, log_eviction, issuers)
         };
@@ -218,6 +222,14 @@ impl KeyCache {
         let (number, _) = state.find_or_make_room(want, now)?;
         let freshness = &mut state.issuer_mut(number).freshness;
         Ok((!freshness.is_fetching(now)).then(|| freshness.begin(until)))
+    }
+
+    /// Notes that the last fetch did not bring the key of a login that waited for it.
+    pub fn note_unknown_key(&self, want: &Want<'_>) {
+        let mut state = self.0.exclusive();
+        if let Some(number) = state.find(&want.issuer) {
+            state.issuer_mut(number).freshness.note_unknown_key();
+        }
     }
 
     /// Whether a fetch is under way.

@@ -147,6 +147,8 @@ pub struct Want<'a> {
     /// The issuer as written in pg_hba.conf.
     pub url: &'a str,
     pub key: KeyReference<'a>,
+    /// The number of the answer of the provider's whose keys have not verified the token.
+    pub tried: Option<u64>,
     pub limits: CacheLimits,
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use oauth_core::{
     Algorithm, Clock, Endpoint, Failure, FetchId, FoundKeys, JwkSet, KeyReference, KeySource,
-    Misconfigured, Plan, Printable, SystemClock, Timestamp, Unavailable, UnavailableCause,
+    Misconfigured, Plan, Printable, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause,
     fetch_jwk_set, freshness_lifetime,
 };
 
@@ -34,6 +34,29 @@ impl KeySource for ProviderKeys {
         match &self.location {
             KeyLocation::File(path) => key_file::find_keys(cache, &want, path),
             KeyLocation::Metadata | KeyLocation::JwksUri(_) => self.find_at_provider(cache, &want),
+        }
+    }
+
+    /// Fetches the keys again, unless an unknown key or another bad signature has caused that a moment ago.
+    fn find_newer_keys(
+        &self,
+        wanted: &KeyReference<'_>,
+        tried: &FoundKeys,
+    ) -> Result<FoundKeys, Failure> {
+        let cache = memory::cache();
+        let mut want = self.want(*wanted);
+        match (&self.location, tried.cached()) {
+            // Each login has the file as it is.
+            (KeyLocation::File(_), _) => Err(Reject::BadSignature { again_in: None }.into()),
+            // The keys were fetched for this token.
+            (_, None) => {
+                cache.note_unknown_key(&want);
+                Err(Reject::BadSignature { again_in: None }.into())
+            }
+            (_, Some(answer)) => {
+                want.tried = Some(answer);
+                self.find_at_provider(cache, &want)
+            }
         }
     }
 }
@@ -80,6 +103,7 @@ impl ProviderKeys {
             issuer: self.cache_key(),
             url: &self.url,
             key,
+            tried: None,
             limits: self.limits,
         }
     }
@@ -111,6 +135,7 @@ impl ProviderKeys {
             cache,
             want,
             waited_since: None,
+            has_fetched: false,
         };
         obtain(&mut key, deadline, self.timeout)
     }
@@ -182,6 +207,8 @@ struct FindKey<'a> {
     want: &'a Want<'a>,
     /// The number of fetches that had ended when this login began to wait for one.
     waited_since: Option<u64>,
+    /// This login has fetched the keys.
+    has_fetched: bool,
 }
 
 impl Shared for FindKey<'_> {
@@ -194,14 +221,35 @@ impl Shared for FindKey<'_> {
             && found.fetches != fetches
             && found.freshness.was_attempted()
         {
-            return Look::Known(answer_after_fetch(found, now));
+            return Look::Known(answer_after_fetch(found, self.want, now));
         }
         let Some(found) = found else {
             return Look::Ask;
         };
         let limits = &self.want.limits;
-        match found.freshness.plan(found.settles(), limits, now) {
-            Plan::Use | Plan::UnknownKey => Look::Known(found.selected.map_err(Failure::from)),
+        let settles = found.settles(self.want);
+        // What this login has fetched decides, unless it was forgotten since.
+        if self.has_fetched && found.freshness.is_usable(now) {
+            if !settles {
+                self.cache.note_unknown_key(self.want);
+            }
+            return Look::Known(found.selected.map_err(Failure::from));
+        }
+        let seconds = || found.freshness.seconds_held_back(limits, now);
+        match found.freshness.plan(settles, limits, now) {
+            Plan::Use => {
+                let answer = found.fetches;
+                let selected = found.selected.map(|keys| keys.cached_as(answer));
+                Look::Known(selected.map_err(Failure::from))
+            }
+            Plan::UnknownKey | Plan::Unavailable if self.want.tried.is_some() => {
+                let refusal = Reject::BadSignature { again_in: None };
+                Look::Known(Err(refusal.held_back(seconds()).into()))
+            }
+            Plan::UnknownKey => {
+                let held_back = |refusal: Reject| refusal.held_back(seconds()).into();
+                Look::Known(found.selected.map_err(held_back))
+            }
             // The provider has failed a moment ago: what it failed with then.
             Plan::Unavailable => Look::Known(Err(match found.failure {
                 Some(failure) => failure.into(),
@@ -229,6 +277,10 @@ impl Shared for FindKey<'_> {
                 None
             }
             Err(failure) if fetched.counts => Some(Err(failure)),
+            Ok(()) if fetched.counts => {
+                self.has_fetched = true;
+                None
+            }
             // Every login is judged by what the cache has: of a very large set, that is a part; and after a flush nothing
             // that was fetched before.
             _ => None,
@@ -242,7 +294,7 @@ impl Shared for FindKey<'_> {
             self.cache.look_up(self.want, now).is_some_and(|found| {
                 let plan = found
                     .freshness
-                    .plan(found.settles(), &self.want.limits, now);
+                    .plan(found.settles(self.want), &self.want.limits, now);
                 plan == Plan::Wait
             })
         });
@@ -305,9 +357,13 @@ struct Outcome {
 }
 
 /// What a login makes of the end of a fetch that it waited for: it does not fetch again.
-fn answer_after_fetch(found: &FoundKey, now: Timestamp) -> Result<FoundKeys, Failure> {
+fn answer_after_fetch(
+    found: &FoundKey,
+    want: &Want<'_>,
+    now: Timestamp,
+) -> Result<FoundKeys, Failure> {
     match &found.failure {
-        Some(failure) if !(found.settles() && found.freshness.is_usable(now)) => {
+        Some(failure) if !(found.settles(want) && found.freshness.is_usable(now)) => {
             Err(failure.clone().into())
         }
         _ => found.selected.clone().map_err(Failure::from),

@@ -204,7 +204,7 @@ numbers! {
         c"How long cached keys are used while the provider does not answer.",
         c"Measured from its last good answer.";
     JwksRefreshCooldown = "jwks_refresh_cooldown": Server, 10, (1, 3600), pg_sys::GUC_UNIT_S,
-        c"How long after a fetch of keys an unknown key does not trigger another.",
+        c"How long after a fetch that an unknown key or a bad signature triggered none triggers another.",
         c"Protects the provider from tokens with made-up keys.";
     JwksCacheIssuers = "jwks_cache_issuers": Server, 32, (16, 1024), 0,
         c"Number of issuers whose keys are cached.",

@@ -27,7 +27,7 @@ use oauth_core::{
 };
 
 /// Keys are fresh for one minute to one day. They are used for a day while the provider does not answer. An unknown
-/// `kid` triggers another fetch after ten seconds.
+/// `kid` triggers another fetch, but not within ten seconds of the last one that an unknown `kid` triggered.
 const LIMITS: CacheLimits = CacheLimits {
     min_ttl: Duration::from_secs(60),
     max_ttl: Duration::from_secs(86_400),
@@ -77,8 +77,9 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
     }
 
     /// Fetches the keys. The lock is free in the meantime: logins whose key is known continue, the others wait.
-    fn refresh(&self, mut state: MutexGuard<'_, State>) {
-        let fetch = state.freshness.begin(self.clock.now().plus(FETCH_TIME));
+    fn refresh(&self, mut state: MutexGuard<'_, State>, found: bool) {
+        let now = self.clock.now();
+        let fetch = state.freshness.begin_for(found, now, now.plus(FETCH_TIME));
         drop(state);
         let fetched = fetch_jwk_set(&self.http, &self.issuer, None);
 
@@ -106,16 +107,21 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
 
 impl<H: HttpClient, C: Clock> KeySource for KeyCache<H, C> {
     fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
+        let mut has_asked = false;
         loop {
-            let state = self.lock();
+            let mut state = self.lock();
             let found = state.keys.select(wanted);
-            match state
-                .freshness
-                .plan(found.is_ok(), &LIMITS, self.clock.now())
-            {
+            let is_found = found.is_ok();
+            if has_asked && !is_found {
+                state.freshness.note_unknown_key();
+            }
+            match state.freshness.plan(is_found, &LIMITS, self.clock.now()) {
                 Plan::Use | Plan::UnknownKey => return found.map_err(Failure::from),
                 // A failure of this one leaves the known key in use, and delays the next attempt.
-                Plan::UseAndRefresh | Plan::Fetch => self.refresh(state),
+                Plan::UseAndRefresh | Plan::Fetch => {
+                    has_asked = true;
+                    self.refresh(state, is_found);
+                }
                 Plan::Wait => {
                     // Once the time of one that died has ended, the plan is another one.
                     let waited = self.fetch_ended.wait_timeout(state, LOOK_AGAIN);
@@ -233,6 +239,7 @@ fn run() -> Result<Vec<Told>, Box<dyn Error>> {
     tell("eight at once", verdicts);
     tell("altered", verdict(&TOKEN.replace("BTUD", "BTUE")));
     tell("unknown key", verdict(&TOKEN.replace("d09BIn0", "d09CIn0")));
+    tell("another one", verdict(&TOKEN.replace("d09BIn0", "d09DIn0")));
     clock.0.store(3601, Ordering::Relaxed);
     tell("an hour later", verdict(TOKEN));
     provider.down.store(1, Ordering::Relaxed);
@@ -269,7 +276,8 @@ mod tests {
                 // Metadata and keys, once for all.
                 ("eight at once", "accepted 5ba552d67", 2),
                 ("altered", "refused: bad_signature", 0),
-                ("unknown key", "refused: unknown_kid", 0),
+                ("unknown key", "refused: unknown_kid", 2),
+                ("another one", "refused: unknown_kid", 0),
                 ("an hour later", "accepted 5ba552d67", 2),
                 ("provider is down", "accepted 5ba552d67", 1),
                 ("and still is", "accepted 5ba552d67", 0),

@@ -11,6 +11,7 @@ mod location;
 mod memory;
 mod no_room;
 mod outage;
+mod replaced_key;
 mod resolver;
 mod server_life;
 mod single_flight;

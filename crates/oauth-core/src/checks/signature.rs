@@ -40,6 +40,6 @@ fn verify_signature(token: &UnverifiedToken<'_>, keys: &FoundKeys) -> Result<(),
         .any(|key| key.verifies(alg, input, token.signature))
     {
         true => Ok(()),
-        false => Err(Reject::BadSignature),
+        false => Err(Reject::BadSignature { again_in: None }),
     }
 }

@@ -45,20 +45,29 @@ causes! {
 
         // --- key and signature ----------------------------------------------------------------------
         /// RFC 7515 §4.1.4: no key of the provider has the token's `kid`.
-        UnknownKid = "unknown_kid", "signing key is unknown to the provider";
+        UnknownKid {
+            /// Seconds until the provider may be asked for its keys again, if that is why it was not asked.
+            again_in: Option<u64>,
+        } = "unknown_kid", "signing key is unknown to the provider";
         /// None of the keys that are kept of the provider's set is the token's, but the set has more of them.
         KeySetTooLarge {
             /// Keys that are not kept.
             left_out: usize,
         } = "key_set_too_large", "signing key is not among those that are kept of the provider";
         /// The token names no key, and no key of the provider fits its algorithm.
-        NoFittingKey = "no_fitting_key", "no key of the provider fits the token's algorithm";
+        NoFittingKey {
+            /// Seconds until the provider may be asked for its keys again, if that is why it was not asked.
+            again_in: Option<u64>,
+        } = "no_fitting_key", "no key of the provider fits the token's algorithm";
         /// RFC 7515 appendix D: more keys of the provider fit than are tried, and the token does not tell them apart.
         AmbiguousKey = "ambiguous_key", "too many keys of the provider fit the token";
         /// RFC 7517 §4.2, §4.3, §4.4: the key is for another use, operation, algorithm or curve, or too weak.
         KeyUnsuitable = "key_unsuitable", "signing key may not be used for this token";
         /// RFC 7515 §5.2: the signature is not the key's over this header and payload.
-        BadSignature = "bad_signature", "signature does not verify";
+        BadSignature {
+            /// Seconds until the provider may be asked for its keys again, if that is why it was not asked.
+            again_in: Option<u64>,
+        } = "bad_signature", "signature does not verify";
 
         // --- claims ---------------------------------------------------------------------------------
         /// RFC 7519 §7.2: the payload is one JSON object of bounded depth.
@@ -216,10 +225,21 @@ causes! {
 }
 
 impl Reject {
+    /// The refusal by keys that are not the newest, since the provider may not be asked for so many seconds.
+    pub fn held_back(self, seconds: u64) -> Reject {
+        let again_in = Some(seconds);
+        match self {
+            Reject::UnknownKid { .. } => Reject::UnknownKid { again_in },
+            Reject::NoFittingKey { .. } => Reject::NoFittingKey { again_in },
+            Reject::BadSignature { .. } => Reject::BadSignature { again_in },
+            other => other,
+        }
+    }
+
     /// The refusal by a set of which so many keys were left out: the token's may be one of them.
     pub fn of_a_set_without(self, left_out: usize) -> Reject {
         match self {
-            Reject::UnknownKid | Reject::NoFittingKey if left_out != 0 => {
+            Reject::UnknownKid { .. } | Reject::NoFittingKey { .. } if left_out != 0 => {
                 Reject::KeySetTooLarge { left_out }
             }
             other => other,

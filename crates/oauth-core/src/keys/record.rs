@@ -177,9 +177,9 @@ pub fn select_keys<'a>(
         .filter(|(_, head)| is_named(head) && head.fits(wanted.alg));
     let Some((first, key)) = fitting.next() else {
         return Err(match wanted.kid {
-            None => Reject::NoFittingKey,
+            None => Reject::NoFittingKey { again_in: None },
             Some(_) if heads.clone().any(is_named) => Reject::KeyUnsuitable,
-            Some(_) => Reject::UnknownKid,
+            Some(_) => Reject::UnknownKid { again_in: None },
         });
     };
     let mut found = [(first, key); MAX_CANDIDATES];
@@ -242,15 +242,24 @@ mod tests {
         let (head, material) = KeyHead::describe(Some("a"), None, None);
         assert_eq!((head.kind(), head.key(&material)), (None, None));
         assert_eq!(select(&[head], Some("a")), Err(Reject::KeyUnsuitable));
-        assert_eq!(select(&[head], Some("b")), Err(Reject::UnknownKid));
-        assert_eq!(select(&[head], None), Err(Reject::NoFittingKey));
+        assert_eq!(
+            select(&[head], Some("b")),
+            Err(Reject::UnknownKid { again_in: None })
+        );
+        assert_eq!(
+            select(&[head], None),
+            Err(Reject::NoFittingKey { again_in: None })
+        );
     }
 
     #[test]
     fn a_key_without_kid_is_not_found_by_any_kid() {
         let (head, _) = KeyHead::describe(None, None, keys().first());
         for kid in ["", "\0", "0"] {
-            assert_eq!(select(&[head], Some(kid)), Err(Reject::UnknownKid));
+            assert_eq!(
+                select(&[head], Some(kid)),
+                Err(Reject::UnknownKid { again_in: None })
+            );
         }
         assert_eq!(select(&[head], None), Ok(vec![0]));
         assert_eq!(select(&[head, KeyHead::EMPTY], None), Ok(vec![0]));

@@ -1,6 +1,7 @@
 //! Where keys come from: passed in, so that a judgement needs no network.
 
 use crate::failure::Failure;
+use crate::failure::reject::Reject;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
 use crate::keys::public_key::PublicKey;
@@ -27,6 +28,7 @@ pub struct FoundKeys {
     first: PublicKey,
     /// Empty, and then without memory of its own, for almost every token.
     others: Vec<PublicKey>,
+    cached: Option<u64>,
 }
 
 impl FoundKeys {
@@ -35,6 +37,7 @@ impl FoundKeys {
         FoundKeys {
             first: key,
             others: Vec::new(),
+            cached: None,
         }
     }
 
@@ -43,7 +46,24 @@ impl FoundKeys {
         let mut keys = keys.into_iter();
         let first = keys.next()?;
         let others = keys.collect();
-        Some(FoundKeys { first, others })
+        Some(FoundKeys {
+            first,
+            others,
+            cached: None,
+        })
+    }
+
+    /// The same keys, as those of the answer of this number, which the source had before it was asked for them.
+    pub fn cached_as(self, answer: u64) -> Self {
+        FoundKeys {
+            cached: Some(answer),
+            ..self
+        }
+    }
+
+    /// The answer of the provider's that they are from, if the source had it before: it may be out of date.
+    pub fn cached(&self) -> Option<u64> {
+        self.cached
     }
 
     /// All of them.
@@ -59,6 +79,18 @@ pub trait KeySource {
     ///
     /// Errors: a `Reject` if the issuer has no such key, `Unavailable` if its keys are not available.
     fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure>;
+
+    /// The keys once more, after none of these has verified the token: the provider may have replaced one under its name.
+    ///
+    /// Errors: `Reject::BadSignature` if there are no newer ones, or it is too early to ask for them.
+    fn find_newer_keys(
+        &self,
+        wanted: &KeyReference<'_>,
+        tried: &FoundKeys,
+    ) -> Result<FoundKeys, Failure> {
+        let _ = (wanted, tried);
+        Err(Reject::BadSignature { again_in: None }.into())
+    }
 }
 
 /// A key set that is available in memory.

@@ -3,6 +3,12 @@
 //!
 //! Keys are *fresh* (used), then *stale* (used, while one login refreshes), then *expired* (not used).
 //! A failure never shortens the life of cached keys; it only delays the next attempt.
+//!
+//! A token with an unknown key may cause a fetch, too, since the provider may have a new one. Whoever makes up such tokens
+//! has it asked no more often than this: between the ends of two fetches that unknown keys caused lies at least
+//! `refresh_cooldown`, so that there are at most `1 + t / refresh_cooldown` of them within any time `t`. All others wait
+//! until the keys are no longer fresh, for at least `min_ttl` after a good answer and for the pause after a bad one; they
+//! do not delay the next one that an unknown key causes, since they say nothing about who sends tokens.
 
 use std::time::Duration;
 
@@ -26,7 +32,7 @@ pub struct CacheLimits {
     pub max_ttl: Duration,
     /// Keys are used for this long after the last good answer, while the provider does not answer.
     pub stale_ttl: Duration,
-    /// After a fetch, an unknown `kid` causes no other one for this long.
+    /// After a fetch that an unknown key caused, another such key causes none for this long.
     pub refresh_cooldown: Duration,
 }
 
@@ -40,6 +46,8 @@ pub struct Freshness {
     usable_until: Timestamp,
     /// The end of the last fetch, good or bad, or never.
     attempted_at: Timestamp,
+    /// The end of the last one that an unknown key caused, or never.
+    demanded_at: Timestamp,
     /// When the next attempt may start.
     retry_at: Timestamp,
     /// The time at which the fetch under way is given up; `NEVER` if none is under way.
@@ -48,6 +56,8 @@ pub struct Freshness {
     flight: u64,
     /// Failures since the last good answer.
     failures: u32,
+    /// Whether an unknown key caused the fetch under way.
+    is_demanded: bool,
 }
 
 /// Names one fetch: what ends it can tell whether it is still the one under way.
@@ -68,7 +78,7 @@ pub enum Plan {
     Fetch,
     /// Another login fetches: wait for it, then look again.
     Wait,
-    /// No key of this issuer has that `kid`, and it is too early to ask again.
+    /// No cached key of this issuer is the token's, and it is too early to ask again.
     UnknownKey,
     /// The provider has failed, and it is too early to ask again.
     Unavailable,
@@ -81,10 +91,12 @@ impl Freshness {
         fresh_until,
         usable_until,
         attempted_at,
+        demanded_at,
         retry_at,
         flight_until,
         flight,
-        failures
+        failures,
+        is_demanded
     });
 
     /// Nothing is known yet.
@@ -93,13 +105,16 @@ impl Freshness {
         fresh_until: Timestamp::NEVER,
         usable_until: Timestamp::NEVER,
         attempted_at: Timestamp::NEVER,
+        demanded_at: Timestamp::NEVER,
         retry_at: Timestamp::NEVER,
         flight_until: Timestamp::NEVER,
         flight: 0,
         failures: 0,
+        is_demanded: false,
     };
 
-    /// What a login does that finds its key among the cached ones (`found`), or does not.
+    /// What a login does that finds its key among the cached ones (`found`), or does not. A fetch for it is begun by
+    /// [`begin_for`](Freshness::begin_for).
     pub fn plan(&self, found: bool, limits: &CacheLimits, now: Timestamp) -> Plan {
         let usable = self.is_usable(now);
         if usable && found {
@@ -116,16 +131,43 @@ impl Freshness {
         if !self.may_attempt(now) {
             return Plan::Unavailable;
         }
-        if usable && self.cools_down(limits, now) {
+        if usable && is_recent(self.demanded_at, limits, now) {
             return Plan::UnknownKey;
         }
         Plan::Fetch
+    }
+
+    /// The same for a login that plans it, since it has found its key or has not.
+    pub fn begin_for(&mut self, found: bool, now: Timestamp, until: Timestamp) -> FetchId {
+        let fetch = self.begin(until);
+        self.is_demanded = !found && self.is_usable(now);
+        fetch
+    }
+
+    /// The last fetch did not bring the key of a login that waited for it. It counts as caused by that key, whatever was
+    /// its reason: the provider has just said what it has.
+    pub fn note_unknown_key(&mut self) {
+        self.demanded_at = self.attempted_at;
+    }
+
+    /// Seconds, rounded up, until keys may be fetched for a login with an unknown key.
+    pub fn seconds_held_back(&self, limits: &CacheLimits, now: Timestamp) -> u64 {
+        let cooldown = match is_recent(self.demanded_at, limits, now) {
+            true => self.demanded_at.plus(limits.refresh_cooldown),
+            false => now,
+        };
+        let pause = match self.may_attempt(now) {
+            true => now,
+            false => self.retry_at,
+        };
+        cooldown.max(pause).seconds_since(now)
     }
 
     /// A fetch starts, and is given up at `until`.
     pub fn begin(&mut self, until: Timestamp) -> FetchId {
         self.flight = self.flight.wrapping_add(1);
         self.flight_until = until;
+        self.is_demanded = false;
         FetchId {
             number: self.flight,
             until,
@@ -151,6 +193,7 @@ impl Freshness {
             fresh_until,
             usable_until: fresh_until.max(now.plus(limits.stale_ttl)),
             attempted_at: now,
+            demanded_at: self.demanded_at_end(now),
             ..self.cold()
         };
     }
@@ -159,6 +202,7 @@ impl Freshness {
     pub fn fail(&mut self, jitter: u32, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         self.attempted_at = now;
+        self.demanded_at = self.demanded_at_end(now);
         self.flight_until = Timestamp::NEVER;
         let doublings = self.failures.saturating_sub(1).min(16);
         let pause = BACKOFF.0.saturating_mul(1 << doublings).min(BACKOFF.1);
@@ -193,7 +237,7 @@ impl Freshness {
     /// Whether this state may be forgotten to make room: not while it delays the next fetch, since the next login would
     /// fetch at once.
     pub fn may_be_dropped(&self, limits: &CacheLimits, now: Timestamp) -> bool {
-        !self.in_flight(now) && self.may_attempt(now) && !self.cools_down(limits, now)
+        !self.in_flight(now) && self.may_attempt(now) && !is_recent(self.attempted_at, limits, now)
     }
 
     /// Whether a background worker should refresh, `ahead` of the end of freshness.
@@ -259,8 +303,16 @@ impl Freshness {
         now >= self.retry_at || self.retry_at > now.plus(LONGEST_PAUSE)
     }
 
-    fn cools_down(&self, limits: &CacheLimits, now: Timestamp) -> bool {
-        now < self.attempted_at.plus(limits.refresh_cooldown)
-            && self.attempted_at <= now.plus(CLOCK_STEP)
+    /// When the last fetch that an unknown key caused has ended, if the one under way ends now.
+    fn demanded_at_end(&self, now: Timestamp) -> Timestamp {
+        match self.is_demanded {
+            true => now,
+            false => self.demanded_at,
+        }
     }
+}
+
+/// Whether the cooldown after a fetch that ended then is not over.
+fn is_recent(ended_at: Timestamp, limits: &CacheLimits, now: Timestamp) -> bool {
+    now < ended_at.plus(limits.refresh_cooldown) && ended_at <= now.plus(CLOCK_STEP)
 }

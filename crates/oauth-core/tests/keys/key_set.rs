@@ -248,11 +248,11 @@ fn an_empty_set_selects_nothing() {
     let set = JwkSet::default();
     assert_eq!(
         set.select(&KeyReference::new(None, Algorithm::EdDSA)),
-        Err(Reject::NoFittingKey)
+        Err(Reject::NoFittingKey { again_in: None })
     );
     assert_eq!(
         set.select(&KeyReference::new(Some(""), Algorithm::EdDSA)),
-        Err(Reject::UnknownKid)
+        Err(Reject::UnknownKid { again_in: None })
     );
 }
 

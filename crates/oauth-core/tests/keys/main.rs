@@ -9,6 +9,7 @@
 mod choice;
 mod key_material;
 mod key_set;
+mod newer_keys;
 mod rfc_vectors;
 mod rsa_vectors;
 mod signature;

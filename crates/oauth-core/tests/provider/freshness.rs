@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use oauth_core::{CacheLimits, Freshness, Plan, Timestamp};
+use oauth_core::{CacheLimits, FetchId, Freshness, Plan, Timestamp};
 
 pub const SECOND: Duration = Duration::from_secs(1);
 pub const LIMITS: CacheLimits = CacheLimits {
@@ -78,7 +78,7 @@ fn cold_fetches_once_and_the_others_wait() {
     state.begin(at(5));
     assert_eq!(plans(&state, at(1)), (Plan::Wait, Plan::Wait));
     state.succeed(HOUR, &LIMITS, at(2));
-    assert_eq!(plans(&state, at(2)), (Plan::Use, Plan::UnknownKey));
+    assert_eq!(plans(&state, at(2)), (Plan::Use, Plan::Fetch));
 }
 
 #[test]
@@ -147,14 +147,77 @@ fn an_answer_that_is_fresh_for_longer_than_the_outage_limit_is_used_while_fresh(
 #[test]
 fn unknown_kid_causes_one_fetch_per_cooldown() {
     let mut state = fetched(HOUR);
-    assert_eq!(state.plan(false, &LIMITS, at(9)), Plan::UnknownKey);
-    assert_eq!(state.plan(false, &LIMITS, at(10)), Plan::Fetch);
-    state.begin(at(15));
-    assert_eq!(state.plan(false, &LIMITS, at(11)), Plan::Wait);
-    assert_eq!(state.plan(true, &LIMITS, at(11)), Plan::Use);
-    state.succeed(HOUR, &LIMITS, at(12));
-    assert_eq!(state.plan(false, &LIMITS, at(21)), Plan::UnknownKey);
-    assert_eq!(state.plan(false, &LIMITS, at(22)), Plan::Fetch);
+    let mut now = at(0);
+    for _ in 0..3 {
+        assert_eq!(plans(&state, now), (Plan::Use, Plan::Fetch));
+        assert_eq!(state.seconds_held_back(&LIMITS, now), 0);
+        state.begin_for(false, now, now.plus(SECOND * 5));
+        let under_way = now.plus(SECOND);
+        assert_eq!(plans(&state, under_way), (Plan::Use, Plan::Wait));
+        let end = now.plus(SECOND * 2);
+        state.succeed(HOUR, &LIMITS, end);
+        assert_eq!(plans(&state, end), (Plan::Use, Plan::UnknownKey));
+        assert_eq!(state.seconds_held_back(&LIMITS, end), 10);
+        now = end.plus(SECOND * 10);
+        let before = now.minus(Duration::from_micros(1));
+        assert_eq!(state.plan(false, &LIMITS, before), Plan::UnknownKey);
+        assert_eq!(state.seconds_held_back(&LIMITS, before), 1);
+    }
+}
+
+#[test]
+fn fetch_for_another_reason_does_not_hold_back_the_first_unknown_kid() {
+    let begun: [(&str, fn(&mut Freshness) -> FetchId); 3] = [
+        ("ahead of the end", |state| state.begin(at(3605))),
+        ("stale", |state| state.begin_for(true, at(3600), at(3605))),
+        ("expired", |state| {
+            state.begin_for(false, at(90_000), at(90_005))
+        }),
+    ];
+    for (why, begin) in begun {
+        let mut state = fetched(HOUR);
+        begin(&mut state);
+        state.succeed(HOUR, &LIMITS, at(90_001));
+        assert_eq!(state.plan(false, &LIMITS, at(90_001)), Plan::Fetch, "{why}");
+        // Unless a login with an unknown key made it, or waited for it: the answer was for that key, too.
+        state.note_unknown_key();
+        assert_eq!(state.plan(false, &LIMITS, at(90_010)), Plan::UnknownKey);
+        assert_eq!(state.plan(false, &LIMITS, at(90_011)), Plan::Fetch);
+        // Nor does it end the cooldown of one that was.
+        state.begin_for(false, at(90_011), at(90_016));
+        state.succeed(SECOND, &LIMITS, at(90_012));
+        state.begin(at(90_019));
+        state.succeed(HOUR, &LIMITS, at(90_014));
+        assert_eq!(state.plan(false, &LIMITS, at(90_021)), Plan::UnknownKey);
+        assert_eq!(state.plan(false, &LIMITS, at(90_022)), Plan::Fetch);
+    }
+}
+
+#[test]
+fn fetch_that_an_unknown_kid_caused_and_that_failed_holds_back_as_one_that_did_not() {
+    let mut state = fetched(HOUR);
+    state.begin_for(false, at(100), at(105));
+    state.fail(0, at(101));
+    assert_eq!(state.plan(false, &LIMITS, at(101)), Plan::Unavailable);
+    assert_eq!(state.plan(false, &LIMITS, at(110)), Plan::UnknownKey);
+    assert_eq!(state.plan(false, &LIMITS, at(111)), Plan::Fetch);
+    assert_eq!(state.plan(true, &LIMITS, at(102)), Plan::Use);
+    for _ in 0..7 {
+        state.fail(0, at(120));
+    }
+    assert_eq!(state.seconds_held_back(&LIMITS, at(120)), 60);
+    // One that nobody ended, and what was forgotten, hold back nothing.
+    let mut state = fetched(HOUR);
+    state.begin_for(false, at(100), at(105));
+    state.abandon();
+    assert_eq!(state.plan(false, &LIMITS, at(101)), Plan::Fetch);
+    state.begin_for(false, at(101), at(105));
+    state.succeed(HOUR, &LIMITS, at(102));
+    state.forget();
+    state.note_unknown_key();
+    assert_eq!(state.seconds_held_back(&LIMITS, at(102)), 0);
+    state.succeed(HOUR, &LIMITS, at(102));
+    assert_eq!(state.plan(false, &LIMITS, at(102)), Plan::Fetch);
 }
 
 #[test]
@@ -223,7 +286,11 @@ fn forgetting_allows_a_fetch_at_once_even_beside_one_under_way() {
 fn a_clock_that_was_set_back_neither_prolongs_freshness_nor_blocks_fetches() {
     let day = 86_400;
     let mut state = Freshness::COLD;
+    state.begin_for(false, at(day), at(day + 5));
     state.succeed(HOUR, &LIMITS, at(day));
+    state.note_unknown_key();
+    assert_eq!(state.seconds_held_back(&LIMITS, at(day)), 10);
+    assert_eq!(state.seconds_held_back(&LIMITS, at(0)), 0);
     assert_eq!(state.plan(true, &LIMITS, at(0)), Plan::UseAndRefresh);
     assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
     state.fail(0, at(day));

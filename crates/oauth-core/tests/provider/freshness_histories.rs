@@ -52,7 +52,7 @@ proptest! {
                         let is_free = |(f, until, _): &(FetchId, Timestamp, usize)| !state.is_current(*f) || now >= *until;
                         prop_assert!(flights.iter().all(is_free));
                         let until = now.plus(SECOND * 5);
-                            flights.push((state.begin(until), until, flushes));
+                        flights.push((state.begin_for(found, now, until), until, flushes));
                     }
                     Plan::Use => {
                         let (good, lifetime) = last_good.expect("something was fetched");
@@ -88,6 +88,59 @@ proptest! {
             let later = now.plus(SECOND * 80);
             prop_assert_ne!(state.plan(false, &LIMITS, later), Plan::Wait);
             prop_assert_ne!(state.plan(false, &LIMITS, later), Plan::Unavailable);
+        }
+    }
+}
+
+/// A fetch that has ended: when, whether an unknown key caused it, and whether it was answered.
+struct Ended {
+    at: Timestamp,
+    is_demanded: bool,
+    is_good: bool,
+}
+
+proptest! {
+    /// Whoever sends tokens with unknown keys, however often: in any window of time the provider is asked because of them
+    /// at most once and once more for each cooldown in it, and for other reasons at most once and once more for each
+    /// lifetime in it, as long as it answers.
+    #[test]
+    fn unknown_keys_cause_a_bounded_number_of_fetches_in_any_window(
+        steps in proptest::collection::vec((0u64..30_000, 0u64..3_000, any::<bool>(), 0u8..10, any::<bool>()), 1..200),
+        windows in proptest::collection::vec((0usize..200, 0u64..600), 20),
+    ) {
+        let (mut state, mut now) = (Freshness::COLD, at(0));
+        let mut ended: Vec<Ended> = Vec::new();
+        for (pause, takes, found, failing, noted) in steps {
+            now = now.plus(Duration::from_millis(pause));
+            let plan = state.plan(found, &LIMITS, now);
+            let held_back = state.seconds_held_back(&LIMITS, now);
+            prop_assert!(plan != Plan::UnknownKey || (1..=10).contains(&held_back));
+            if !matches!(plan, Plan::Fetch | Plan::UseAndRefresh) {
+                continue;
+            }
+            prop_assert!(plan != Plan::Fetch || !state.is_usable(now) || held_back == 0);
+            let is_demanded = plan == Plan::Fetch && state.is_usable(now);
+            state.begin_for(found, now, now.plus(SECOND * 5));
+            now = now.plus(Duration::from_millis(takes));
+            let is_good = failing != 0;
+            match is_good {
+                true => state.succeed(LIMITS.min_ttl, &LIMITS, now),
+                false => state.fail(0, now),
+            }
+            if noted {
+                state.note_unknown_key();
+            }
+            ended.push(Ended { at: now, is_demanded, is_good });
+        }
+        for (first, seconds) in windows {
+            let Some(first) = ended.get(first) else { continue };
+            let end = first.at.plus(SECOND * seconds as u32);
+            let inside = || ended.iter().filter(|fetch| first.at <= fetch.at && fetch.at <= end);
+            let demanded = inside().filter(|fetch| fetch.is_demanded).count() as u64;
+            prop_assert!(demanded <= 1 + seconds / 10, "{demanded} in {seconds} s");
+            let other = inside().filter(|fetch| !fetch.is_demanded).count() as u64;
+            let failures = inside().filter(|fetch| !fetch.is_good).count() as u64;
+            prop_assert!(other <= 2 + seconds / 60 + failures, "{other} in {seconds} s");
         }
     }
 }
