@@ -70,6 +70,7 @@ fn check_key(jwk: &Jwk, member: Option<&Object>) {
         }
         PublicKey::P256(point) => assert!(point.len() == 65 && point[0] == 4),
         PublicKey::P384(point) => assert!(point.len() == 97 && point[0] == 4),
+        PublicKey::P521(point) => assert!(point.len() == 133 && point[0] == 4),
         PublicKey::Ed25519(point) => assert!(point.len() == 32 && point != &[0; 32]),
         _ => panic!("a kind of key that this target does not know"),
     }
@@ -116,6 +117,7 @@ fn check_selection(set: &JwkSet) {
             Algorithm::RS256,
             Algorithm::ES256,
             Algorithm::ES384,
+            Algorithm::ES512,
             Algorithm::EdDSA,
         ] {
             let wanted = KeyReference::new(kid, alg);
@@ -149,6 +151,7 @@ fn check_forgeries(set: &JwkSet, jwk: &Jwk) {
         PublicKey::Rsa { n, .. } => (&[Algorithm::RS256, Algorithm::PS256], n.len()),
         PublicKey::P256(_) => (&[Algorithm::ES256], 64),
         PublicKey::P384(_) => (&[Algorithm::ES384], 96),
+        PublicKey::P521(_) => (&[Algorithm::ES512], 132),
         _ => (&[Algorithm::EdDSA], 64),
     };
     let mut one = vec![0; bytes];

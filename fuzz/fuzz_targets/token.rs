@@ -55,7 +55,8 @@ fn check_signed(policy: &Policy, alg: &str, header: &[u8], spoil: bool) {
         Alg::EdDSA => &keys()[0],
         Alg::ES256 => &keys()[1],
         Alg::ES384 => &keys()[2],
-        _ => &keys()[3],
+        Alg::ES512 => &keys()[3],
+        _ => &keys()[4],
     };
     let mut token = Token::new(key, ISSUER, "alice", AUDIENCE, "psql", "openid postgres")
         .claim("iat", NOW)

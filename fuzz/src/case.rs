@@ -232,11 +232,17 @@ impl Introspector for Case {
 }
 
 /// A key of each kind that is made within a moment, and one of RSA.
-pub fn keys() -> &'static [Key; 4] {
-    static KEYS: OnceLock<[Key; 4]> = OnceLock::new();
+pub fn keys() -> &'static [Key; 5] {
+    static KEYS: OnceLock<[Key; 5]> = OnceLock::new();
     KEYS.get_or_init(|| {
-        [KeyKind::Ed25519, KeyKind::P256, KeyKind::P384, KeyKind::Rsa]
-            .map(|kind| Key::new(kind).with_kid("key-1"))
+        [
+            KeyKind::Ed25519,
+            KeyKind::P256,
+            KeyKind::P384,
+            KeyKind::P521,
+            KeyKind::Rsa,
+        ]
+        .map(|kind| Key::new(kind).with_kid("key-1"))
     })
 }
 

@@ -158,6 +158,7 @@ const TEXTS: &[&str] = &[
     "PS384",
     "ES256",
     "ES384",
+    "ES512",
     "EdDSA",
     "Ed25519",
     "HS256",

@@ -96,7 +96,7 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
         }
         UnavailableCause::NoUsableKey => {
             "The provider's key set must have a signature key that is RSA of 2048 bits or more, \
-             P-256, P-384 or Ed25519."
+             P-256, P-384, P-521 or Ed25519."
         }
         UnavailableCause::Status(401 | 403) => {
             "The provider does not serve this URL publicly. See validator.http_bearer_file."

@@ -92,7 +92,7 @@ texts! {
     Audience = "audience": Both, StringList, c"",
         c"Accepted values of the claim \"aud\".",
         c"A comma-separated list; a token must name one. If unset, every token is refused.";
-    Algorithms = "algorithms": Both, Algorithms, c"RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, EdDSA",
+    Algorithms = "algorithms": Both, Algorithms, c"RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA",
         c"Accepted signature algorithms.",
         c"A comma-separated list. Unsigned tokens and shared secrets (HS256 ...) cannot be accepted.";
     TokenTypes = "token_types": Both, TokenTypes, c"at+jwt",

@@ -38,6 +38,7 @@ const fn with_kinds(mut digest: LayoutDigest, mut kinds: &[KeyKind]) -> LayoutDi
             KeyKind::Rsa => "RSA",
             KeyKind::P256 => "P-256",
             KeyKind::P384 => "P-384",
+            KeyKind::P521 => "P-521",
             KeyKind::Ed25519 => "Ed25519",
         });
         kinds = rest;

@@ -25,6 +25,7 @@ pub enum Alg {
     PS512,
     ES256,
     ES384,
+    ES512,
     EdDSA,
     HS256,
     None,
@@ -32,7 +33,7 @@ pub enum Alg {
 
 impl Alg {
     /// The algorithms that a resource server may accept.
-    pub const ASYMMETRIC: [Alg; 9] = [
+    pub const ASYMMETRIC: [Alg; 10] = [
         Alg::RS256,
         Alg::RS384,
         Alg::RS512,
@@ -41,6 +42,7 @@ impl Alg {
         Alg::PS512,
         Alg::ES256,
         Alg::ES384,
+        Alg::ES512,
         Alg::EdDSA,
     ];
 
@@ -55,6 +57,7 @@ impl Alg {
             Alg::PS512 => "PS512",
             Alg::ES256 => "ES256",
             Alg::ES384 => "ES384",
+            Alg::ES512 => "ES512",
             Alg::EdDSA => "EdDSA",
             Alg::HS256 => "HS256",
             Alg::None => "none",
@@ -75,6 +78,8 @@ pub enum KeyKind {
     P256,
     /// The curve of ES384.
     P384,
+    /// The curve of ES512.
+    P521,
     /// The curve of EdDSA.
     Ed25519,
     /// A shared secret of 32 random bytes (`oct`).
@@ -145,6 +150,7 @@ impl Key {
         match self.material.as_ref() {
             Material::Rsa(_) | Material::WeakRsa => Alg::RS256,
             Material::Ec { crv: "P-384", .. } => Alg::ES384,
+            Material::Ec { crv: "P-521", .. } => Alg::ES512,
             Material::Ec { .. } => Alg::ES256,
             Material::Ed25519(_) => Alg::EdDSA,
             Material::Secret(_) => Alg::HS256,
@@ -237,6 +243,14 @@ impl Key {
                     ..
                 },
                 Alg::ES384,
+            )
+            | (
+                Material::Ec {
+                    fixed,
+                    crv: "P-521",
+                    ..
+                },
+                Alg::ES512,
             ) => fixed
                 .sign(&random, message)
                 .expect("ECDSA signs")
@@ -284,6 +298,11 @@ fn material(kind: KeyKind) -> Arc<Material> {
             &signature::ECDSA_P384_SHA384_FIXED_SIGNING,
             &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
             "P-384",
+        )),
+        KeyKind::P521 => Arc::new(ec(
+            &signature::ECDSA_P521_SHA512_FIXED_SIGNING,
+            &signature::ECDSA_P521_SHA512_ASN1_SIGNING,
+            "P-521",
         )),
         KeyKind::Ed25519 => Arc::new(Material::Ed25519(
             Ed25519KeyPair::generate().expect("Ed25519 key"),

@@ -228,6 +228,12 @@ mod tests {
             &signature::ECDSA_P384_SHA384_FIXED,
             &token(&p384).encode()
         ));
+        let p521 = Key::new(KeyKind::P521);
+        assert!(verifies(
+            &p521.jwk(),
+            &signature::ECDSA_P521_SHA512_FIXED,
+            &token(&p521).encode()
+        ));
         assert!(verifies(
             &ed25519.jwk(),
             &signature::ED25519,

@@ -1,6 +1,6 @@
 //! How providers write their keys, and what stays no key beside it.
 
-use rig::{Alg, Endpoint, Issuer, Key, KeyKind, Server, base64url, from_base64url};
+use rig::{Alg, Endpoint, Issuer, Key, KeyKind, Server, SignatureFault, base64url, from_base64url};
 use serde_json::{Value, json};
 
 use crate::{admits, refuses};
@@ -144,4 +144,87 @@ fn federation_may_have_128_keys_and_what_is_left_out_of_more_is_told() {
     assert_eq!(issuer.hits(Endpoint::Jwks), before);
     publish(128);
     admits(&server, &token(&keys[127]));
+}
+
+#[test]
+fn es512_is_accepted_with_a_p521_key_and_with_no_other() {
+    let bytes = |key: &Key, name: &str| {
+        from_base64url(key.jwk()[name].as_str().expect("a coordinate")).expect("base64url")
+    };
+    // Of 521 bits the first byte has one: it is zero in every second coordinate.
+    let key = std::iter::repeat_with(|| Key::new(KeyKind::P521))
+        .find(|key| bytes(key, "x")[0] == 0)
+        .expect("one key in two");
+    let (x, y) = (bytes(&key, "x"), bytes(&key, "y"));
+    assert_eq!((x.len(), y.len()), (66, 66));
+    assert_verdicts(
+        &key,
+        &[
+            json!({"alg": "ES512"}),
+            json!({"x": base64url(&x[1..])}),
+            json!({"y": base64url([&[0], &y[..]].concat())}),
+            json!({"y": format!("{}==", base64url(&y)).replace('-', "+").replace('_', "/")}),
+        ],
+        &[
+            json!({"alg": "ES256"}),
+            json!({"alg": "ES521"}),
+            json!({"crv": "P-256"}),
+            json!({"crv": "P-384"}),
+            json!({"x": base64url(&x[2..])}),
+            json!({"y": base64url([&[0, 0], &y[..]].concat())}),
+            json!({"x": base64url(&y), "y": base64url(&x)}),
+            json!({"d": base64url(&x)}),
+        ],
+    );
+    let (issuer, server) = start(&key);
+    let p256 = Key::new(KeyKind::P256);
+    issuer.publish(&p256);
+    let good = issuer.token("alice");
+    for (token, reason) in [
+        // The other curve's key by the kid, and the other way round.
+        (
+            good.clone()
+                .signed_by(&p256, Alg::ES256)
+                .header("alg", "ES512"),
+            "key_unsuitable",
+        ),
+        (good.clone().header("alg", "ES256"), "key_unsuitable"),
+        (good.clone().header("alg", "ES384"), "key_unsuitable"),
+        (
+            good.clone().signature_fault(SignatureFault::Der),
+            "bad_signature",
+        ),
+        (
+            good.clone().signature_fault(SignatureFault::Truncated),
+            "bad_signature",
+        ),
+        (
+            good.clone()
+                .signature_fault(SignatureFault::Bytes(vec![0; 132])),
+            "bad_signature",
+        ),
+        (
+            good.clone()
+                .signature_fault(SignatureFault::Bytes(vec![1; 64])),
+            "bad_signature",
+        ),
+        (
+            good.clone()
+                .signature_by(&Key::new(KeyKind::P521), Alg::ES512),
+            "bad_signature",
+        ),
+        (
+            good.clone()
+                .without_header("kid")
+                .signature_fault(SignatureFault::FlippedBit),
+            "bad_signature",
+        ),
+    ] {
+        server.refuses("alice", &token.encode(), reason);
+    }
+    admits(&server, &good.encode());
+    server.reload_with(&[("validator.algorithms", "RS256, ES256, ES384, EdDSA")]);
+    server.refuses("alice", &good.encode(), "alg_not_allowed");
+    server.reload_with(&[("validator.algorithms", "ES512")]);
+    server.admits("alice", &good.encode());
 }

@@ -29,6 +29,7 @@ fn every_type_of_key_is_found_in_the_cache() {
         KeyKind::OtherRsa,
         KeyKind::P256,
         KeyKind::P384,
+        KeyKind::P521,
         KeyKind::Ed25519,
     ];
     let keys = kinds.map(Key::new);

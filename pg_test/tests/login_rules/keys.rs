@@ -205,7 +205,7 @@ fn key_of_another_type_curve_or_strength_is_not_used() {
             .header("kid", kid(named));
         server.refuses("alice", &token.encode(), "key_unsuitable");
     }
-    // A curve that is not supported, and members that do not fit the curve.
+    // Other curves, and members that do not fit the curve.
     for changes in [
         json!({"crv": "P-521"}),
         json!({"crv": "secp256k1"}),

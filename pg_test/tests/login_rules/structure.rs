@@ -148,15 +148,23 @@ fn header_is_one_small_json_object_without_repeated_members() {
 }
 
 #[test]
-fn all_nine_algorithms_are_accepted() {
+fn all_ten_algorithms_are_accepted() {
     let issuer = Issuer::builder().start();
-    let keys = [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519].map(Key::new);
+    let keys = [
+        KeyKind::Rsa,
+        KeyKind::P256,
+        KeyKind::P384,
+        KeyKind::Ed25519,
+        KeyKind::P521,
+    ]
+    .map(Key::new);
     issuer.publish_only(&keys.each_ref().map(Key::jwk));
     let server = Server::trusting(&issuer).start();
     for alg in Alg::ASYMMETRIC {
         let key = match alg {
             Alg::ES256 => &keys[1],
             Alg::ES384 => &keys[2],
+            Alg::ES512 => &keys[4],
             Alg::EdDSA => &keys[3],
             _ => &keys[0],
         };
@@ -193,7 +201,7 @@ fn unsigned_tokens_and_shared_secrets_are_never_accepted() {
         );
     }
     for alg in [
-        "HS384", "HS512", "ES512", "ES256K", "Ed448", "RS1", "rs256", "RS256 ", "dir", "A128KW",
+        "HS384", "HS512", "ES521", "ES256K", "Ed448", "RS1", "rs256", "RS256 ", "dir", "A128KW",
     ] {
         server.refuses(
             "alice",

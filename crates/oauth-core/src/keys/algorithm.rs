@@ -18,6 +18,7 @@ pub enum Algorithm {
     PS512,
     ES256,
     ES384,
+    ES512,
     EdDSA,
 }
 
@@ -30,13 +31,15 @@ pub enum KeyKind {
     P256,
     /// An elliptic curve key on P-384.
     P384,
+    /// An elliptic curve key on P-521.
+    P521,
     /// An Edwards curve key on Ed25519.
     Ed25519,
 }
 
 impl Algorithm {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Algorithm; 9] = [
+    pub const ALL: [Algorithm; 10] = [
         Algorithm::RS256,
         Algorithm::RS384,
         Algorithm::RS512,
@@ -45,6 +48,7 @@ impl Algorithm {
         Algorithm::PS512,
         Algorithm::ES256,
         Algorithm::ES384,
+        Algorithm::ES512,
         Algorithm::EdDSA,
     ];
 
@@ -59,6 +63,7 @@ impl Algorithm {
             Algorithm::PS512 => "PS512",
             Algorithm::ES256 => "ES256",
             Algorithm::ES384 => "ES384",
+            Algorithm::ES512 => "ES512",
             Algorithm::EdDSA => "EdDSA",
         }
     }
@@ -78,13 +83,14 @@ impl Algorithm {
             Algorithm::PS256 | Algorithm::PS384 | Algorithm::PS512 => KeyKind::Rsa,
             Algorithm::ES256 => KeyKind::P256,
             Algorithm::ES384 => KeyKind::P384,
+            Algorithm::ES512 => KeyKind::P521,
             Algorithm::EdDSA => KeyKind::Ed25519,
         }
     }
 
-    /// The same algorithm in the words of the crate that verifies signatures.
-    pub(crate) fn to_jsonwebtoken(self) -> jsonwebtoken::Algorithm {
-        match self {
+    /// The same algorithm in the words of the crate that verifies signatures; `None` if it does not have it.
+    pub(crate) fn to_jsonwebtoken(self) -> Option<jsonwebtoken::Algorithm> {
+        Some(match self {
             Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
             Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,
             Algorithm::RS512 => jsonwebtoken::Algorithm::RS512,
@@ -93,8 +99,9 @@ impl Algorithm {
             Algorithm::PS512 => jsonwebtoken::Algorithm::PS512,
             Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
             Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
+            Algorithm::ES512 => return None,
             Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-        }
+        })
     }
 }
 
@@ -180,7 +187,8 @@ mod tests {
             "none",
             "None",
             "rs256",
-            "ES512",
+            "ES521",
+            "ES256K",
             "RS256 ES256",
             "",
             " , ",

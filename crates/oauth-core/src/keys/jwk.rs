@@ -1,8 +1,8 @@
 //! The provider's keys: RFC 7517, with the key types of RFC 7518 §6 and RFC 8037 §2.
 
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-    VerificationAlgorithm,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    ParsedPublicKey, VerificationAlgorithm,
 };
 use base64::alphabet;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
@@ -152,6 +152,9 @@ fn parse_material(parameters: &AlgorithmParameters) -> Option<PublicKey> {
             EllipticCurve::P384 => parse_point(&ec.x, &ec.y, 48)
                 .filter(|point| is_point(&ECDSA_P384_SHA384_FIXED, point))
                 .map(PublicKey::P384),
+            EllipticCurve::P521 => parse_point(&ec.x, &ec.y, 66)
+                .filter(|point| is_point(&ECDSA_P521_SHA512_FIXED, point))
+                .map(PublicKey::P521),
             _ => None,
         },
         AlgorithmParameters::OctetKeyPair(okp) if okp.curve == EllipticCurve::Ed25519 => {

@@ -47,8 +47,13 @@ impl KeyHead {
     });
 
     /// What `kind` counts.
-    pub(crate) const KINDS: [KeyKind; 4] =
-        [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
+    pub(crate) const KINDS: [KeyKind; 5] = [
+        KeyKind::Rsa,
+        KeyKind::P256,
+        KeyKind::P384,
+        KeyKind::P521,
+        KeyKind::Ed25519,
+    ];
 
     /// No key.
     pub const EMPTY: KeyHead = KeyHead {
@@ -75,9 +80,10 @@ impl KeyHead {
         };
         let (material, exponent) = match key {
             PublicKey::Rsa { n, e } => ([n.as_slice(), e].concat(), e.len()),
-            PublicKey::P256(point) | PublicKey::P384(point) | PublicKey::Ed25519(point) => {
-                (point.clone(), 0)
-            }
+            PublicKey::P256(point)
+            | PublicKey::P384(point)
+            | PublicKey::P521(point)
+            | PublicKey::Ed25519(point) => (point.clone(), 0),
         };
         let sizes = (u8::try_from(exponent), u16::try_from(material.len()));
         // A key set (jwk.rs) bounds both far below; a key that does not fit verifies nothing.
@@ -116,6 +122,7 @@ impl KeyHead {
             }
             KeyKind::P256 => Some(PublicKey::P256(material.to_vec())),
             KeyKind::P384 => Some(PublicKey::P384(material.to_vec())),
+            KeyKind::P521 => Some(PublicKey::P521(material.to_vec())),
             KeyKind::Ed25519 => Some(PublicKey::Ed25519(material.to_vec())),
         }
     }
@@ -220,6 +227,7 @@ mod tests {
             },
             PublicKey::P256(vec![4; 65]),
             PublicKey::P384(vec![4; 97]),
+            PublicKey::P521(vec![4; 133]),
             PublicKey::Ed25519(vec![5; 32]),
         ]
     }

@@ -22,6 +22,7 @@ impl PublicKey {
             }
             PublicKey::P256(point) => ec_members("P-256", point)?,
             PublicKey::P384(point) => ec_members("P-384", point)?,
+            PublicKey::P521(point) => ec_members("P-521", point)?,
             PublicKey::Ed25519(x) => {
                 format!(r#"{{"crv":"Ed25519","kty":"{kty}","x":"{}"}}"#, encode(x))
             }
@@ -79,6 +80,19 @@ mod tests {
         let digest = sha256(&[members.as_bytes()]);
         assert_eq!(p256, Some(URL_SAFE_NO_PAD.encode(digest)));
         assert_ne!(p256, PublicKey::P384(point(48)).thumbprint());
+        let p521 = PublicKey::P521(point(66)).thumbprint();
+        let members = members
+            .replace("P-256", "P-521")
+            .replace(
+                &URL_SAFE_NO_PAD.encode([1; 32]),
+                &URL_SAFE_NO_PAD.encode([1; 66]),
+            )
+            .replace(
+                &URL_SAFE_NO_PAD.encode([2; 32]),
+                &URL_SAFE_NO_PAD.encode([2; 66]),
+            );
+        let digest = sha256(&[members.as_bytes()]);
+        assert_eq!(p521, Some(URL_SAFE_NO_PAD.encode(digest)));
         assert_eq!(PublicKey::P256(vec![2; 33]).thumbprint(), None);
         assert_eq!(PublicKey::P256(Vec::new()).thumbprint(), None);
     }

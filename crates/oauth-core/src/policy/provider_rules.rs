@@ -306,6 +306,7 @@ pub(crate) const SPIFFE: ProviderRules = ProviderRules {
         Algorithm::PS512,
         Algorithm::ES256,
         Algorithm::ES384,
+        Algorithm::ES512,
     ]),
     client_claims: &[],
     scope: NO_SCOPES,

@@ -111,7 +111,7 @@ fn up_to_four_keys_that_fit_alike_are_tried_and_no_stranger_gets_in_by_any() {
         jwk
     };
     let named: fn(&Key) -> Value = Key::jwk;
-    for kind in [KeyKind::P256, KeyKind::Ed25519, KeyKind::P384] {
+    for kind in [KeyKind::P256, KeyKind::Ed25519, KeyKind::P521] {
         let keys: Vec<Key> = (0..5).map(|_| Key::new(kind)).collect();
         let token = |key: &Key| token_by(&key.without_kid());
         let tokens = |key: &Key| {
@@ -253,6 +253,14 @@ fn a_named_key_of_another_kind_is_unsuitable() {
     for (kind, alg) in [
         (KeyKind::P256, Alg::ES384),
         (KeyKind::P384, Alg::ES256),
+        (KeyKind::P256, Alg::ES512),
+        (KeyKind::P384, Alg::ES512),
+        (KeyKind::P521, Alg::ES256),
+        (KeyKind::P521, Alg::ES384),
+        (KeyKind::P521, Alg::EdDSA),
+        (KeyKind::P521, Alg::RS512),
+        (KeyKind::Rsa, Alg::ES512),
+        (KeyKind::Ed25519, Alg::ES512),
         (KeyKind::P256, Alg::EdDSA),
         (KeyKind::Ed25519, Alg::ES256),
         (KeyKind::Ed25519, Alg::RS256),

@@ -135,7 +135,7 @@ fn refuses_rsa_keys_that_everyone_can_sign_for() {
 
 #[test]
 fn refuses_curves_that_no_accepted_algorithm_uses() {
-    // RFC 7520 §3.1 (P-521), SEC 2 §2.4.1 (the generator of secp256k1), RFC 8037 appendix A.6 (X25519).
+    // RFC 7520 §3.1 (P-521 under other names), SEC 2 §2.4.1 (the generator of secp256k1), RFC 8037 appendix A.6 (X25519).
     let g = [
         "eb5mfvncu6xVoGKVzocLBwKb_NstzijZWfKBWxb4F5g",
         "SDradyajxGVdpPv8DhEIqP0XtEimhVQZnEfQj_sQ1Lg",
@@ -146,7 +146,9 @@ fn refuses_curves_that_no_accepted_algorithm_uses() {
         "AdymlHvOiLxXkEhayXQnNCvDX4h9htZaCJN34kfmC6pV5OhQHiraVySsUdaQkAgDPrwQrJmbnX9cwlGfP-HqHZR1",
     ];
     for jwk in [
-        json!({"kty": "EC", "crv": "P-521", "x": p521[0], "y": p521[1]}),
+        json!({"kty": "EC", "crv": "P-384", "x": p521[0], "y": p521[1]}),
+        json!({"kty": "EC", "crv": "p-521", "x": p521[0], "y": p521[1]}),
+        json!({"kty": "EC", "crv": "P-521", "x": p521[1], "y": p521[0]}),
         json!({"kty": "EC", "crv": "P-256", "x": p521[0], "y": p521[1]}),
         json!({"kty": "EC", "crv": "secp256k1", "x": g[0], "y": g[1]}),
         json!({"kty": "OKP", "crv": "X25519", "x": x25519}),

@@ -137,7 +137,13 @@ fn a_key_that_is_no_point_of_its_curve_does_no_harm_beside_a_good_one() {
 
 #[test]
 fn keys_without_kid_use_or_alg_are_usable_where_they_fit() {
-    for kind in [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519] {
+    for kind in [
+        KeyKind::Rsa,
+        KeyKind::P256,
+        KeyKind::P384,
+        KeyKind::P521,
+        KeyKind::Ed25519,
+    ] {
         let key = Key::new(kind).without_kid();
         let jwk = key.jwk_with(json!({"use": null, "kid": null, "alg": null}));
         assert!(jwk.get("use").is_none());
@@ -267,7 +273,14 @@ impl KeySource for Answering {
 
 #[test]
 fn a_source_that_answers_with_a_key_of_another_kind_lets_nothing_through() {
-    let keys = [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519].map(Key::new);
+    let keys = [
+        KeyKind::Rsa,
+        KeyKind::P256,
+        KeyKind::P384,
+        KeyKind::P521,
+        KeyKind::Ed25519,
+    ]
+    .map(Key::new);
     for signer in &keys {
         for other in &keys {
             let set = key_set(&[other.jwk()]);
@@ -286,6 +299,7 @@ fn a_source_that_answers_with_a_key_of_another_kind_lets_nothing_through() {
     for key in [
         PublicKey::P256(vec![]),
         PublicKey::P384(vec![4; 97]),
+        PublicKey::P521(vec![4; 133]),
         PublicKey::Ed25519(vec![0; 31]),
         PublicKey::Rsa {
             n: vec![],

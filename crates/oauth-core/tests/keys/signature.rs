@@ -3,7 +3,13 @@
 use crate::rsa_vectors;
 use court::*;
 
-const KINDS: [KeyKind; 4] = [KeyKind::Rsa, KeyKind::P256, KeyKind::P384, KeyKind::Ed25519];
+const KINDS: [KeyKind; 5] = [
+    KeyKind::Rsa,
+    KeyKind::P256,
+    KeyKind::P384,
+    KeyKind::P521,
+    KeyKind::Ed25519,
+];
 
 /// The verdict on a token of this key, where it is the issuer's only one.
 fn verdict_by(key: &Key, token: &Token) -> &'static str {
@@ -140,6 +146,7 @@ fn refuses_another_key_of_the_same_kind() {
         (KeyKind::Rsa, KeyKind::OtherRsa),
         (KeyKind::P256, KeyKind::P256),
         (KeyKind::P384, KeyKind::P384),
+        (KeyKind::P521, KeyKind::P521),
         (KeyKind::Ed25519, KeyKind::Ed25519),
     ] {
         let (key, other) = (Key::new(kind), Key::new(other));
@@ -187,7 +194,7 @@ fn refuses_empty_truncated_and_extended_signatures() {
 #[test]
 fn refuses_ecdsa_in_der_form() {
     // RFC 7518 §3.4: two integers of fixed size, not the DER of X.509.
-    for kind in [KeyKind::P256, KeyKind::P384] {
+    for kind in [KeyKind::P256, KeyKind::P384, KeyKind::P521] {
         let key = Key::new(kind);
         let token = token_by(&key).signature_fault(SignatureFault::Der);
         assert_eq!(verdict_by(&key, &token), "bad_signature", "{kind:?}");

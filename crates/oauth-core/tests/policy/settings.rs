@@ -97,7 +97,7 @@ fn algorithms_are_asymmetric_and_known() {
         "HS384",
         "RS256, HS256",
         "RS256, none",
-        "ES512",
+        "ES521",
         "ES256K",
         "rs256",
         "RS256 ES256",

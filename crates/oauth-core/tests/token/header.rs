@@ -11,6 +11,7 @@ fn kind(alg: Alg) -> KeyKind {
     match alg {
         Alg::ES256 => KeyKind::P256,
         Alg::ES384 => KeyKind::P384,
+        Alg::ES512 => KeyKind::P521,
         Alg::EdDSA => KeyKind::Ed25519,
         _ => KeyKind::Rsa,
     }
@@ -136,7 +137,7 @@ fn refuses_algorithms_that_are_unknown_or_spelt_otherwise() {
         "EdDSA ",
         "EdDSA\0",
         "EdDSA,RS256",
-        "ES512",
+        "ES521",
         "ES256K",
         "Ed448",
         "HS256",
