@@ -38,24 +38,29 @@ pub fn examine<'a>(
     providers: &mut Providers,
 ) -> Line<'a> {
     let maps = &configuration.maps;
-    let mut findings = examine_rule(rule, maps);
+    let mut faults = Vec::new();
+    let options = rule.line_options().unwrap_or_else(|misconfigured| {
+        faults.push(Finding::of_failure(&misconfigured.into()));
+        LineOptions::none()
+    });
+    let settings = settings::for_line(line, &options).unwrap_or_else(|misconfigured| {
+        // An invalid issuer is reported below.
+        if !matches!(misconfigured, Misconfigured::IssuerInvalid { .. }) {
+            faults.push(Finding::of_failure(&misconfigured.into()));
+        }
+        Settings::of_server()
+    });
+    let mut findings: Vec<Finding> = examine_encryption(rule, settings.switch(Switch::RequireTls))
+        .into_iter()
+        .collect();
+    findings.extend(examine_map(rule, maps));
     if rule.kind == "hostssl" && !configuration.has_tls {
         findings.push(
             finding::TLS_OFF
                 .with("The line's type is hostssl, but ssl is off, so no connection matches it."),
         );
     }
-    let options = rule.line_options().unwrap_or_else(|misconfigured| {
-        findings.push(Finding::of_failure(&misconfigured.into()));
-        LineOptions::none()
-    });
-    let settings = settings::for_line(line, &options).unwrap_or_else(|misconfigured| {
-        // An invalid issuer is reported below.
-        if !matches!(misconfigured, Misconfigured::IssuerInvalid { .. }) {
-            findings.push(Finding::of_failure(&misconfigured.into()));
-        }
-        Settings::of_server()
-    });
+    findings.extend(faults);
     if settings.switch(Switch::RequireBoundToken) && !configuration.asks_for_certificates {
         let detail = "validator.require_bound_token is on, but the server requests no client certificates, so all tokens are refused.";
         findings.push(finding::CERTIFICATES_NOT_ASKED_FOR.with(detail));
@@ -108,27 +113,41 @@ fn identity_prefixes(settings: &Settings) -> Result<Vec<String>, Misconfigured> 
     Ok(claims.prefixes(&prefix).map(str::to_owned).collect())
 }
 
-fn examine_rule(rule: &HbaRule, maps: &[String]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    if matches!(rule.kind.as_str(), "host" | "hostnossl" | "hostnogssenc") {
+/// Whether the line admits connections that are not encrypted, and what becomes of their tokens.
+fn examine_encryption(rule: &HbaRule, require_tls: bool) -> Option<Finding> {
+    let kind = rule.kind.as_str();
+    if !matches!(kind, "host" | "hostnossl" | "hostnogssenc") {
+        return None;
+    }
+    let admits =
+        format!("The line's type is {kind}, which also admits connections without encryption");
+    Some(if rule.is_loopback() {
+        let detail = format!("{admits}; those of this line stay on this machine.");
+        finding::TLS_NOT_REQUIRED.with(detail).into_notice()
+    } else if !require_tls {
+        finding::TLS_NOT_REQUIRED.with(format!(
+            "{admits}, and with validator.require_tls off their tokens are accepted."
+        ))
+    } else {
         let found = finding::TLS_NOT_REQUIRED.with(format!(
-            "The line's type is {}, which accepts tokens over connections without TLS.",
-            rule.kind
+            "{admits}; validator.require_tls refuses their tokens, unless they come from this machine."
         ));
-        findings.push(if rule.is_loopback() {
-            found.into_notice()
-        } else {
-            found
-        });
-    }
-    if let Some(map) = rule.option("map")
-        && !maps.iter().any(|known| known == map)
-    {
-        findings.push(finding::MAP_MISSING.with(format!(
+        match kind {
+            // Hardly any connection of this line can be encrypted.
+            "hostnossl" => found,
+            _ => found.into_notice(),
+        }
+    })
+}
+
+fn examine_map(rule: &HbaRule, maps: &[String]) -> Option<Finding> {
+    let map = rule.option("map")?;
+    let is_known = maps.iter().any(|known| known == map);
+    (!is_known).then(|| {
+        finding::MAP_MISSING.with(format!(
             "The line has map={map}, but pg_ident.conf has no line for this map."
-        )));
-    }
-    findings
+        ))
+    })
 }
 
 /// What the settings say about the tokens of this line.

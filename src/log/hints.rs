@@ -119,6 +119,10 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
     use Reject as R;
     let list = |values: &oauth_core::StringList| Printable::list(values.iter());
     let hint = match reject {
+        R::TlsRequired => "Have the client connect over TLS (sslmode=verify-full), or have a pooler or load balancer that \
+            connects for it do so, and use hostssl in pg_hba.conf. The token may have been read on its way: a new one \
+            is safer. See validator.require_tls."
+            .to_owned(),
         R::TokenTooLarge { size } => {
             let limit = policy.map_or(0, Policy::max_token_size);
             format!("The token has {size} bytes; validator.max_token_size allows {limit}.")

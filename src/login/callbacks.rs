@@ -17,6 +17,7 @@ use crate::postgres::abi::{
     ValidatorStartupCB,
 };
 use crate::postgres::client_certificate::TlsPeer;
+use crate::postgres::connection;
 use crate::postgres::containment::{contain, end_backend};
 use crate::postgres::hba;
 use crate::postgres::role_catalog::ServerCatalog;
@@ -198,6 +199,13 @@ fn decide(
         Ok(settings) => settings,
         Err(misconfigured) => return (Decision::refused(misconfigured), None),
     };
+    // Before the token is looked at, so that nothing is fetched for it.
+    if settings.require_tls && !connection::is_private() {
+        return (
+            Decision::refused(Reject::TlsRequired),
+            Some(settings.policy),
+        );
+    }
     // RFC 6750 §2.1: a bearer token is ASCII, which PostgreSQL has checked.
     let Ok(token) = token.to_str() else {
         return (

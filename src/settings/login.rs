@@ -24,6 +24,8 @@ pub struct LoginSettings {
     pub policy: Policy,
     /// Where the keys come from.
     pub keys: ProviderKeys,
+    /// Whether a token that others could read on its way here is refused.
+    pub require_tls: bool,
     /// Asks the provider about tokens, if the policy requires it.
     pub introspection: Option<ProviderIntrospection>,
     /// Whether a session ends when its token does.
@@ -47,6 +49,7 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
     Ok(LoginSettings {
         policy,
         keys,
+        require_tls: settings.switch(Switch::RequireTls),
         introspection,
         session_expiry: settings.switch(Switch::SessionExpiry),
         log_accepted: settings.switch(Switch::LogAccepted),

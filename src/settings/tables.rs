@@ -249,6 +249,9 @@ switches! {
     CaFileOnly = "ca_file_only": Both, false,
         c"Trusts only the certificates of ca_file when asking the provider.",
         c"The system's certificate authorities are then not trusted.";
+    RequireTls = "require_tls": Both, true,
+        c"Refuses tokens that come over unencrypted TCP from another host.",
+        c"Unix sockets and loopback addresses need no encryption. If off, the lines of pg_hba.conf alone decide.";
     IntrospectionAudienceRequired = "introspection_audience_required": Both, true,
         c"Requires \"aud\" in the introspection response for an opaque token.",
         c"If off, it may be missing; if present, it must still be accepted.";

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -54,8 +55,8 @@ pub enum OnError {
 
 enum Way {
     Socket(PathBuf),
-    Tcp(u16),
-    Tls(u16, Arc<ClientConfig>),
+    Tcp(SocketAddr),
+    Tls(SocketAddr, Arc<ClientConfig>),
 }
 
 /// A server, as far as a client must know it.
@@ -84,7 +85,7 @@ impl Login {
     /// A login over TCP without TLS. Without a token, it asks for discovery.
     pub fn new(server: &impl Reachable, role: &str) -> Login {
         let port = server.port();
-        Login::over(Way::Tcp(port), port, role)
+        Login::over(Way::Tcp(local(port)), port, role)
     }
 
     /// A login over the server's Unix socket.
@@ -98,7 +99,7 @@ impl Login {
     pub fn by_tls(server: &impl Reachable, role: &str, identity: Option<&Identity>) -> Login {
         let port = server.port();
         let config = tls::client_config(Authority::shared(), identity);
-        Login::over(Way::Tls(port, config), port, role)
+        Login::over(Way::Tls(local(port), config), port, role)
     }
 
     fn over(way: Way, port: u16, role: &str) -> Login {
@@ -112,6 +113,15 @@ impl Login {
             on_error: OnError::Acknowledge,
             limit: Duration::from_secs(30),
         }
+    }
+
+    /// Connects to the server at another of its addresses than 127.0.0.1.
+    pub fn at(mut self, address: IpAddr) -> Login {
+        match &mut self.way {
+            Way::Socket(path) => panic!("{} is not an address", path.display()),
+            Way::Tcp(place) | Way::Tls(place, _) => place.set_ip(address),
+        }
+        self
     }
 
     /// Presents a token.
@@ -172,8 +182,8 @@ impl Login {
     fn connect(&self) -> io::Result<Wire> {
         match &self.way {
             Way::Socket(path) => Wire::by_socket(path, self.limit),
-            Way::Tcp(port) => Wire::by_tcp(*port, self.limit),
-            Way::Tls(port, config) => Wire::by_tls(*port, config.clone(), self.limit),
+            Way::Tcp(place) => Wire::by_tcp(*place, self.limit),
+            Way::Tls(place, config) => Wire::by_tls(*place, config.clone(), self.limit),
         }
     }
 
@@ -241,6 +251,11 @@ impl Login {
         };
         wire.send(&message(|m| frontend::sasl_response(bytes, m)))
     }
+}
+
+/// Where a server listens unless told otherwise.
+pub(crate) fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 const MECHANISM: &str = "OAUTHBEARER";

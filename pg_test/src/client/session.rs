@@ -8,6 +8,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{DataRowBody, Message};
 use postgres_protocol::message::frontend;
 
+use crate::client::login::local;
 use crate::client::wire::{Ending, ServerMessage, Wire, message};
 
 /// The rows of a query, as text.
@@ -71,7 +72,7 @@ impl Session {
         let mut request = BytesMut::new();
         frontend::cancel_request(self.pid, self.cancel_key, &mut request);
         let limit = Duration::from_secs(5);
-        let mut wire = Wire::by_tcp(self.port, limit).expect("the server listens");
+        let mut wire = Wire::by_tcp(local(self.port), limit).expect("the server listens");
         wire.send(&request).expect("a cancel request can be sent");
         // The server answers nothing, and closes when it has passed the request on.
         let _ = wire.receive();

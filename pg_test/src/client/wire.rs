@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -116,17 +116,17 @@ impl Wire {
         Ok(Wire::new(Box::new(UnixStream::connect(path)?), limit))
     }
 
-    pub(crate) fn by_tcp(port: u16, limit: Duration) -> io::Result<Wire> {
-        Ok(Wire::new(Box::new(connect(port)?), limit))
+    pub(crate) fn by_tcp(place: SocketAddr, limit: Duration) -> io::Result<Wire> {
+        Ok(Wire::new(Box::new(connect(place)?), limit))
     }
 
     /// TLS after an SSLRequest, verified by `config` as `localhost`.
     pub(crate) fn by_tls(
-        port: u16,
+        place: SocketAddr,
         config: Arc<ClientConfig>,
         limit: Duration,
     ) -> io::Result<Wire> {
-        let mut tcp = connect(port)?;
+        let mut tcp = connect(place)?;
         tcp.set_read_timeout(Some(limit))?;
         let mut request = BytesMut::new();
         frontend::ssl_request(&mut request);
@@ -221,8 +221,8 @@ pub(crate) fn message(write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> By
     bytes
 }
 
-fn connect(port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+fn connect(place: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(place)?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

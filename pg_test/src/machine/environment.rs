@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -51,6 +52,20 @@ pub fn stage() -> PathBuf {
 /// The folder of the packages that `make package` and `make image` make.
 pub fn packages() -> PathBuf {
     required("VALIDATOR_PACKAGES", "the folder of the packages")
+}
+
+/// An address of this machine that others could reach, by which it reaches itself as if it were another. `None`: it has
+/// no network.
+pub fn own_address() -> Option<IpAddr> {
+    // Sends nothing: only asks which address would be the sender's.
+    [("0.0.0.0:0", "192.0.2.1:9"), ("[::]:0", "[2001:db8::1]:9")]
+        .into_iter()
+        .filter_map(|(own, other)| {
+            let socket = UdpSocket::bind(own).ok()?;
+            socket.connect(other).ok()?;
+            Some(socket.local_addr().ok()?.ip())
+        })
+        .find(|address| !address.is_loopback())
 }
 
 /// The `node` program.

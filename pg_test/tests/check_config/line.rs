@@ -16,11 +16,20 @@ fn audience_is_not_set() {
 fn tokens_are_taken_without_tls() {
     let (issuer, builder) = healthy();
     let server = started(builder);
-    for kind in ["host", "hostnossl", "hostnogssenc"] {
+    let refused = "validator.require_tls refuses their tokens";
+    let accepted = "with validator.require_tls off their tokens are accepted";
+    for (value, kind, severity, says) in [
+        ("on", "host", "notice", refused),
+        ("on", "hostnogssenc", "notice", refused),
+        ("on", "hostnossl", "warning", refused),
+        ("off", "host", "warning", accepted),
+        ("off", "hostnogssenc", "warning", accepted),
+        ("off", "hostnossl", "warning", accepted),
+    ] {
         server.set_hba(&[&line(kind, issuer.url(), Issuer::SCOPE, "")]);
-        server.reload();
-        let detail = only_detail(&server, "warning tls_not_required");
-        assert!(detail.contains(kind), "{detail}");
+        server.reload_with(&[("validator.require_tls", value)]);
+        let detail = only_detail(&server, &format!("{severity} tls_not_required"));
+        assert!(detail.contains(kind) && detail.contains(says), "{detail}");
     }
     // Such a connection stays on this machine.
     let near = line("host", issuer.url(), Issuer::SCOPE, "");
@@ -215,7 +224,7 @@ fn several_findings_at_one_line_are_all_told() {
     let found = assert_findings(
         &server,
         &[
-            "warning tls_not_required",
+            "notice tls_not_required",
             "error audience_unset",
             "error role_claim_unset",
             "warning scope_empty",

@@ -127,7 +127,7 @@ fn every_line_has_its_row_with_file_and_line() {
         "include more.conf",
     ]);
     server.reload();
-    let found = assert_findings(&server, &["ok ok", "warning tls_not_required"]);
+    let found = assert_findings(&server, &["ok ok", "notice tls_not_required"]);
     assert!(found[0].file.ends_with("/pg_hba.conf"), "{found:?}");
     assert_eq!(found[0].line, "4");
     assert!(found[1].file.ends_with("/more.conf"), "{found:?}");

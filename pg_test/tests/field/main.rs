@@ -2,6 +2,7 @@
 
 mod documents;
 mod keys;
+mod net_encryption;
 mod rotation;
 mod tokens;
 

@@ -77,6 +77,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.profiles|string|-|-|-||sighup",
             "validator.provider|string|-|-|-|generic|sighup",
             "validator.require_bound_token|bool|-|-|-|off|sighup",
+            "validator.require_tls|bool|-|-|-|on|sighup",
             "validator.required_claims|string|-|-|-||sighup",
             "validator.role_claim|string|-|-|-||sighup",
             "validator.role_map|string|-|-|-||sighup",

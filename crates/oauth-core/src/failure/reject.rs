@@ -7,6 +7,10 @@ causes! {
     /// A fault of the token: one variant for each cause, in the order of the checks. The texts have nothing that came
     /// with the token.
     pub enum Reject {
+        // --- the connection that it came over -------------------------------------------------------
+        /// RFC 6750 §5.3: a bearer token must not be sent over a connection that others can read.
+        TlsRequired = "tls_required", "token came over a connection that is not encrypted";
+
         // --- structure of the token -----------------------------------------------------------------
         /// The token has more bytes than the policy allows.
         TokenTooLarge {
