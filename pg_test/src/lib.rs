@@ -25,6 +25,7 @@ pub use machine::{child, environment, scratch, shim};
 pub use net::deaf_port::DeafPort;
 pub use net::http::{Request, Response};
 pub use net::http_server::ConnectionFault;
+pub use net::proxy::{Proxy, ProxyFault};
 pub use net::tls::{Authority, ClientCertificates, Identity};
 #[cfg(feature = "providers")]
 pub use person::browser::{Browser, Form, Page};

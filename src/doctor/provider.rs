@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, MAX_KEYS, PolicyBuilder,
+    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, MAX_KEYS, PolicyBuilder, Proxy,
     UnavailableCause, fetch_jwk_set,
 };
 use ureq::http::Response;
@@ -56,7 +56,11 @@ impl Providers {
             }
             Ok(keys) => {
                 let usable = keys.keys().iter().filter(|jwk| jwk.public_key().is_some());
-                summary = Some(format!("usable keys: {}", usable.count()));
+                let mut known = format!("usable keys: {}", usable.count());
+                if let Some(proxy) = proxy_of(source) {
+                    known += &format!(", through proxy {}", proxy.printable());
+                }
+                summary = Some(known);
             }
             Err(failure) => {
                 let found = Finding::of_failure(failure);
@@ -89,6 +93,16 @@ impl Providers {
         });
         &self.0[index].1
     }
+}
+
+/// The proxy by which the provider is asked first.
+fn proxy_of(source: &ProviderKeys) -> Option<&Proxy> {
+    let asked = match &source.location {
+        KeyLocation::File(_) => return None,
+        KeyLocation::JwksUri(url) => url,
+        KeyLocation::Metadata => source.issuer.discovery(),
+    };
+    source.http.proxy.as_ref()?.rules.proxy_for(asked)
 }
 
 /// Asks about a token that was never issued, where logins ask about theirs.

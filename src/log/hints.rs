@@ -58,56 +58,61 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
     }
 }
 
+/// By the code, which also a failure has that another login has reported.
 fn unavailable_hint(cause: &UnavailableCause) -> String {
-    match cause {
-        UnavailableCause::Timeout
-        | UnavailableCause::NameResolution
-        | UnavailableCause::Connection(_) => {
+    if let UnavailableCause::Status(401 | 403) = cause {
+        return "The provider does not serve this URL publicly. See validator.http_bearer_file."
+            .to_owned();
+    }
+    match cause.code() {
+        "timeout" | "name_resolution" | "connection" => {
             "The database server itself must be able to reach this URL. Check the name, routes and firewalls from \
-                there, and validator.http_timeout."
+                there, and validator.http_timeout. If it can only be reached through a proxy, set validator.http_proxy."
         }
-        UnavailableCause::NoThread(_) => {
+        "proxy_failed" => {
+            "The proxy of validator.http_proxy failed, not the provider. Check its URL, that it lets the database server \
+                connect to this URL's host and port, and validator.ca_file if it speaks TLS. validator.no_proxy names hosts \
+                that are reached without it."
+        }
+        "proxy_unauthorized" => {
+            "Write user:password for the proxy of validator.http_proxy into a file, and name that in \
+                validator.http_proxy_secret_file. Only Basic authentication is supported."
+        }
+        "no_thread" => {
             "Raise the limit on processes and threads of the server's user (ulimit -u), its service (TasksMax of \
                 systemd) or its container (pids.max)."
         }
-        UnavailableCause::Tls(_) => {
+        "tls" => {
             "If a private authority issued the provider's certificate, set validator.ca_file to a file with that \
                 authority's certificate."
         }
-        UnavailableCause::Redirect(_) => {
+        "redirect" => {
             "Use the final URL as issuer in pg_hba.conf; it must equal \"issuer\" in the discovery document."
         }
-        UnavailableCause::IssuerMismatch(_) => {
+        "issuer_mismatch" => {
             "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for byte. Check for a \
                 trailing slash."
         }
-        UnavailableCause::BadUrl(_) => {
+        "bad_url" => {
             "The provider must name https URLs as \"jwks_uri\" and \"introspection_endpoint\"."
         }
-        UnavailableCause::ClientUnauthorized => {
+        "introspection_unauthorized" => {
             "Check validator.client_id, validator.client_auth_method and the file with the secret or key. If the \
                 secret has special characters, also try client_secret_basic_raw."
         }
-        UnavailableCause::ClientForbidden => {
+        "introspection_forbidden" => {
             "Configure the provider to allow validator.client_id to introspect tokens."
         }
-        UnavailableCause::ActiveMalformed => {
-            "validator.introspection_endpoint must be an RFC 7662 endpoint."
-        }
-        UnavailableCause::NoUsableKey => {
+        "active_malformed" => "validator.introspection_endpoint must be an RFC 7662 endpoint.",
+        "no_usable_key" => {
             "The provider's key set must have a signature key that is RSA of 2048 bits or more, \
              P-256, P-384, P-521 or Ed25519."
         }
-        UnavailableCause::Status(401 | 403) => {
-            "The provider does not serve this URL publicly. See validator.http_bearer_file."
-        }
-        UnavailableCause::ContentCoding(_) => {
+        "content_coding" => {
             "Configure the provider, or the proxy in front of it, to send this URL uncompressed to clients that send \
                 \"Accept-Encoding: identity\"."
         }
-        UnavailableCause::Status(_)
-        | UnavailableCause::TooLarge
-        | UnavailableCause::Malformed(_) => {
+        "http_status" | "too_large" | "malformed" => {
             "Check what this URL returns: it should be a JSON document with status 200."
         }
         _ => "Check what this URL returns.",

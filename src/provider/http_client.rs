@@ -1,14 +1,13 @@
 //! HTTP by ureq and rustls: https with the system's trust roots, no redirects, no proxies of the
 //! environment, bounded in time and size. Calls no PostgreSQL function: it runs on a thread of its own.
 
-use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
     ACCEPT_DOCUMENT, Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured,
-    Printable, UnavailableCause,
+    UnavailableCause,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -18,6 +17,8 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, TlsConfig, parse_p
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
+use crate::provider::http_cause::cause;
+use crate::provider::http_proxy::Route;
 use crate::provider::http_transport;
 use crate::provider::secret_file::Secret;
 use crate::provider::trust_roots::{SystemRoots, trust_roots};
@@ -31,40 +32,50 @@ const BUFFER_BYTES: usize = MAX_HEADER_BYTES + 4 * 1024;
 
 impl HttpSettings {
     /// What an answer depends on, of which a cache has to make a difference.
-    pub fn cache_parts(&self) -> [&str; 3] {
-        let ca_file = self.ca_file.as_deref().and_then(Path::to_str);
-        let bearer = self.bearer.as_ref();
-        let bearer_file = bearer.and_then(|bearer| bearer.file.to_str());
+    pub fn cache_parts(&self) -> [&str; 6] {
+        fn path(file: Option<&PathBuf>) -> &str {
+            file.and_then(|file| file.to_str()).unwrap_or_default()
+        }
+        let proxy = self.proxy.as_ref();
+        let secret_file = proxy.and_then(|proxy| proxy.secret_file.as_ref());
+        let [url, except] = proxy.map_or([""; 2], |proxy| proxy.rules.cache_parts());
         [
-            ca_file.unwrap_or_default(),
+            path(self.ca_file.as_ref()),
             if self.ca_file_only { "only" } else { "" },
-            bearer_file.unwrap_or_default(),
+            path(self.bearer.as_ref().map(|bearer| &bearer.file)),
+            url,
+            except,
+            path(secret_file),
         ]
     }
 
     /// For the thread that sends requests. To be called in the main thread: a thread that was left behind must not read the
     /// environment while PostgreSQL may change it.
     pub fn prepare(&self) -> PreparedHttp {
-        // Even the start of ureq's configuration looks for proxies there.
-        let config = Agent::config_builder()
-            .proxy(None)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .max_response_header_size(MAX_HEADER_BYTES)
-            .input_buffer_size(BUFFER_BYTES)
-            .output_buffer_size(BUFFER_BYTES)
-            .max_idle_connections(1)
-            .user_agent(concat!("postgresql-validator/", env!("CARGO_PKG_VERSION")))
-            .accept("application/json")
-            // RFC 9110 §12.5.3: where a request does not say, a server may choose.
-            .accept_encoding("identity");
         PreparedHttp {
             settings: self.clone(),
             system_roots: (!self.ca_file_only).then(SystemRoots::locate),
-            config,
+            config: new_config(),
+            proxy_config: self.proxy.as_ref().map(|_| new_config()),
         }
     }
+}
+
+/// To be called in the main thread: even the start of ureq's configuration looks for proxies in the environment.
+fn new_config() -> ConfigBuilder<AgentScope> {
+    Agent::config_builder()
+        .proxy(None)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .max_response_header_size(MAX_HEADER_BYTES)
+        .input_buffer_size(BUFFER_BYTES)
+        .output_buffer_size(BUFFER_BYTES)
+        .max_idle_connections(1)
+        .user_agent(concat!("postgresql-validator/", env!("CARGO_PKG_VERSION")))
+        .accept("application/json")
+        // RFC 9110 §12.5.3: where a request does not say, a server may choose.
+        .accept_encoding("identity")
 }
 
 /// Settings, and what else a request needs of this process.
@@ -73,6 +84,8 @@ pub struct PreparedHttp {
     /// `None`: not trusted.
     system_roots: Option<SystemRoots>,
     config: ConfigBuilder<AgentScope>,
+    /// For the connection to the proxy, if there is one.
+    proxy_config: Option<ConfigBuilder<AgentScope>>,
 }
 
 impl BearerFile {
@@ -152,6 +165,7 @@ pub struct UreqClient {
     agent: Agent,
     /// For GET requests, and the servers that get it.
     bearer: Option<(HeaderValue, BearerFile)>,
+    route: Option<Arc<Route>>,
     deadline: Instant,
 }
 
@@ -177,16 +191,27 @@ impl UreqClient {
         deadline: Instant,
     ) -> Result<Self, Misconfigured> {
         let ca_file = http.settings.ca_file.as_deref();
-        let tls = TlsConfig::builder()
-            .client_cert(identity.map(|identity| identity.0))
-            .root_certs(trust_roots(http.system_roots.as_ref(), ca_file)?)
-            .unversioned_rustls_crypto_provider(Arc::new(
-                rustls::crypto::aws_lc_rs::default_provider(),
-            ))
-            .build();
-        let config = http.config.tls_config(tls).build();
+        let roots = trust_roots(http.system_roots.as_ref(), ca_file)?;
+        let tls = |identity: Option<ClientIdentity>| {
+            TlsConfig::builder()
+                .client_cert(identity.map(|identity| identity.0))
+                .root_certs(roots.clone())
+                .unversioned_rustls_crypto_provider(Arc::new(
+                    rustls::crypto::aws_lc_rs::default_provider(),
+                ))
+                .build()
+        };
+        let route = match (&http.settings.proxy, http.proxy_config) {
+            (Some(proxy), Some(config)) => {
+                let config = config.tls_config(tls(None)).build();
+                Some(Arc::new(Route::new(proxy, config)?))
+            }
+            _ => None,
+        };
+        let config = http.config.tls_config(tls(identity)).build();
         Ok(UreqClient {
-            agent: http_transport::new_agent(config),
+            agent: http_transport::new_agent(config, route.clone()),
+            route,
             bearer: None,
             deadline,
         })
@@ -203,7 +228,7 @@ impl HttpClient for UreqClient {
         {
             request = request.header("Authorization", header);
         }
-        read(request.call())
+        self.read(url, request.call())
     }
 }
 
@@ -222,7 +247,21 @@ impl UreqClient {
         if let Some(authorization) = &form.authorization {
             request = request.header("Authorization", authorization);
         }
-        read(request.send(&form.body))
+        self.read(url, request.send(&form.body))
+    }
+
+    fn read(
+        &self,
+        url: &Endpoint,
+        answer: Result<Response<Body>, ureq::Error>,
+    ) -> Result<Response<Vec<u8>>, UnavailableCause> {
+        read(answer).map_err(|error| {
+            let cause = cause(error);
+            match (&self.route, url.as_str().parse()) {
+                (Some(route), Ok(url)) => route.describe(&url, cause),
+                _ => cause,
+            }
+        })
     }
 
     fn time_left(&self) -> Result<Duration, UnavailableCause> {
@@ -235,47 +274,11 @@ impl UreqClient {
 }
 
 /// The whole answer, if it is not too large.
-fn read(
-    answer: Result<Response<Body>, ureq::Error>,
-) -> Result<Response<Vec<u8>>, UnavailableCause> {
-    let (parts, mut body) = answer.map_err(cause)?.into_parts();
+fn read(answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Vec<u8>>, ureq::Error> {
+    let (parts, mut body) = answer?.into_parts();
     let body = body
         .with_config()
         .limit(MAX_RESPONSE_BYTES as u64)
-        .read_to_vec()
-        .map_err(cause)?;
+        .read_to_vec()?;
     Ok(Response::from_parts(parts, body))
-}
-
-/// Sorts ureq's errors by what an administrator would do about them.
-fn cause(error: ureq::Error) -> UnavailableCause {
-    let text = |error: &dyn std::error::Error| Printable::new(&error.to_string());
-    match error {
-        ureq::Error::Timeout(_) => UnavailableCause::Timeout,
-        ureq::Error::HostNotFound => UnavailableCause::NameResolution,
-        ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
-            UnavailableCause::TooLarge
-        }
-        ureq::Error::Rustls(error) => UnavailableCause::Tls(text(&error)),
-        ureq::Error::Tls(why) => UnavailableCause::Tls(Printable::new(why)),
-        ureq::Error::Io(error) => io_cause(&error),
-        ureq::Error::Protocol(error) => UnavailableCause::Malformed(text(&error)),
-        error => UnavailableCause::Connection(text(&error)),
-    }
-}
-
-fn io_cause(error: &io::Error) -> UnavailableCause {
-    let inner = error.get_ref();
-    if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return UnavailableCause::Tls(Printable::new(&error.to_string()));
-    }
-    let message = error.to_string();
-    // The standard library's text for every failure of the resolver, which has no error kind of its own.
-    if message.starts_with("failed to lookup address information") {
-        return UnavailableCause::NameResolution;
-    }
-    match error.kind() {
-        io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => UnavailableCause::Timeout,
-        _ => UnavailableCause::Connection(Printable::new(&message)),
-    }
 }

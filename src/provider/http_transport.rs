@@ -3,6 +3,7 @@
 //! ureq's own resolver starts a thread, and panics where it gets none; ours asks in the thread of the request, which is
 //! one that may be left behind. ureq gives up at an address that is prohibited; ours goes on to the next.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use ureq::config::Config;
@@ -14,15 +15,27 @@ use ureq::unversioned::transport::{
 };
 use ureq::{Agent, Error};
 
-/// An agent of ureq's that resolves names in the thread of the request and tries every address.
-pub fn new_agent(config: Config) -> Agent {
-    let connector = ().chain(EveryAddress::default()).chain(RustlsConnector::default());
-    Agent::with_parts(config, connector, InThisThread)
+use crate::provider::http_proxy::{Route, ThroughProxy};
+
+/// An agent of ureq's that resolves names in the thread of the request, tries every address, and goes by a proxy where
+/// the route has one.
+pub fn new_agent(config: Config, route: Option<Arc<Route>>) -> Agent {
+    let tcp = EveryAddress {
+        tcp: TcpConnector::default(),
+        route: route.clone(),
+    };
+    let connector =
+        ().chain(tcp)
+            .chain(ThroughProxy::new(route.clone()))
+            .chain(RustlsConnector::default());
+    Agent::with_parts(config, connector, InThisThread(route))
 }
 
 /// Asks the C library, which may take any time: the backend that waits for the thread has its own limit.
+///
+/// Of a URL that is asked for through a proxy, the proxy's name is resolved.
 #[derive(Debug)]
-struct InThisThread;
+struct InThisThread(Option<Arc<Route>>);
 
 impl Resolver for InThisThread {
     fn resolve(
@@ -37,7 +50,11 @@ impl Resolver for InThisThread {
             after: Duration::NotHappening,
             ..timeout
         };
-        let found = DefaultResolver::default().resolve(uri, config, unlimited)?;
+        let route = self.0.as_deref();
+        let server = route.map_or(uri, |route| route.server_of(uri));
+        let found = DefaultResolver::default()
+            .resolve(server, config, unlimited)
+            .map_err(|error| blame(route, uri, error))?;
         // The backend no longer waits, so no request is sent.
         match time_left(timeout, start) {
             None => Err(Error::Timeout(timeout.reason)),
@@ -47,8 +64,11 @@ impl Resolver for InThisThread {
 }
 
 /// RFC 8305 §5: tries the next address after any failure to connect: refused, unreachable, prohibited or silent.
-#[derive(Debug, Default)]
-struct EveryAddress(TcpConnector);
+#[derive(Debug)]
+struct EveryAddress {
+    tcp: TcpConnector,
+    route: Option<Arc<Route>>,
+}
 
 impl<In: Transport> Connector<In> for EveryAddress {
     type Out = <TcpConnector as Connector<In>>::Out;
@@ -58,6 +78,16 @@ impl<In: Transport> Connector<In> for EveryAddress {
         details: &ConnectionDetails,
         _chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
+        self.connect_to_one::<In>(details)
+            .map_err(|error| blame(self.route.as_deref(), details.uri, error))
+    }
+}
+
+impl EveryAddress {
+    fn connect_to_one<In: Transport>(
+        &self,
+        details: &ConnectionDetails,
+    ) -> Result<Option<<TcpConnector as Connector<In>>::Out>, Error> {
         let start = Instant::now();
         let mut failure = Error::HostNotFound;
         let mut addresses = details.addrs.iter().peekable();
@@ -86,12 +116,20 @@ impl<In: Transport> Connector<In> for EveryAddress {
                 run_connector: details.run_connector.clone(),
                 register_shutdown: details.register_shutdown.clone(),
             };
-            match Connector::<In>::connect(&self.0, &attempt, None) {
+            match Connector::<In>::connect(&self.tcp, &attempt, None) {
                 Err(error) => failure = error,
                 connected => return connected,
             }
         }
         Err(failure)
+    }
+}
+
+/// Whoever is connected to is at fault.
+fn blame(route: Option<&Route>, url: &Uri, error: Error) -> Error {
+    match route {
+        Some(route) => route.blame(url, error),
+        None => error,
     }
 }
 

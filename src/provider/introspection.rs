@@ -113,6 +113,7 @@ impl ProviderIntrospection {
             ca_file,
             ca_file_only,
             bearer,
+            proxy,
         } = &self.http;
         let ClientSettings {
             id,
@@ -128,9 +129,11 @@ impl ProviderIntrospection {
             METADATA => [None; 3],
             _ => credentials,
         };
+        let proxy_secret_file = proxy.as_ref().and_then(|proxy| proxy.secret_file.as_ref());
         let files = [
             ca_file.as_ref(),
             bearer_file,
+            proxy_secret_file,
             secret_file,
             key_file,
             cert_file,
@@ -150,6 +153,8 @@ impl ProviderIntrospection {
             &ttl,
         ];
         parts.extend(files.iter().map(String::as_str));
+        let way_out = proxy.as_ref().map(|proxy| proxy.rules.cache_parts());
+        parts.extend(way_out.unwrap_or_default());
         oauth_core::cache_key(&parts)
     }
 

@@ -116,15 +116,8 @@ impl ProviderKeys {
             KeyLocation::File(path) => path.to_str().unwrap_or_default(),
         };
         let discovery = self.issuer.discovery().as_str();
-        let [ca_file, ca_file_only, bearer_file] = self.http.cache_parts();
-        oauth_core::cache_key(&[
-            self.issuer.identifier(),
-            discovery,
-            location,
-            ca_file,
-            ca_file_only,
-            bearer_file,
-        ])
+        let own = [self.issuer.identifier(), discovery, location];
+        oauth_core::cache_key(&[&own[..], &self.http.cache_parts()].concat())
     }
 
     /// Uses what is cached, fetches, or waits for another's fetch, as the plan says.

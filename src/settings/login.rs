@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use oauth_core::{
     CacheLimits, ClientAuthMethod, Endpoint, IntrospectionMode, IntrospectionRules, Issuer,
-    Misconfigured, Policy, PolicyBuilder,
+    Misconfigured, Policy, PolicyBuilder, ProxyRules,
 };
 
 use crate::postgres::hba::HbaLine;
@@ -14,9 +14,12 @@ use crate::settings::lookup::Settings;
 use crate::settings::profiles::for_line;
 use crate::settings::provider::{
     BearerFile, ClientSettings, HttpSettings, KeyLocation, ProviderIntrospection, ProviderKeys,
+    ProxySettings,
 };
 use crate::settings::tables::{Number, Switch, Text};
-use crate::settings::values::{AbsolutePath, MapName, OptionalClaimPath, OptionalUrl, PlainText};
+use crate::settings::values::{
+    AbsolutePath, MapName, OptionalClaimPath, OptionalProxy, OptionalUrl, PlainText,
+};
 
 /// All settings for logins through one HBA line.
 pub struct LoginSettings {
@@ -153,9 +156,21 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
             ca_file,
             ca_file_only,
             bearer,
+            proxy: read_proxy(settings)?,
         },
         timeout: Duration::from_millis(settings.number(Number::HttpTimeout)),
     })
+}
+
+/// The proxy by which the provider is asked, if there is one.
+fn read_proxy(settings: &Settings) -> Result<Option<ProxySettings>, Misconfigured> {
+    let OptionalProxy(proxy) = settings.text(Text::HttpProxy)?;
+    let AbsolutePath(secret_file) = settings.text(Text::HttpProxySecretFile)?;
+    let except = settings.text(Text::NoProxy)?;
+    Ok(proxy.map(|proxy| ProxySettings {
+        rules: ProxyRules { proxy, except },
+        secret_file,
+    }))
 }
 
 /// How the provider of these keys is asked about tokens, if introspection is on.

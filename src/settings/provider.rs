@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use oauth_core::{CacheLimits, ClientAuthMethod, Endpoint, Issuer};
+use oauth_core::{CacheLimits, ClientAuthMethod, Endpoint, Issuer, ProxyRules};
 
 /// Where an issuer's keys are read from.
 #[derive(Clone)]
@@ -61,6 +61,16 @@ pub struct HttpSettings {
     pub ca_file_only: bool,
     /// This server's bearer token for a provider that does not serve metadata and keys publicly.
     pub bearer: Option<BearerFile>,
+    /// What stands between this server and the provider.
+    pub proxy: Option<ProxySettings>,
+}
+
+/// The way out of this server's network.
+#[derive(Clone)]
+pub struct ProxySettings {
+    pub rules: ProxyRules,
+    /// This server's user and password at the proxy.
+    pub secret_file: Option<PathBuf>,
 }
 
 /// A token of this server's own.

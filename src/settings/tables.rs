@@ -4,13 +4,14 @@ use std::ffi::{CStr, c_int};
 
 use oauth_core::{
     Algorithms, ClientAuthMethod, IdentityCase, IdentityClaims, IdentityPrefix, IntrospectionMode,
-    Preset, RequiredClaims, RoleSeparator, StringList, TokenTypes,
+    NoProxy, Preset, RequiredClaims, RoleSeparator, StringList, TokenTypes,
 };
 use pgrx::pg_sys;
 
 use crate::settings::check::{CheckHook, check, check_text};
 use crate::settings::values::{
-    AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalUrl, PlainText, ProfileNames,
+    AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalProxy, OptionalUrl, PlainText,
+    ProfileNames,
 };
 
 /// Where a setting can be made.
@@ -158,6 +159,15 @@ texts! {
     ClientCertFile = "client_cert_file": Both, AbsolutePath, c"",
         c"File with the certificate for tls_client_auth.",
         c"An absolute path of a PEM file, including intermediate certificates.";
+    HttpProxy = "http_proxy": Both, OptionalProxy, c"",
+        c"Proxy through which the provider is asked.",
+        c"As http://host:port, or https://host:port if the proxy itself speaks TLS. The environment's proxies are never used.";
+    HttpProxySecretFile = "http_proxy_secret_file": Both, AbsolutePath, c"",
+        c"File with user:password for http_proxy.",
+        c"An absolute path; only the server's user may have access. It is read at each request, so a new secret takes effect at once.";
+    NoProxy = "no_proxy": Both, NoProxy, c"",
+        c"Hosts that are reached without http_proxy.",
+        c"A comma-separated list of hosts, suffixes such as .corp.example, IP addresses, networks such as 10.0.0.0/8, or *.";
     HttpBearerFile = "http_bearer_file": Both, AbsolutePath, c"",
         c"File with a bearer token for requests for metadata and keys.",
         c"An absolute path; only the server's user may have access. It is read at each fetch, so a new token takes effect at once.";

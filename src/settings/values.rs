@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use oauth_core::{ClaimPath, Endpoint, Issuer, Misconfigured, Printable, SettingError, StringList};
+use oauth_core::{
+    ClaimPath, Endpoint, Issuer, Misconfigured, Printable, Proxy, SettingError, StringList,
+};
 
 /// A setting's value cannot be used. `setting` is its full name.
 pub fn invalid(setting: &str, why: &str) -> Misconfigured {
@@ -111,6 +113,18 @@ impl FromStr for OptionalUrl {
             "" => Ok(OptionalUrl(None)),
             url => Endpoint::parse_allowing(url, true).map(|_| OptionalUrl(Some(url.to_owned()))),
         }
+    }
+}
+
+/// The URL of a proxy. Empty: none.
+pub struct OptionalProxy(pub Option<Proxy>);
+
+impl FromStr for OptionalProxy {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let proxy = (!text.is_empty()).then(|| text.parse()).transpose()?;
+        Ok(OptionalProxy(proxy))
     }
 }
 

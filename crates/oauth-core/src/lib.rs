@@ -118,3 +118,4 @@ pub use provider::introspection::{
 };
 pub use provider::issuer::{Endpoint, Issuer};
 pub use provider::metadata::ProviderMetadata;
+pub use provider::proxy::{NoProxy, Proxy, ProxyRules, basic_credentials, parse_connect_status};

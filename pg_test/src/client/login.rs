@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use postgres_protocol::message::frontend;
 use rustls::ClientConfig;
 
 use crate::client::session::Session;
-use crate::client::wire::{Ending, ServerMessage, Wire, message};
+use crate::client::wire::{Ending, ServerMessage, Wire, local, message};
 use crate::net::tls::{self, Authority, Identity};
 
 /// What the client sends first (RFC 7628 §3.1).
@@ -251,11 +251,6 @@ impl Login {
         };
         wire.send(&message(|m| frontend::sasl_response(bytes, m)))
     }
-}
-
-/// Where a server listens unless told otherwise.
-pub(crate) fn local(port: u16) -> SocketAddr {
-    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 const MECHANISM: &str = "OAUTHBEARER";

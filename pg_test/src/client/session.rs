@@ -8,8 +8,7 @@ use fallible_iterator::FallibleIterator;
 use postgres_protocol::message::backend::{DataRowBody, Message};
 use postgres_protocol::message::frontend;
 
-use crate::client::login::local;
-use crate::client::wire::{Ending, ServerMessage, Wire, message};
+use crate::client::wire::{Ending, ServerMessage, Wire, local, message};
 
 /// The rows of a query, as text.
 pub type Rows = Vec<Vec<Option<String>>>;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
@@ -219,6 +219,11 @@ pub(crate) fn message(write: impl FnOnce(&mut BytesMut) -> io::Result<()>) -> By
     let mut bytes = BytesMut::new();
     write(&mut bytes).expect("a message is small, and its texts have no zero bytes");
     bytes
+}
+
+/// Where a server listens unless told otherwise.
+pub(crate) fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
 }
 
 fn connect(place: SocketAddr) -> io::Result<TcpStream> {

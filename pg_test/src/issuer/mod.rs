@@ -24,6 +24,7 @@ use token_minter::{Key, KeyKind};
 /// An issuer that is being described; [`start`](IssuerBuilder::start) makes it run.
 #[must_use]
 pub struct IssuerBuilder {
+    host: Option<String>,
     path: String,
     identity: Option<Identity>,
     client_certificates: ClientCertificates,
@@ -48,6 +49,13 @@ impl IssuerBuilder {
     pub fn https_as(mut self, identity: Identity) -> Self {
         self.identity = Some(identity);
         self
+    }
+
+    /// Calls itself by this host, at the default port, in its certificate and all its URLs; who asks it must know how it is
+    /// reached. Speaks https.
+    pub fn named(mut self, host: &str) -> Self {
+        self.host = Some(host.to_owned());
+        self.https_as(Authority::shared().server_for(&[host]))
     }
 
     /// Asks clients for certificates of the shared authority, or demands them.
@@ -81,9 +89,10 @@ impl IssuerBuilder {
             .identity
             .as_ref()
             .map(|identity| identity.server_config(self.client_certificates));
-        let origin = match tls {
-            None => format!("http://127.0.0.1:{port}"),
-            Some(_) => format!("https://localhost:{port}"),
+        let origin = match (&tls, &self.host) {
+            (_, Some(host)) => format!("https://{host}"),
+            (None, None) => format!("http://127.0.0.1:{port}"),
+            (Some(_), None) => format!("https://localhost:{port}"),
         };
         let key = self.key.unwrap_or_else(|| Key::new(KeyKind::Rsa));
         let state = State {
@@ -142,6 +151,7 @@ impl Issuer {
     /// Describes an issuer `http://127.0.0.1:PORT/realms/corp` with one RSA key.
     pub fn builder() -> IssuerBuilder {
         IssuerBuilder {
+            host: None,
             path: "/realms/corp".to_owned(),
             identity: None,
             client_certificates: ClientCertificates::Ignored,
@@ -154,6 +164,11 @@ impl Issuer {
     /// The issuer's identifier: what `iss` and the HBA line name.
     pub fn url(&self) -> &str {
         &self.shared.url
+    }
+
+    /// Its TCP port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.server.port()
     }
 
     /// The origin of all its endpoints, without a path: `http://127.0.0.1:PORT`.

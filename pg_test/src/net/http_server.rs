@@ -99,6 +99,10 @@ impl HttpServer {
         server
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Presents another certificate to those that connect from now on.
     pub(crate) fn present(&self, tls: Arc<ServerConfig>) {
         *self.tls.lock().unwrap_or_else(|e| e.into_inner()) = Some(tls);
@@ -153,7 +157,7 @@ impl Drop for HttpServer {
 }
 
 /// The threads of all servers of this process.
-fn runtime() -> &'static Runtime {
+pub(crate) fn runtime() -> &'static Runtime {
     static RUNTIME: OnceLock<Runtime> = OnceLock::new();
     RUNTIME.get_or_init(|| {
         let mut builder = Builder::new_multi_thread();

@@ -3,4 +3,5 @@
 pub(crate) mod deaf_port;
 pub(crate) mod http;
 pub(crate) mod http_server;
+pub(crate) mod proxy;
 pub(crate) mod tls;

@@ -3,6 +3,8 @@
 mod documents;
 mod keys;
 mod net_encryption;
+mod net_proxy;
+mod net_proxy_faults;
 mod rotation;
 mod tokens;
 

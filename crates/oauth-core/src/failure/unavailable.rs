@@ -55,6 +55,20 @@ causes! {
         /// RFC 9110 §8.4: the answer is compressed, although the request accepted no content coding.
         ContentCoding(coding: Printable)
             = "content_coding", "answer has the content coding \"{coding}\", which was not asked for";
+        /// The proxy on the way to the provider cannot be reached, or does not let this server through.
+        Proxy {
+            /// Its URL.
+            proxy: Printable,
+            /// What went wrong.
+            why: Printable,
+        } = "proxy_failed", "proxy {proxy} failed: {why}";
+        /// RFC 9110 §15.5.8: the proxy demands credentials, or others than it was given.
+        ProxyUnauthorized {
+            /// Its URL.
+            proxy: Printable,
+            /// What it answered.
+            status: u16,
+        } = "proxy_unauthorized", "proxy {proxy} does not accept this server's credentials (status {status})";
     }
     passed on as
     /// Another login has asked, and this is how it failed.
@@ -62,6 +76,32 @@ causes! {
 }
 
 impl UnavailableCause {
+    /// The same, where it is this proxy that was asked.
+    pub fn of_proxy(self, proxy: Printable) -> Self {
+        match self {
+            UnavailableCause::Connection(why) => UnavailableCause::Proxy { proxy, why },
+            // Of an answer to CONNECT, 401 can mean nothing else; tinyproxy answers so to a wrong password.
+            UnavailableCause::Status(status @ (401 | 407)) => {
+                UnavailableCause::ProxyUnauthorized { proxy, status }
+            }
+            cause => UnavailableCause::Proxy {
+                proxy,
+                why: Printable::from_printed(&cause.to_string()),
+            },
+        }
+    }
+
+    /// The same, where the provider was asked through this proxy, which may also be what broke the connection.
+    pub fn through_proxy(self, proxy: &Printable) -> Self {
+        match self {
+            UnavailableCause::Connection(why) => {
+                let why = format!("{why} (through proxy {proxy})");
+                UnavailableCause::Connection(Printable::from_printed(&why))
+            }
+            cause => cause,
+        }
+    }
+
     /// Whether the endpoint does not answer any request. Other failures may depend on the request: an endpoint that
     /// answers 500 to one token may answer the next one.
     pub fn is_outage(&self) -> bool {
@@ -71,6 +111,8 @@ impl UnavailableCause {
                 | UnavailableCause::NameResolution
                 | UnavailableCause::Connection(_)
                 | UnavailableCause::Tls(_)
+                | UnavailableCause::Proxy { .. }
+                | UnavailableCause::ProxyUnauthorized { .. }
                 // RFC 9110 §15.6, RFC 6585 §4: what is before the provider's server, or asks for a pause.
                 | UnavailableCause::Status(429 | 502 | 503 | 504)
         )
@@ -165,9 +207,60 @@ mod tests {
             UnavailableCause::ClientForbidden,
             UnavailableCause::ActiveMalformed,
             UnavailableCause::ContentCoding(text()),
+            UnavailableCause::Proxy {
+                proxy: text(),
+                why: text(),
+            },
+            UnavailableCause::ProxyUnauthorized {
+                proxy: text(),
+                status: 407,
+            },
         ] {
             assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
         }
+    }
+
+    #[test]
+    fn a_proxy_is_told_from_the_provider() {
+        let proxy = || Printable::new("http://proxy.example:3128");
+        for (cause, code, text) in [
+            (
+                UnavailableCause::Connection(Printable::new("Connection refused")),
+                "proxy_failed",
+                "proxy http://proxy.example:3128 failed: Connection refused",
+            ),
+            (
+                UnavailableCause::Timeout,
+                "proxy_failed",
+                "proxy http://proxy.example:3128 failed: no answer in time",
+            ),
+            (
+                UnavailableCause::Status(503),
+                "proxy_failed",
+                "proxy http://proxy.example:3128 failed: answered with HTTP status 503",
+            ),
+            (
+                UnavailableCause::Status(407),
+                "proxy_unauthorized",
+                "proxy http://proxy.example:3128 does not accept this server's credentials (status 407)",
+            ),
+            (
+                UnavailableCause::Status(401),
+                "proxy_unauthorized",
+                "proxy http://proxy.example:3128 does not accept this server's credentials (status 401)",
+            ),
+        ] {
+            let cause = cause.of_proxy(proxy());
+            assert_eq!((cause.code(), cause.to_string().as_str()), (code, text));
+            assert!(cause.is_outage());
+        }
+        let broken = UnavailableCause::Connection(Printable::new("reset"));
+        assert_eq!(
+            broken.through_proxy(&proxy()).to_string(),
+            "connection failed: reset (through proxy http://proxy.example:3128)"
+        );
+        let other = UnavailableCause::Status(500).through_proxy(&proxy());
+        assert_eq!(other, UnavailableCause::Status(500));
     }
 
     #[test]

@@ -7,3 +7,4 @@ pub(crate) mod freshness;
 pub(crate) mod introspection;
 pub(crate) mod issuer;
 pub(crate) mod metadata;
+pub(crate) mod proxy;

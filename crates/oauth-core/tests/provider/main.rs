@@ -13,3 +13,4 @@ mod introspection_response;
 mod metadata;
 mod network;
 mod one_list_of_checks;
+mod proxy;
