@@ -10,7 +10,7 @@ use crate::conditions;
 use crate::text::{Object, assert_no_member_twice, assert_printable, hides, object, without_mark};
 
 /// Presets whose tokens may say nothing of scopes.
-const WITHOUT_SCOPES: [&str; 7] = [
+const WITHOUT_SCOPES: [&str; 8] = [
     "google",
     "gitlab",
     "github-actions",
@@ -18,6 +18,7 @@ const WITHOUT_SCOPES: [&str; 7] = [
     "authentik",
     "zitadel",
     "spiffe",
+    "dex",
 ];
 
 /// Judges a case and checks all that must hold of the decision.
@@ -114,6 +115,12 @@ fn assert_grant(case: &Case, decision: Decision) {
         assert!(names_audience(case, &claims), "{claims:?}");
         assert!(is_in_time(case, &claims), "{claims:?}");
         assert!(!claims.contains_key("events"));
+        if case.policy.preset().name() == "dex" {
+            // Its access tokens are like ID tokens, but not like those of the interactive flows.
+            let of_id_tokens = ["nonce", "c_hash", "s_hash"];
+            assert!(!of_id_tokens.iter().any(|name| claims.contains_key(*name)));
+            assert!(claims.get("at_hash").is_some_and(|hash| !hash.is_null()));
+        }
         assert!(
             claims
                 .get("token_use")

@@ -149,6 +149,10 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             quoted(alg),
             policy.map_or_else(String::new, |policy| policy.algorithms().names()),
         ),
+        R::TypNotAllowed { typ: None } if is_preset(policy, "generic") => "The token's header has no \"typ\". If there \
+            is a preset for the provider, such as 'dex' for Dex, set validator.provider to it. Otherwise, if the \
+            provider's access tokens have none, add \"-\" to validator.token_types."
+            .to_owned(),
         R::TypNotAllowed { typ: None } => "The token's header has no \"typ\". If the provider's access tokens have \
             none, add \"-\" to validator.token_types."
             .to_owned(),
@@ -215,6 +219,19 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             format!("The token was issued {seconds_old} s ago; see validator.max_token_age.")
         }
         R::IatMissing => "validator.max_token_age requires tokens with \"iat\".".to_owned(),
+        // No other claim of an ID token is there, and a header without "typ" is accepted.
+        R::NotAnAccessToken { claim: "at_hash" }
+            if is_preset(policy, "generic")
+                && policy.is_some_and(|policy| policy.token_types().accept(None)) =>
+        {
+            "The claim \"at_hash\" shows that this is an ID token, unless the provider is Dex, whose access tokens have \
+                it, too. For Dex, set validator.provider = 'dex'; otherwise configure the client to send the access token."
+                .to_owned()
+        }
+        R::NotAnAccessToken { claim: "nonce" } if is_preset(policy, "dex") => "Dex puts the \"nonce\" of an \
+            authorization request into the ID token and the access token, so that they cannot be told apart. Configure \
+            the client to use the device flow, or to send no \"nonce\"."
+            .to_owned(),
         R::NotAnAccessToken { claim } => format!(
             "The claim \"{claim}\" shows that this is an ID token or another kind of token. Configure the client to \
                 send the access token."
@@ -340,6 +357,11 @@ pub fn key_set_hint(left_out: usize) -> String {
             Configure the provider to publish fewer, or have validator.jwks_file or validator.jwks_uri name a set of \
             those that sign tokens for this server."
     )
+}
+
+/// Whether the provider is said to be this one.
+fn is_preset(policy: Option<&Policy>, name: &str) -> bool {
+    policy.is_some_and(|policy| policy.preset().name() == name)
 }
 
 fn role_claim(policy: Option<&Policy>) -> Printable {

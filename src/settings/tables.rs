@@ -89,7 +89,7 @@ texts! {
         c"As the HBA line has it, or its well-known URI.";
     Provider = "provider": Both, Preset, c"generic",
         c"Provider whose conventions are the defaults of other settings.",
-        c"One of generic, keycloak, entra, okta, auth0, cognito, google, gitlab, github-actions, kubernetes, authentik, zitadel, ping, spiffe.";
+        c"One of generic, keycloak, entra, okta, auth0, cognito, google, gitlab, github-actions, kubernetes, authentik, zitadel, ping, spiffe, dex.";
     Audience = "audience": Both, StringList, c"",
         c"Accepted values of the claim \"aud\".",
         c"A comma-separated list; a token must name one. If unset, every token is refused.";

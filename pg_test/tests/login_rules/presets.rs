@@ -130,6 +130,102 @@ fn where_strangers_get_tokens_too_a_required_claim_must_say_whose_are_accepted()
     server.refuses("alice", &token, "required_claim_mismatch");
 }
 
+/// What Dex issues to `client` for this server, by the device flow: an access token in the form of an ID token.
+fn dex(issuer: &Issuer, client: &str, audience: &str) -> Token {
+    let token = issuer
+        .token("CiRkNjI3YjZhNC05MDM4LTRmZTQtYjRkOS1jYTY0ZTU2YmUxNTISBWxvY2Fs")
+        .without_header("typ")
+        .without_claim("client_id")
+        .without_claim("scope")
+        .without_claim("jti")
+        .claim("at_hash", "BEQ7Fc4d0ryGUmKXSx2dYQ")
+        .claim("email", "joe@example.com")
+        .claim("email_verified", true)
+        .claim("name", "joe")
+        .claim("preferred_username", "joe");
+    match client == audience {
+        true => token.claim("aud", client),
+        false => token
+            .claim("aud", json!([audience, client]))
+            .claim("azp", client),
+    }
+}
+
+#[test]
+fn a_token_of_dex_opens_a_session_where_the_administrator_names_dex() {
+    let (issuer, server) = start("dex", &[("validator.audience", "postgres")]);
+    let line = |scope| rig::oauth_line(issuer.url(), "map=people").replace(Issuer::SCOPE, scope);
+    server.set_hba(&[&line("openid email audience:server:client_id:postgres")]);
+    server.reload();
+    let good = dex(&issuer, "psql", "postgres");
+    let mut session = server.admits("alice", &good.encode());
+    assert_eq!(
+        session.value("SELECT system_user"),
+        "oauth:CiRkNjI3YjZhNC05MDM4LTRmZTQtYjRkOS1jYTY0ZTU2YmUxNTISBWxvY2Fs"
+    );
+    // ID tokens of the interactive flows, and tokens for others.
+    let id_token = good.clone().claim("c_hash", "awFdRI3nmypOOR4IFRv7mA");
+    server.refuses("alice", &id_token.encode(), "not_an_access_token");
+    let with_nonce = good.clone().claim("nonce", "n-0S6").encode();
+    let verdict = server.refuses("alice", &with_nonce, "not_an_access_token");
+    assert!(
+        verdict.log.contains("or to send no \"nonce\""),
+        "{}",
+        verdict.log
+    );
+    let bare = good.clone().without_claim("at_hash").encode();
+    server.refuses("alice", &bare, "access_token_unproven");
+    let other = dex(&issuer, "psql", "etl").encode();
+    server.refuses("alice", &other, "aud_mismatch");
+    let typed = good.clone().header("typ", "JWT").encode();
+    server.refuses("alice", &typed, "typ_not_allowed");
+
+    // Where clients are listed, the token must name one, as only those for another client's audience do.
+    server.reload_with(&[("validator.client_ids", "psql")]);
+    server.admits("alice", &good.encode());
+    let of_the_audience = dex(&issuer, "postgres", "postgres").encode();
+    server.refuses("alice", &of_the_audience, "client_missing");
+
+    // The second set-up: a client that was made for this server alone.
+    server.unset("validator.client_ids");
+    server.reload_with(&[("validator.audience", "psql")]);
+    server.set_hba(&[&line("openid email")]);
+    server.reload();
+    server.admits("alice", &dex(&issuer, "psql", "psql").encode());
+    server.reload_with(&[
+        ("validator.identity_claim", "email"),
+        ("validator.required_claims", "email_verified=true"),
+    ]);
+    let mut session = server.admits("alice", &dex(&issuer, "psql", "psql").encode());
+    assert_eq!(session.value("SELECT system_user"), "oauth:joe@example.com");
+}
+
+#[test]
+fn the_hints_about_a_token_of_dex_lead_to_its_preset() {
+    let (issuer, server) = start("generic", &[("validator.audience", "psql")]);
+    let token = dex(&issuer, "psql", "psql").encode();
+    let verdict = server.refuses("alice", &token, "typ_not_allowed");
+    assert!(verdict.log.contains("'dex' for Dex"), "{}", verdict.log);
+    server.reload_with(&[("validator.token_types", "at+jwt, -")]);
+    let verdict = server.refuses("alice", &token, "not_an_access_token");
+    let hint = "For Dex, set validator.provider = 'dex'";
+    assert!(verdict.log.contains(hint), "{}", verdict.log);
+    // Its ID tokens, and those of others, are not taken for access tokens.
+    for claim in ["nonce", "c_hash", "s_hash"] {
+        let id_token = dex(&issuer, "psql", "psql").claim(claim, "x").encode();
+        let verdict = server.refuses("alice", &id_token, "not_an_access_token");
+        assert!(!verdict.log.contains("Dex"), "{}", verdict.log);
+    }
+    server.reload_with(&[("validator.token_types", "at+jwt, JWT")]);
+    let typed = dex(&issuer, "psql", "psql").header("typ", "JWT").encode();
+    let verdict = server.refuses("alice", &typed, "not_an_access_token");
+    assert!(!verdict.log.contains("Dex"), "{}", verdict.log);
+
+    server.unset("validator.token_types");
+    server.reload_with(&[("validator.provider", "dex")]);
+    server.admits("alice", &token);
+}
+
 #[test]
 fn an_unknown_provider_fails_closed() {
     let (issuer, server) = start("okta.com", &[]);

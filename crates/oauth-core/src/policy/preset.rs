@@ -23,7 +23,7 @@ impl Preset {
     pub const GENERIC: Preset = Preset(&rules::GENERIC);
 
     /// Every preset.
-    pub const ALL: [Preset; 14] = [
+    pub const ALL: [Preset; 15] = [
         Preset::GENERIC,
         Preset(&rules::KEYCLOAK),
         Preset(&rules::ENTRA),
@@ -38,6 +38,7 @@ impl Preset {
         Preset(&rules::ZITADEL),
         Preset(&rules::PING),
         Preset(&rules::SPIFFE),
+        Preset(&rules::DEX),
     ];
 
     /// The preset of this name.

@@ -119,8 +119,9 @@ pub(crate) const GENERIC: ProviderRules = ProviderRules {
     issuer: IssuerRule::Exact,
     audience: AudienceRule::Aud,
     scope: STANDARD_SCOPES,
+    // The hint of a refusal for "at_hash", the last one, relies on the others being absent.
     proofs: &[Proof::NoneOfWithoutScope(&[
-        "nonce", "at_hash", "c_hash", "s_hash",
+        "nonce", "c_hash", "s_hash", "at_hash",
     ])],
     pinned_by: &[],
 };
@@ -312,5 +313,21 @@ pub(crate) const SPIFFE: ProviderRules = ProviderRules {
     scope: NO_SCOPES,
     // JWT-SVID §3.1.
     proofs: &[Proof::StartsWith("sub", "spiffe://"), OF_ID_TOKENS],
+    ..GENERIC
+};
+
+pub(crate) const DEX: ProviderRules = ProviderRules {
+    name: "dex",
+    token_types: &["-"],
+    role_claim: Some("groups"),
+    // Only where a token has several audiences, of which one is its client.
+    client_claims: &["azp"],
+    scope: NO_SCOPES,
+    // An access token is an ID token by its form, with the hash of a random value. ID tokens of the interactive flows
+    // have "c_hash" or "nonce"; those of a refresh or a password cannot be told apart.
+    proofs: &[
+        Proof::NoneOf(&["nonce", "c_hash", "s_hash"]),
+        Proof::AllOf(&["at_hash"]),
+    ],
     ..GENERIC
 };

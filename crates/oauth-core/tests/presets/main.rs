@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod dex;
 mod entra;
 mod people;
 mod provider;
