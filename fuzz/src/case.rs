@@ -61,6 +61,9 @@ impl Settings {
             policy = policy.preset(name.parse().ok()?);
         }
         policy = policy.audience(self.text("audience").unwrap_or(AUDIENCE).parse().ok()?);
+        if let Some(iss) = self.text("access_token_issuer") {
+            policy = policy.access_token_issuer(iss.parse().ok()?);
+        }
         if let Some(scopes) = self.text("scopes") {
             policy = policy.required_scopes(scopes);
         }

@@ -176,7 +176,19 @@ fn names_issuer(case: &Case, claims: &Object) -> bool {
             && iss == Some(&format!("https://sts.windows.net/{tenant}/"))
             && issuer == format!("https://login.microsoftonline.com/{tenant}/v2.0")
     };
-    iss == Some(issuer) || of_entra()
+    let of_adfs = || {
+        let set = case.settings.text("access_token_issuer");
+        let usual = issuer
+            .strip_prefix("https://")
+            .and_then(|rest| rest.strip_suffix("/adfs"))
+            .map(|host| format!("http://{host}/adfs/services/trust"));
+        let own = set.filter(|set| !set.is_empty()).or(usual.as_deref());
+        iss.is_some() && iss == own
+    };
+    match case.policy.preset().name() {
+        "adfs" => of_adfs(),
+        _ => iss == Some(issuer) || of_entra(),
+    }
 }
 
 fn names_audience(case: &Case, claims: &Object) -> bool {
@@ -300,7 +312,7 @@ fn assert_scopes(case: &Case, claims: &Object) {
         let short = scope
             .rsplit('/')
             .next()
-            .filter(|_| preset.name() == "entra");
+            .filter(|_| ["entra", "adfs"].contains(&preset.name()));
         assert!(
             granted.contains(&scope) || short.is_some_and(|short| granted.contains(&short)),
             "{scope}"

@@ -185,6 +185,8 @@ kinds! {
         "Configure the provider to publish fewer keys, or have validator.jwks_file or validator.jwks_uri name a set of those that sign tokens for this server.";
     KEYS_DO_NOT_FIT = "no_usable_key", Error,
         "Add an algorithm to validator.algorithms for which the provider has a key.";
+    ACCESS_TOKEN_ISSUER = "access_token_issuer_differs", Error,
+        "Set validator.access_token_issuer to \"access_token_issuer\" of the provider's discovery document, or correct validator.provider.";
     CLOCK_DIFFERS = "clock_differs", Error,
         "Synchronize the clocks of server and provider by NTP; validator.clock_skew sets how far they may differ.";
 

@@ -5,8 +5,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, MAX_KEYS, PolicyBuilder, Proxy,
-    UnavailableCause, fetch_jwk_set,
+    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, MAX_KEYS, PolicyBuilder, Printable,
+    Proxy, UnavailableCause, fetch_jwk_set,
 };
 use ureq::http::Response;
 
@@ -27,6 +27,8 @@ pub struct Providers(Vec<(IssuerKey, ProviderAnswer)>);
 
 struct ProviderAnswer {
     keys: Result<JwkSet, Failure>,
+    /// AD FS: what the metadata says of `iss` in access tokens.
+    access_token_issuer: Option<String>,
     /// `None` if it did not tell the time.
     clock: Option<ProviderClock>,
 }
@@ -77,6 +79,8 @@ impl Providers {
                 "The key set has {left_out} signature keys more than the {MAX_KEYS} that are kept of an issuer; tokens that they have signed are refused."
             )));
         }
+        let named = answer.access_token_issuer.as_deref();
+        findings.extend(policy.and_then(|policy| examine_access_token_issuer(policy, named)));
         let allowed = Duration::from_secs(settings.number(Number::ClockSkew));
         if let Some(clock) = answer.clock.filter(|clock| clock.differs_by() > allowed) {
             findings.push(finding::CLOCK_DIFFERS.with(clock.describe()));
@@ -105,6 +109,22 @@ fn proxy_of(source: &ProviderKeys) -> Option<&Proxy> {
     source.http.proxy.as_ref()?.rules.proxy_for(asked)
 }
 
+/// Whether the provider's access tokens have the `iss` that is expected of them; `named`: what its metadata says.
+fn examine_access_token_issuer(policy: &PolicyBuilder, named: Option<&str>) -> Option<Finding> {
+    let expected = policy.expected_access_token_issuer()?;
+    let detail = match (expected.as_str(), named) {
+        (None, None) => "The issuer is not https://HOST/adfs, so it is unknown what \"iss\" of the provider's access tokens is, and all are refused.".to_owned(),
+        (_, None) => return None,
+        (expected, Some(named)) if expected == Some(named) => return None,
+        (expected, Some(named)) => format!(
+            "The provider's metadata has \"access_token_issuer\" \"{}\", but tokens with \"{}\" are accepted.",
+            Printable::new(named),
+            Printable::new(expected.unwrap_or_default()),
+        ),
+    };
+    Some(finding::ACCESS_TOKEN_ISSUER.with(detail))
+}
+
 /// Asks about a token that was never issued, where logins ask about theirs.
 pub fn examine_introspection(settings: &Settings, source: &ProviderKeys) -> Option<Finding> {
     let provider = match settings::read_introspection(settings, source) {
@@ -128,7 +148,11 @@ fn ask(source: &ProviderKeys) -> ProviderAnswer {
                 .map_err(|error| key_file::invalid(&error.to_string()))
                 .and_then(|metadata| key_file::parse(path, &metadata));
             let keys = keys.map_err(Failure::from);
-            return ProviderAnswer { keys, clock: None };
+            return ProviderAnswer {
+                keys,
+                access_token_issuer: None,
+                clock: None,
+            };
         }
         KeyLocation::JwksUri(url) => Some(url.clone()),
         KeyLocation::Metadata => None,
@@ -141,14 +165,20 @@ fn ask(source: &ProviderKeys) -> ProviderAnswer {
             client: UreqClient::new(http, deadline)?,
             clock: RefCell::default(),
         };
-        let keys = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref()).map(|fetched| fetched.keys);
+        let fetched = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref());
+        let (keys, access_token_issuer) = match fetched {
+            Ok(fetched) => (Ok(fetched.keys), fetched.access_token_issuer),
+            Err(unavailable) => (Err(Failure::from(unavailable)), None),
+        };
         Ok(ProviderAnswer {
-            keys: keys.map_err(Failure::from),
+            keys,
+            access_token_issuer,
             clock: client.clock.into_inner(),
         })
     });
     answer.unwrap_or_else(|failure| ProviderAnswer {
         keys: Err(failure),
+        access_token_issuer: None,
         clock: None,
     })
 }

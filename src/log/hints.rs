@@ -196,6 +196,11 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
                 \"kid\"."
                 .to_owned()
         }
+        R::IssMismatch { iss } if is_preset(policy, "adfs") => adfs_issuer_hint(iss, policy),
+        R::IssMismatch { iss } if iss.as_str().ends_with("/adfs/services/trust") => format!(
+            "The token names \"{iss}\", as access tokens of AD FS do. For AD FS, set validator.provider = 'adfs', and \
+                leave the issuer in pg_hba.conf as \"issuer\" of the discovery document."
+        ),
         R::IssMismatch { iss } => format!(
             "The token names \"{iss}\"; the issuer in pg_hba.conf must equal it, byte for byte."
         ),
@@ -362,6 +367,24 @@ pub fn key_set_hint(left_out: usize) -> String {
 /// Whether the provider is said to be this one.
 fn is_preset(policy: Option<&Policy>, name: &str) -> bool {
     policy.is_some_and(|policy| policy.preset().name() == name)
+}
+
+/// AD FS has one name in its metadata and its ID tokens, and another one in its access tokens.
+fn adfs_issuer_hint(iss: &Printable, policy: Option<&Policy>) -> String {
+    let issuer = policy.map_or("", |policy| policy.issuer().identifier());
+    let expected = policy.and_then(Policy::access_token_issuer);
+    let expected = expected.as_ref().and_then(|expected| expected.as_str());
+    if iss.as_str() == issuer {
+        return format!(
+            "The token names \"{iss}\", as ID tokens of AD FS do. Configure the client to send the access token. If \
+                \"access_token_issuer\" of the discovery document is the same, set validator.access_token_issuer to it."
+        );
+    }
+    format!(
+        "The token names \"{iss}\"; \"{}\" is accepted. It must equal \"access_token_issuer\" of the discovery \
+            document; set validator.access_token_issuer to that.",
+        Printable::new(expected.unwrap_or_default())
+    )
 }
 
 fn role_claim(policy: Option<&Policy>) -> Printable {

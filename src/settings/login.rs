@@ -75,6 +75,7 @@ pub fn policy_of(
         .required_scopes(&line.scope)
         .delegated(line.delegated)
         .mapped(line.mapped)
+        .access_token_issuer(settings.text(Text::AccessTokenIssuer)?)
         .audience(settings.text(Text::Audience)?)
         .identity_prefix(settings.text(Text::IdentityPrefix)?)
         .identity_case(settings.text(Text::IdentityCase)?)

@@ -3,8 +3,8 @@
 use std::ffi::{CStr, c_int};
 
 use oauth_core::{
-    Algorithms, ClientAuthMethod, IdentityCase, IdentityClaims, IdentityPrefix, IntrospectionMode,
-    NoProxy, Preset, RequiredClaims, RoleSeparator, StringList, TokenTypes,
+    AccessTokenIssuer, Algorithms, ClientAuthMethod, IdentityCase, IdentityClaims, IdentityPrefix,
+    IntrospectionMode, NoProxy, Preset, RequiredClaims, RoleSeparator, StringList, TokenTypes,
 };
 use pgrx::pg_sys;
 
@@ -89,10 +89,13 @@ texts! {
         c"As the HBA line has it, or its well-known URI.";
     Provider = "provider": Both, Preset, c"generic",
         c"Provider whose conventions are the defaults of other settings.",
-        c"One of generic, keycloak, entra, okta, auth0, cognito, google, gitlab, github-actions, kubernetes, authentik, zitadel, ping, spiffe, dex.";
+        c"One of generic, keycloak, entra, okta, auth0, cognito, google, gitlab, github-actions, kubernetes, authentik, zitadel, ping, spiffe, dex, adfs.";
     Audience = "audience": Both, StringList, c"",
         c"Accepted values of the claim \"aud\".",
         c"A comma-separated list; a token must name one. If unset, every token is refused.";
+    AccessTokenIssuer = "access_token_issuer": Both, AccessTokenIssuer, c"",
+        c"Value of \"iss\" in access tokens of AD FS.",
+        c"If unset, http://HOST/adfs/services/trust of an issuer https://HOST/adfs. Other presets do not use it.";
     Algorithms = "algorithms": Both, Algorithms, c"RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA",
         c"Accepted signature algorithms.",
         c"A comma-separated list. Unsigned tokens and shared secrets (HS256 ...) cannot be accepted.";

@@ -51,6 +51,37 @@ fn provider_answers_in_other_ways_than_a_provider() {
 }
 
 #[test]
+fn access_tokens_of_ad_fs_have_another_issuer_than_is_accepted() {
+    let issuer = Issuer::builder().https().path("/adfs").start();
+    let builder = clinic()
+        .hba(&good_line(issuer.url()))
+        .set("validator.provider", "adfs");
+    let server = started(builder);
+    // Its URL has a port, so the name does not follow from it.
+    let detail = only_detail(&server, "error access_token_issuer_differs");
+    assert!(detail.contains("all are refused"), "{detail}");
+    let name = "http://FS.CORP.EXAMPLE/adfs/services/trust";
+    issuer.fail(
+        Endpoint::Discovery,
+        Fault::altered(move |document| document["access_token_issuer"] = json!(name)),
+    );
+    let found = assert_findings(&server, &["error access_token_issuer_differs"]);
+    assert!(found[0].detail.contains(name), "{found:?}");
+    let lower = name.to_lowercase();
+    server.reload_with(&[("validator.access_token_issuer", &lower)]);
+    let detail = only_detail(&server, "error access_token_issuer_differs");
+    assert!(detail.contains(&format!("\"{lower}\"")), "{detail}");
+    server.reload_with(&[("validator.access_token_issuer", name)]);
+    assert_findings(&server, &["ok ok"]);
+    // Another provider's metadata may say what it likes of it.
+    server.reload_with(&[
+        ("validator.provider", "keycloak"),
+        ("validator.access_token_issuer", "urn:x"),
+    ]);
+    assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
 fn provider_is_not_trusted() {
     let (_issuer, server) = patient();
     server.unset("validator.ca_file");

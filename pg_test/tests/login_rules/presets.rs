@@ -227,6 +227,81 @@ fn the_hints_about_a_token_of_dex_lead_to_its_preset() {
 }
 
 #[test]
+fn access_tokens_of_ad_fs_have_an_issuer_of_their_own() {
+    let adfs = "https://fs.corp.example/adfs";
+    let trust = "http://fs.corp.example/adfs/services/trust";
+    // Its keys come from a file: nothing is asked.
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer)
+        .log_everything()
+        .set("validator.provider", "adfs")
+        .ident("people /^([a-z]+)@corp\\.example$ \\1")
+        .start();
+    let keys = json!({"keys": [issuer.signing_key().jwk()]}).to_string();
+    let file = server.private_file("keys.json", &keys);
+    server.set_hba(&[&rig::oauth_line(adfs, "map=people")
+        .replace(Issuer::SCOPE, "https://pg.example.com/openid")]);
+    server.reload_with(&[("validator.jwks_file", &file.display().to_string())]);
+    let token = |iss: &str| {
+        issuer
+            .token("alice")
+            .header("typ", "JWT")
+            .without_claim("client_id")
+            .without_claim("scope")
+            .without_claim("sub")
+            .without_claim("jti")
+            .claim("iss", iss)
+            .claim("upn", "alice@corp.example")
+            .claim("group", "Domain Users")
+            .claim("apptype", "Public")
+            .claim("appid", "psql")
+            .claim("auth_time", "2026-11-27T08:30:17.507Z")
+            .claim("ver", "1.0")
+            .claim("scp", "openid")
+    };
+    let mut session = server.admits("alice", &token(trust).encode());
+    assert_eq!(
+        session.value("SELECT system_user"),
+        "oauth:alice@corp.example"
+    );
+    let of_id_tokens = token(adfs).encode();
+    let verdict = server.refuses("alice", &of_id_tokens, "iss_mismatch");
+    assert!(
+        verdict.log.contains("as ID tokens of AD FS do"),
+        "{}",
+        verdict.log
+    );
+    let elsewhere = "http://fs.evil.example/adfs/services/trust";
+    let verdict = server.refuses("alice", &token(elsewhere).encode(), "iss_mismatch");
+    let hint = format!("\"{trust}\" is accepted. It must equal \"access_token_issuer\"");
+    assert!(verdict.log.contains(&hint), "{}", verdict.log);
+    let id_token = token(trust).claim("aud", "psql").claim("nonce", "n");
+    server.refuses("alice", &id_token.encode(), "aud_mismatch");
+    server.reload_with(&[("validator.audience", "psql")]);
+    server.refuses("alice", &id_token.encode(), "not_an_access_token");
+    let id_token = token(trust).claim("aud", "psql").encode();
+    server.refuses("alice", &id_token, "not_an_access_token");
+
+    // An administrator has given the federation service another name.
+    server.reload_with(&[
+        ("validator.audience", Issuer::AUDIENCE),
+        ("validator.access_token_issuer", "urn:federation:corp"),
+    ]);
+    server.admits("alice", &token("urn:federation:corp").encode());
+    server.refuses("alice", &token(trust).encode(), "iss_mismatch");
+
+    // Under another preset the name is none of the issuer's.
+    server.reload_with(&[
+        ("validator.provider", "generic"),
+        ("validator.access_token_issuer", trust),
+        ("validator.token_types", "JWT"),
+    ]);
+    let verdict = server.refuses("alice", &token(trust).encode(), "iss_mismatch");
+    let hint = "For AD FS, set validator.provider = 'adfs'";
+    assert!(verdict.log.contains(hint), "{}", verdict.log);
+}
+
+#[test]
 fn an_unknown_provider_fails_closed() {
     let (issuer, server) = start("okta.com", &[]);
     let verdict = server.refuses("alice", &issuer.token("alice").encode(), "setting_invalid");

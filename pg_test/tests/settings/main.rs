@@ -37,6 +37,7 @@ fn every_setting_has_its_unit_range_context_and_default() {
     assert_eq!(
         shown,
         [
+            "validator.access_token_issuer|string|-|-|-||sighup",
             "validator.algorithms|string|-|-|-|RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA|sighup",
             "validator.allow_http|bool|-|-|-|off|sighup",
             "validator.allow_superuser|bool|-|-|-|off|sighup",

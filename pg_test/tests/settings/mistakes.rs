@@ -57,6 +57,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "0",
         "0 s is outside the valid range",
     ),
+    ("access_token_issuer", "fs.corp.example", "It is not a URI."),
     ("optional_scopes", "openid,", "The list has an empty item."),
     ("token_types", "", "At least one token type is required."),
     (

@@ -17,16 +17,23 @@ pub(crate) fn validate_issuer(claims: &Object, policy: &Policy) -> Result<(), Re
         Value::String(iss) => iss,
         _ => return Err(Reject::IssMalformed),
     };
-    let is_entra = policy.preset().rules().issuer == IssuerRule::EntraTenant;
-    if iss != issuer && !(is_entra && entra::is_version_1_of(claims, iss, issuer)) {
+    let rule = &policy.preset().rules().issuer;
+    let is_issuers = match rule {
+        IssuerRule::Exact => iss == issuer,
+        IssuerRule::EntraTenant => iss == issuer || entra::is_version_1_of(claims, iss, issuer),
+        IssuerRule::OfAccessTokens => policy
+            .access_token_issuer()
+            .is_some_and(|own| own.as_str() == Some(iss)),
+    };
+    if !is_issuers {
         return Err(Reject::IssMismatch {
             iss: Printable::new(iss),
         });
     }
-    if is_entra {
-        entra::validate_tenant(claims, issuer)?;
+    match rule {
+        IssuerRule::EntraTenant => entra::validate_tenant(claims, issuer),
+        IssuerRule::Exact | IssuerRule::OfAccessTokens => Ok(()),
     }
-    Ok(())
 }
 
 /// RFC 7519 §4.1.3: a principal that is not named by `aud` must refuse the token.

@@ -3,9 +3,6 @@
 use crate::basics::json::Object;
 use crate::failure::reject::Reject;
 
-/// Access token claims reference, `roles`: in a token of an application, which has no `scp`, these stand for scopes.
-pub(crate) const SCOPES_OF_APPLICATIONS: &[&str] = &["roles"];
-
 /// The tenant, a GUID, of an issuer `https://login.microsoftonline.com/TENANT/v2.0`.
 fn tenant_of(issuer: &str) -> Option<&str> {
     let tenant = issuer

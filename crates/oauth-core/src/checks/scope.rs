@@ -33,9 +33,7 @@ pub(crate) fn validate_scope(claims: &Object, policy: &Policy) -> Result<(), Rej
         if rule.may_lack {
             return Ok(());
         }
-        if rule.names == ScopeNames::WithoutResource {
-            names = entra::SCOPES_OF_APPLICATIONS;
-        }
+        names = rule.instead;
     }
     let mut granted = Vec::new();
     for name in names {

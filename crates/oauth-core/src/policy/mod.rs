@@ -1,5 +1,6 @@
 //! What an issuer's tokens must be like: built once, checked, then only read.
 
+pub(crate) mod access_token_issuer;
 pub(crate) mod doubts;
 pub(crate) mod identity_claims;
 pub(crate) mod introspection_rules;
@@ -14,9 +15,11 @@ use crate::basics::claim_path::ClaimPath;
 use crate::basics::setting::StringList;
 use crate::failure::misconfigured::Misconfigured;
 use crate::keys::algorithm::Algorithms;
+use crate::policy::access_token_issuer::AccessTokenIssuer;
 use crate::policy::identity_claims::IdentityClaims;
 use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;
+use crate::policy::provider_rules::IssuerRule;
 use crate::policy::required_claims::RequiredClaims;
 use crate::policy::values::{IdentityCase, IdentityPrefix, RoleSeparator, TokenTypes};
 use crate::provider::issuer::Issuer;
@@ -40,6 +43,7 @@ const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 pub struct Policy {
     issuer: Issuer,
     preset: Preset,
+    access_token_issuer: AccessTokenIssuer,
     required_scopes: Vec<String>,
     optional_scopes: StringList,
     audience: StringList,
@@ -69,6 +73,7 @@ impl Policy {
         PolicyBuilder(Policy {
             issuer,
             preset: Preset::GENERIC,
+            access_token_issuer: AccessTokenIssuer::default(),
             required_scopes: Vec::new(),
             optional_scopes: StringList::default(),
             audience: StringList::default(),
@@ -102,6 +107,16 @@ impl Policy {
     /// The provider's conventions.
     pub fn preset(&self) -> Preset {
         self.preset
+    }
+
+    /// What `iss` of a token must be where the provider's access tokens do not name the issuer: as set, or else by the
+    /// provider's convention. `None` inside: unknown, so that no token is accepted.
+    pub fn access_token_issuer(&self) -> Option<AccessTokenIssuer> {
+        let is_named = self.preset.rules().issuer == IssuerRule::OfAccessTokens;
+        is_named.then(|| {
+            let by_convention = || AccessTokenIssuer::of_adfs(self.issuer.identifier());
+            self.access_token_issuer.clone().or(by_convention)
+        })
     }
 
     /// The accepted audiences.
@@ -225,6 +240,13 @@ impl PolicyBuilder {
             .map_or_else(Algorithms::default, Algorithms::of);
         self.0.optional_scopes = StringList::of(rules.optional_scopes);
         self.0.identity_claim = IdentityClaims::of(rules.identity_claim);
+        self
+    }
+
+    /// The `iss` of access tokens, for a provider that does not name the issuer in them (AD FS), where its convention does
+    /// not give it. Other providers' tokens name the issuer in any case.
+    pub fn access_token_issuer(mut self, issuer: AccessTokenIssuer) -> Self {
+        self.0.access_token_issuer = issuer;
         self
     }
 
@@ -395,6 +417,11 @@ impl PolicyBuilder {
                 .filter(|_| claims_are_asked_for_roles)
                 .map(ClaimPath::of)
         })
+    }
+
+    /// What `iss` of a token must be, as [`Policy::access_token_issuer`] says it.
+    pub fn expected_access_token_issuer(&self) -> Option<AccessTokenIssuer> {
+        self.0.access_token_issuer()
     }
 
     pub(crate) fn parts(&self) -> &Policy {

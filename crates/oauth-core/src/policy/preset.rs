@@ -23,7 +23,7 @@ impl Preset {
     pub const GENERIC: Preset = Preset(&rules::GENERIC);
 
     /// Every preset.
-    pub const ALL: [Preset; 15] = [
+    pub const ALL: [Preset; 16] = [
         Preset::GENERIC,
         Preset(&rules::KEYCLOAK),
         Preset(&rules::ENTRA),
@@ -39,6 +39,7 @@ impl Preset {
         Preset(&rules::PING),
         Preset(&rules::SPIFFE),
         Preset(&rules::DEX),
+        Preset(&rules::ADFS),
     ];
 
     /// The preset of this name.

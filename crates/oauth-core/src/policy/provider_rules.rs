@@ -38,6 +38,8 @@ pub(crate) enum IssuerRule {
     Exact,
     /// Microsoft Entra ID: the identifier, or the tenant's name in tokens of version 1.0.
     EntraTenant,
+    /// AD FS: another name, which the policy gives; not the identifier, which its ID tokens have.
+    OfAccessTokens,
 }
 
 /// What names the audience.
@@ -54,6 +56,8 @@ pub(crate) enum AudienceRule {
 pub(crate) struct ScopeRule {
     /// The claims that carry them.
     pub(crate) claims: &'static [&'static str],
+    /// The claims that stand for them in a token without any of those.
+    pub(crate) instead: &'static [&'static str],
     pub(crate) names: ScopeNames,
     /// Whether the provider's tokens have no such claim; if one has it, it counts nevertheless.
     pub(crate) may_lack: bool,
@@ -64,7 +68,7 @@ pub(crate) struct ScopeRule {
 pub(crate) enum ScopeNames {
     /// As in the HBA line.
     Same,
-    /// Microsoft Entra ID: without the resource, and in a token of an application, as a value of `roles`.
+    /// Microsoft Entra ID, AD FS: without the resource.
     WithoutResource,
 }
 
@@ -95,6 +99,7 @@ pub(crate) enum Proof {
 
 const STANDARD_SCOPES: ScopeRule = ScopeRule {
     claims: &["scope", "scp"],
+    instead: &[],
     names: ScopeNames::Same,
     may_lack: false,
 };
@@ -146,6 +151,8 @@ pub(crate) const ENTRA: ProviderRules = ProviderRules {
     issuer: IssuerRule::EntraTenant,
     scope: ScopeRule {
         claims: &["scp"],
+        // Access token claims reference, `roles`: in a token of an application, which has no `scp`.
+        instead: &["roles"],
         names: ScopeNames::WithoutResource,
         may_lack: false,
     },
@@ -328,6 +335,35 @@ pub(crate) const DEX: ProviderRules = ProviderRules {
     proofs: &[
         Proof::NoneOf(&["nonce", "c_hash", "s_hash"]),
         Proof::AllOf(&["at_hash"]),
+    ],
+    ..GENERIC
+};
+
+pub(crate) const ADFS: ProviderRules = ProviderRules {
+    name: "adfs",
+    token_types: &["JWT"],
+    optional_scopes: &[
+        "openid",
+        "offline_access",
+        "profile",
+        "email",
+        "allatclaims",
+    ],
+    identity_claim: "upn",
+    role_claim: Some("group"),
+    client_claims: &["appid"],
+    issuer: IssuerRule::OfAccessTokens,
+    scope: ScopeRule {
+        claims: &["scp"],
+        instead: &[],
+        names: ScopeNames::WithoutResource,
+        may_lack: false,
+    },
+    // An ID token has "appid" and "scp", too, but the client as its audience, and the issuer as "iss".
+    proofs: &[
+        Proof::AllOf(&["appid", "apptype"]),
+        Proof::AudienceIsNotClient,
+        OF_ID_TOKENS,
     ],
     ..GENERIC
 };

@@ -32,6 +32,8 @@ pub struct FetchedKeys {
     pub keys: JwkSet,
     /// The header of the answer that had them, which tells how long they may be cached.
     pub headers: HeaderMap,
+    /// AD FS: what the metadata says of `iss` in access tokens, if the metadata was asked.
+    pub access_token_issuer: Option<String>,
 }
 
 /// Fetches the issuer's keys: from `jwks_uri`, if that is given, else from the URL in the issuer's metadata.
@@ -40,20 +42,21 @@ pub fn fetch_jwk_set(
     issuer: &Issuer,
     jwks_uri: Option<&Endpoint>,
 ) -> Result<FetchedKeys, Unavailable> {
-    let from_metadata;
-    let jwks_uri = match jwks_uri {
-        Some(given) => given,
+    let metadata;
+    let (jwks_uri, access_token_issuer) = match jwks_uri {
+        Some(given) => (given, None),
         None => {
-            from_metadata = fetch(http, issuer.discovery(), |_, body| {
+            metadata = fetch(http, issuer.discovery(), |_, body| {
                 ProviderMetadata::parse(body, issuer)
             })?;
-            from_metadata.jwks_uri()
+            (metadata.jwks_uri(), metadata.access_token_issuer())
         }
     };
     fetch(http, jwks_uri, |headers, body| {
         Ok(FetchedKeys {
             keys: JwkSet::parse(body)?,
             headers: headers.clone(),
+            access_token_issuer: access_token_issuer.map(str::to_owned),
         })
     })
 }

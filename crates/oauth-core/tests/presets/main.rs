@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod adfs;
 mod dex;
 mod entra;
 mod people;
