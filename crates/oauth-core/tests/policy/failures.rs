@@ -14,8 +14,8 @@ fn failure_says_what_its_cause_says() {
     };
     for (failure, said) in [
         (
-            Failure::from(Reject::BadSignature),
-            Reject::BadSignature.to_string(),
+            Failure::from(Reject::AudMissing),
+            Reject::AudMissing.to_string(),
         ),
         (Failure::from(unavailable.clone()), unavailable.to_string()),
         (
