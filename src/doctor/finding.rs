@@ -61,13 +61,14 @@ impl Kind {
 
 impl Finding {
     /// What logins would be refused with, under the same code and with the same advice as in the log. Of a provider
-    /// that does not answer, the two causes that settings are to blame for have codes of their own.
+    /// that does not answer, the causes that this server's own set-up is to blame for have codes of their own.
     pub fn of_failure(failure: &Failure) -> Self {
         let (code, detail) = match failure {
             Failure::Unavailable(unavailable) => {
                 let code = match unavailable.cause.code() {
                     own @ ("issuer_mismatch"
                     | "no_usable_key"
+                    | "tls_no_authorities"
                     | "introspection_unauthorized"
                     | "introspection_forbidden"
                     | "active_malformed") => own,

@@ -82,10 +82,41 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
             "Raise the limit on processes and threads of the server's user (ulimit -u), its service (TasksMax of \
                 systemd) or its container (pids.max)."
         }
-        "tls" => {
+        "tls_untrusted" => {
             "If a private authority issued the provider's certificate, set validator.ca_file to a file with that \
-                authority's certificate."
+                authority's certificate. If a public one did, the provider may not send the certificates between, or \
+                something on the way presents its own."
         }
+        "tls_no_authorities" => {
+            "Install the package ca-certificates, or set validator.ca_file to a file with the certificate of the \
+                provider's authority."
+        }
+        "tls_ca_certificate" => {
+            "Give the provider a certificate of its own, with CA:FALSE, that this authority has issued; the authority's \
+                stays in validator.ca_file. docs/operations.md has the commands."
+        }
+        "tls_certificate_version" => {
+            "Give the provider a certificate of version 3, with the host in subjectAltName. docs/operations.md has the \
+                commands."
+        }
+        "tls_name_missing" => {
+            "Give the provider a certificate that has the host of this URL in subjectAltName; the common name does not \
+                count. docs/operations.md has the commands."
+        }
+        "tls_name_mismatch" => {
+            "Use a host that the certificate names, or give the provider a certificate that has the host of this URL in \
+                subjectAltName."
+        }
+        "tls_expired" | "tls_not_yet_valid" => {
+            "Renew the provider's certificate, or one of those between it and the authority. If they are good, set the \
+                clock of this server."
+        }
+        "tls_incompatible" => {
+            "The provider, or what stands before it, must offer TLS 1.2 with ECDHE and AEAD (such as \
+                ECDHE-RSA-AES128-GCM-SHA256), or TLS 1.3. If it demands a client's certificate, see \
+                validator.client_auth_method."
+        }
+        "tls" => "Check the provider's certificate, and what it offers of TLS, with openssl s_client.",
         "redirect" => {
             "Use the final URL as issuer in pg_hba.conf; it must equal \"issuer\" in the discovery document."
         }

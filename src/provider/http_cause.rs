@@ -14,7 +14,7 @@ pub fn cause(error: ureq::Error) -> UnavailableCause {
         ureq::Error::BodyExceedsLimit(_) | ureq::Error::LargeResponseHeader(..) => {
             UnavailableCause::TooLarge
         }
-        ureq::Error::Rustls(error) => UnavailableCause::Tls(text(&error)),
+        ureq::Error::Rustls(error) => tls_cause(&error),
         ureq::Error::Tls(why) => UnavailableCause::Tls(Printable::new(why)),
         // Of a proxy: of a provider's answer, that is no error.
         ureq::Error::StatusCode(status) => UnavailableCause::Status(status),
@@ -31,7 +31,7 @@ pub fn cause(error: ureq::Error) -> UnavailableCause {
 fn io_cause(error: &io::Error) -> UnavailableCause {
     let inner = error.get_ref();
     if let Some(error) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        return UnavailableCause::Tls(Printable::new(&error.to_string()));
+        return tls_cause(error);
     }
     let message = error.to_string();
     // The standard library's text for every failure of the resolver, which has no error kind of its own.
@@ -42,6 +42,57 @@ fn io_cause(error: &io::Error) -> UnavailableCause {
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => UnavailableCause::Timeout,
         _ => UnavailableCause::Connection(Printable::new(&message)),
     }
+}
+
+/// Each cause that needs something else done about it.
+fn tls_cause(error: &rustls::Error) -> UnavailableCause {
+    use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
+    let other = || UnavailableCause::Tls(Printable::new(&error.to_string()));
+    match error {
+        Error::InvalidCertificate(certificate) => match certificate {
+            Certificate::UnknownIssuer => UnavailableCause::TlsUntrusted,
+            Certificate::ExpiredContext { time, not_after } => UnavailableCause::TlsExpired {
+                seconds_ago: time.as_secs().saturating_sub(not_after.as_secs()),
+            },
+            Certificate::NotValidYetContext { time, not_before } => {
+                UnavailableCause::TlsNotYetValid {
+                    seconds_ahead: not_before.as_secs().saturating_sub(time.as_secs()),
+                }
+            }
+            Certificate::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+                UnavailableCause::TlsNameMissing
+            }
+            Certificate::NotValidForNameContext {
+                expected,
+                presented,
+            } => {
+                let names = presented.iter().map(|name| bare_name(name));
+                UnavailableCause::name_mismatch(&expected.to_str(), names)
+            }
+            // What rustls has no name for, by the name that its verifier has.
+            Certificate::Other(error) => match error.to_string().as_str() {
+                "CaUsedAsEndEntity" => UnavailableCause::TlsAuthorityAsServer,
+                "UnsupportedCertVersion" => UnavailableCause::TlsVersion,
+                _ => other(),
+            },
+            _ => other(),
+        },
+        Error::AlertReceived(
+            Alert::HandshakeFailure | Alert::ProtocolVersion | Alert::InsufficientSecurity,
+        )
+        | Error::PeerIncompatible(_) => {
+            UnavailableCause::TlsIncompatible(Printable::new(&error.to_string()))
+        }
+        _ => other(),
+    }
+}
+
+/// A name as an administrator knows it: rustls has `DnsName("idp.example")`.
+fn bare_name(name: &str) -> &str {
+    let bare = name
+        .split_once('(')
+        .and_then(|(_, rest)| rest.strip_suffix(')'));
+    bare.map_or(name, |bare| bare.trim_matches('"'))
 }
 
 /// A cause that is found in the middle of ureq, on its way through it.

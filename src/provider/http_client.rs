@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use ureq::config::ConfigBuilder;
 use ureq::http::{HeaderValue, Response};
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
@@ -166,6 +166,8 @@ pub struct UreqClient {
     /// For GET requests, and the servers that get it.
     bearer: Option<(HeaderValue, BearerFile)>,
     route: Option<Arc<Route>>,
+    /// Whether any certificate could be good.
+    trusts_anyone: bool,
     deadline: Instant,
 }
 
@@ -212,6 +214,7 @@ impl UreqClient {
         Ok(UreqClient {
             agent: http_transport::new_agent(config, route.clone()),
             route,
+            trusts_anyone: !matches!(&roots, RootCerts::Specific(roots) if roots.is_empty()),
             bearer: None,
             deadline,
         })
@@ -256,7 +259,12 @@ impl UreqClient {
         answer: Result<Response<Body>, ureq::Error>,
     ) -> Result<Response<Vec<u8>>, UnavailableCause> {
         read(answer).map_err(|error| {
-            let cause = cause(error);
+            let cause = match cause(error) {
+                UnavailableCause::TlsUntrusted if !self.trusts_anyone => {
+                    UnavailableCause::TlsNoAuthorities
+                }
+                cause => cause,
+            };
             match (&self.route, url.as_str().parse()) {
                 (Some(route), Ok(url)) => route.describe(&url, cause),
                 _ => cause,

@@ -14,7 +14,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc;
@@ -30,6 +30,8 @@ pub enum ConnectionFault {
     Hang,
     /// It is closed.
     Close,
+    /// The first bytes are read, these are sent, and it is closed.
+    Says(&'static [u8]),
 }
 
 /// What is sent for a request.
@@ -172,8 +174,14 @@ async fn serve_connection(
     tls: Option<Arc<ServerConfig>>,
     stream: TcpStream,
 ) -> io::Result<()> {
+    let mut stream = stream;
     match service.connection_fault() {
         None => {}
+        Some(ConnectionFault::Says(bytes)) => {
+            // All of what the client says first: a reset would take the answer with it.
+            let _ = stream.read(&mut [0; 16 * 1024]).await?;
+            return stream.write_all(bytes).await;
+        }
         Some(ConnectionFault::Close) => return Ok(()),
         Some(ConnectionFault::Hang) => future::pending().await,
     }

@@ -10,8 +10,10 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 
 use crate::machine::scratch;
@@ -65,6 +67,14 @@ impl Authority {
         let mut params = params(&["localhost", "127.0.0.1"]);
         params.not_before = date_time_ymd(2000, 1, 1);
         params.not_after = date_time_ymd(2001, 1, 1);
+        self.sign(params)
+    }
+
+    /// A certificate for this machine that begins in 2090.
+    pub fn future_server(&self) -> Identity {
+        let mut params = params(&["localhost", "127.0.0.1"]);
+        params.not_before = date_time_ymd(2090, 1, 1);
+        params.not_after = date_time_ymd(2091, 1, 1);
         self.sign(params)
     }
 
@@ -125,6 +135,31 @@ pub struct Identity {
 }
 
 impl Identity {
+    /// What `openssl req -x509` makes: a certificate of these names that is an authority's, and its own.
+    pub fn authority_as_server(names: &[&str]) -> Identity {
+        let mut params = params(names);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be made");
+        let certificate = params
+            .self_signed(&key)
+            .expect("a certificate can be signed");
+        Identity {
+            certificate: certificate.der().clone(),
+            certificate_pem: certificate.pem(),
+            key,
+        }
+    }
+
+    /// A certificate that was made elsewhere, and its private key, in PEM.
+    pub fn from_pem(certificate: &str, key: &str) -> Identity {
+        Identity {
+            certificate: CertificateDer::from_pem_slice(certificate.as_bytes())
+                .expect("a certificate in PEM"),
+            certificate_pem: certificate.to_owned(),
+            key: KeyPair::from_pem(key).expect("a private key in PEM"),
+        }
+    }
+
     /// The certificate as PEM.
     pub fn certificate_pem(&self) -> &str {
         &self.certificate_pem
@@ -164,12 +199,17 @@ impl Identity {
             ClientCertificates::Requested => verifier().allow_unauthenticated().build(),
             ClientCertificates::Demanded => verifier().build(),
         };
+        let key = provider()
+            .key_provider
+            .load_private_key(self.private_key())
+            .expect("a private key");
+        // Without looking at the certificate, which may be one that no server should have.
+        let certified = CertifiedKey::new(vec![self.certificate.clone()], key);
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .expect("the provider speaks TLS")
             .with_client_cert_verifier(verifier.expect("the authority can be trusted"))
-            .with_single_cert(vec![self.certificate.clone()], self.private_key())
-            .expect("key and certificate fit");
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
         Arc::new(config)
     }
 

@@ -201,7 +201,7 @@ fn every_finding_is_in_the_manual() {
 }
 
 /// Findings under the code that a login would be refused with.
-const OF_LOGINS: [&str; 12] = [
+const OF_LOGINS: [&str; 13] = [
     "active_malformed",
     "audience_unset",
     "disabled",
@@ -214,4 +214,5 @@ const OF_LOGINS: [&str; 12] = [
     "required_claims_unset",
     "role_claim_unset",
     "server_resources",
+    "tls_no_authorities",
 ];

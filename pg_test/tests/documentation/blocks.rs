@@ -24,7 +24,8 @@ enum Kind {
 }
 
 /// Commands that need what only their reader has: a provider, an account, root.
-const NOT_HERE: [&str; 7] = [
+const NOT_HERE: [&str; 8] = [
+    "openssl",
     "curl",
     "spire-agent",
     "PGHOST=/var/run/postgresql",

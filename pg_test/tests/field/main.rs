@@ -5,6 +5,7 @@ mod keys;
 mod net_encryption;
 mod net_proxy;
 mod net_proxy_faults;
+mod net_tls;
 mod rotation;
 mod tokens;
 

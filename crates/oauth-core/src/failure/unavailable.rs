@@ -23,8 +23,43 @@ causes! {
         NameResolution = "name_resolution", "host name does not resolve";
         /// No connection, or it broke.
         Connection(why: Printable) = "connection", "connection failed: {why}";
-        /// The TLS handshake failed, or the certificate is not trusted.
+        /// The TLS handshake failed in another way than those below.
         Tls(why: Printable) = "tls", "TLS failed: {why}";
+        /// RFC 5280 §6.1: the certificate leads to no authority that is trusted.
+        TlsUntrusted
+            = "tls_untrusted", "TLS failed: certificate is of an authority that is not trusted";
+        /// No authority is trusted at all, since the system has none.
+        TlsNoAuthorities
+            = "tls_no_authorities", "TLS failed: this system has no certificate authorities";
+        /// RFC 5280 §4.2.1.9: the certificate is an authority's, which must not stand for a server.
+        TlsAuthorityAsServer
+            = "tls_ca_certificate", "TLS failed: certificate is that of an authority (CA:TRUE), not of a server";
+        /// RFC 5280 §4.1.2.1: only version 3 has extensions.
+        TlsVersion
+            = "tls_certificate_version", "TLS failed: certificate is of another X.509 version than 3";
+        /// RFC 9525 §2: hosts are named in subjectAltName only.
+        TlsNameMissing
+            = "tls_name_missing", "TLS failed: certificate names no host (it has no subjectAltName)";
+        /// RFC 9525 §6: the certificate is for other hosts.
+        TlsNameMismatch {
+            /// The host that was asked.
+            host: Printable,
+            /// The names in the certificate.
+            names: Printable,
+        } = "tls_name_mismatch", "TLS failed: certificate is for {names}, not for {host}";
+        /// RFC 5280 §4.1.2.5: the certificate, or one between it and the authority, has expired.
+        TlsExpired {
+            /// Seconds since then.
+            seconds_ago: u64,
+        } = "tls_expired", "TLS failed: certificate expired {seconds_ago} s ago";
+        /// RFC 5280 §4.1.2.5: the certificate, or one between it and the authority, is not valid yet.
+        TlsNotYetValid {
+            /// Seconds until then.
+            seconds_ahead: u64,
+        } = "tls_not_yet_valid", "TLS failed: certificate becomes valid in {seconds_ahead} s";
+        /// RFC 8446 §4.1.1: the two sides have no version, cipher or key exchange in common.
+        TlsIncompatible(why: Printable)
+            = "tls_incompatible", "TLS failed: no version or cipher in common: {why}";
         /// RFC 9110 §15.4: a redirect, which is not followed.
         Redirect(status: u16) = "redirect", "answered with redirect {status}, which is not followed";
         /// An HTTP status other than 200.
@@ -75,7 +110,30 @@ causes! {
     Reported;
 }
 
+/// Names of a certificate that are shown.
+const MAX_NAMES: usize = 50;
+
 impl UnavailableCause {
+    /// A certificate that is for these names, and not for the host.
+    pub fn name_mismatch<'a>(host: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names = names.into_iter();
+        let shown = names.by_ref().take(MAX_NAMES);
+        let mut shown: Vec<_> = shown.map(|n| Printable::new(n).to_string()).collect();
+        if names.next().is_some() {
+            shown.push("…".to_owned());
+        }
+        UnavailableCause::TlsNameMismatch {
+            host: Printable::new(host),
+            // Each was made safe; together they may be longer than one.
+            names: Printable::from_printed(&shown.join(", ")),
+        }
+    }
+
+    /// Whether a TLS handshake failed.
+    fn is_tls(&self) -> bool {
+        self.code().split('_').next() == Some("tls")
+    }
+
     /// The same, where it is this proxy that was asked.
     pub fn of_proxy(self, proxy: Printable) -> Self {
         match self {
@@ -105,17 +163,19 @@ impl UnavailableCause {
     /// Whether the endpoint does not answer any request. Other failures may depend on the request: an endpoint that
     /// answers 500 to one token may answer the next one.
     pub fn is_outage(&self) -> bool {
-        matches!(
-            self,
-            UnavailableCause::Timeout
+        // Told by another process, it is known of the endpoint already.
+        let is_reported = matches!(self, UnavailableCause::Reported { .. });
+        !is_reported && self.is_tls()
+            || matches!(
+                self,
+                UnavailableCause::Timeout
                 | UnavailableCause::NameResolution
                 | UnavailableCause::Connection(_)
-                | UnavailableCause::Tls(_)
                 | UnavailableCause::Proxy { .. }
                 | UnavailableCause::ProxyUnauthorized { .. }
                 // RFC 9110 §15.6, RFC 6585 §4: what is before the provider's server, or asks for a pause.
                 | UnavailableCause::Status(429 | 502 | 503 | 504)
-        )
+            )
     }
 }
 
@@ -196,6 +256,15 @@ mod tests {
             UnavailableCause::NameResolution,
             UnavailableCause::Connection(text()),
             UnavailableCause::Tls(text()),
+            UnavailableCause::TlsUntrusted,
+            UnavailableCause::TlsNoAuthorities,
+            UnavailableCause::TlsAuthorityAsServer,
+            UnavailableCause::TlsVersion,
+            UnavailableCause::TlsNameMissing,
+            UnavailableCause::name_mismatch("", []),
+            UnavailableCause::TlsExpired { seconds_ago: 1 },
+            UnavailableCause::TlsNotYetValid { seconds_ahead: 1 },
+            UnavailableCause::TlsIncompatible(text()),
             UnavailableCause::Redirect(302),
             UnavailableCause::Status(500),
             UnavailableCause::TooLarge,
@@ -218,6 +287,35 @@ mod tests {
         ] {
             assert!(Unavailable::CAUSES.contains(&cause.code()), "{cause:?}");
         }
+    }
+
+    #[test]
+    fn all_names_of_a_certificate_are_shown_within_reason() {
+        let long = "a".repeat(60);
+        let names: Vec<String> = (0..51).map(|n| format!("{long}{n}.example")).collect();
+        let text = |count: usize| {
+            let names = names.iter().take(count).map(String::as_str);
+            UnavailableCause::name_mismatch("idp.example", names).to_string()
+        };
+        let three = text(3);
+        assert!(three.contains(&names[..3].join(", ")), "{three}");
+        assert!(three.ends_with(", not for idp.example"), "{three}");
+        assert!(text(50).contains(&names[49]) && !text(50).contains('…'));
+        assert!(text(51).contains(&names[49]) && text(51).contains(", …, not for"));
+        let forged = UnavailableCause::name_mismatch("x", ["a\nLOG:  b"]).to_string();
+        assert!(forged.contains("a\\u{a}LOG:  b"), "{forged}");
+    }
+
+    #[test]
+    fn every_failure_of_tls_is_an_outage() {
+        for cause in [
+            UnavailableCause::Tls(Printable::new("")),
+            UnavailableCause::TlsUntrusted,
+            UnavailableCause::TlsExpired { seconds_ago: 1 },
+        ] {
+            assert!(cause.is_outage(), "{cause:?}");
+        }
+        assert!(!UnavailableCause::TooLarge.is_outage());
     }
 
     #[test]
