@@ -1,8 +1,11 @@
 //! Certificates and TLS of providers that are refused: each with the cause, and with what to do about it.
 
 use std::fs;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use rig::{Authority, ConnectionFault, Identity, Issuer, Server, child, scratch, skip};
 
@@ -186,6 +189,46 @@ fn provider_that_offers_nothing_that_is_safe_is_told() {
     server.admits("alice", &issuer.token("alice").encode());
 }
 
+/// What stands before a provider may be old: a real server with such ciphers only.
+#[test]
+fn rsa_key_exchange_and_cbc_are_too_little() {
+    let identity = Authority::shared().server();
+    let (certificate, key) = identity.files();
+    let issuer = Issuer::builder().https().start();
+    let server = server_with(&issuer, &shared());
+    for (cipher, cause) in [
+        ("AES128-GCM-SHA256", "tls_incompatible"),
+        ("ECDHE-ECDSA-AES128-SHA256:@SECLEVEL=0", "tls_incompatible"),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", "malformed"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
+        let port = listener.local_addr().expect("an address").port();
+        drop(listener);
+        let mut command = Command::new("openssl");
+        command.args([
+            "s_server", "-quiet", "-tls1_2", "-cipher", cipher, "-www", "-accept",
+        ]);
+        command.arg(port.to_string());
+        command.arg("-cert").arg(&certificate).arg("-key").arg(&key);
+        let Ok(mut child) = child::spawn(command, libc::SIGKILL) else {
+            skip("there is no program openssl");
+            return;
+        };
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(child.try_wait().expect("a child").is_none(), "it has ended");
+            thread::sleep(Duration::from_millis(20));
+        }
+        let url = format!("https://localhost:{port}");
+        server.set_hba(&[&rig::oauth_line(&url, "")]);
+        server.reload();
+        let token = issuer.token("alice").encode();
+        let log = server.refuses("alice", &token, "provider_unavailable").log;
+        assert!(log.contains(&format!("cause={cause} ")), "{cipher}: {log}");
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a child ends");
+    }
+}
+
 /// The commands of the manual, run as they are.
 #[test]
 fn commands_of_the_manual_make_a_certificate_that_is_accepted() {
@@ -207,7 +250,7 @@ fn commands_of_the_manual_make_a_certificate_that_is_accepted() {
     let mut shell = Command::new("sh");
     shell.current_dir(&folder);
     shell.args(["-ec", &commands.replace("idp.corp.example", "localhost")]);
-    child::run(shell, std::time::Duration::from_secs(60)).success();
+    child::run(shell, Duration::from_secs(60)).success();
     let read = |name: &str| fs::read_to_string(Path::new(&folder).join(name)).expect(name);
     let issuer = Issuer::builder()
         .https_as(Identity::from_pem(&read("idp.pem"), &read("idp.key")))
