@@ -11,6 +11,7 @@ mod identity;
 mod identity_claims;
 mod keys;
 mod presets;
+mod proxies;
 mod required_claims;
 mod roles;
 mod signature;
