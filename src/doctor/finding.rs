@@ -83,7 +83,7 @@ impl Finding {
             severity: Severity::Error,
             code,
             detail: capitalized(&detail),
-            advice: hints::hint(failure, None),
+            advice: hints::hint(failure, None, None),
             place: None,
         }
     }
@@ -170,6 +170,10 @@ kinds! {
         "Unless the provider's administrators may be superusers here, set validator.allow_superuser = off, or name a group of roles without superusers on the line.";
     SUPERUSER_MAPPED = "superuser_mapped", Warning,
         "Unless the provider's administrators may be superusers here, name a group of roles without superusers on the line, or correct the lines of the map.";
+    AUDIENCE_CATCH_ALL = "audience_catch_all", Warning,
+        "Configure the provider to put an audience for this server into its access tokens, and set validator.audience to that alone.";
+    MAP_CATCH_ALL = "map_catch_all", Warning,
+        "Have the line of pg_ident.conf name whose identities may take the role, or use \\1 to give each identity a role of its own.";
     SCOPE_EMPTY = "scope_empty", Warning,
         "Add a scope to the line that only clients of this database get and that tokens carry.";
     CONTRADICTS_PRESET = "contradicts_preset", Warning,

@@ -37,7 +37,6 @@ pub fn examine<'a>(
     configuration: &Configuration,
     providers: &mut Providers,
 ) -> Line<'a> {
-    let maps = &configuration.maps;
     let mut faults = Vec::new();
     let options = rule.line_options().unwrap_or_else(|misconfigured| {
         faults.push(Finding::of_failure(&misconfigured.into()));
@@ -53,7 +52,7 @@ pub fn examine<'a>(
     let mut findings: Vec<Finding> = examine_encryption(rule, settings.switch(Switch::RequireTls))
         .into_iter()
         .collect();
-    findings.extend(examine_map(rule, maps));
+    findings.extend(examine_map(rule, configuration));
     if rule.kind == "hostssl" && !configuration.has_tls {
         findings.push(
             finding::TLS_OFF
@@ -66,7 +65,7 @@ pub fn examine<'a>(
         findings.push(finding::CERTIFICATES_NOT_ASKED_FOR.with(detail));
     }
     let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
-    findings.extend(examine_settings(&settings, line, maps));
+    findings.extend(examine_settings(&settings, line, configuration));
     findings.extend(examine_superusers(&settings, line, rule, configuration));
     if let Some(issuer) = &issuer
         && options.profile().is_none()
@@ -86,7 +85,12 @@ pub fn examine<'a>(
             let checked = providers.examine_keys(&settings, &keys, policy.ok().as_ref());
             findings.extend(checked.findings);
             known = checked.summary;
-            findings.extend(provider::examine_introspection(&settings, &keys));
+            let introspected = provider::examine_introspection(&settings, &keys);
+            findings.extend(introspected.findings);
+            known = known.map(|known| match introspected.summary {
+                Some(more) => format!("{known}; {more}"),
+                None => known,
+            });
         }
         Err(Misconfigured::IssuerInvalid { .. }) if is_http => {
             let detail = "The issuer is not https, so every login is refused.";
@@ -140,18 +144,22 @@ fn examine_encryption(rule: &HbaRule, require_tls: bool) -> Option<Finding> {
     })
 }
 
-fn examine_map(rule: &HbaRule, maps: &[String]) -> Option<Finding> {
+fn examine_map(rule: &HbaRule, configuration: &Configuration) -> Option<Finding> {
     let map = rule.option("map")?;
-    let is_known = maps.iter().any(|known| known == map);
-    (!is_known).then(|| {
-        finding::MAP_MISSING.with(format!(
+    if !configuration.maps.iter().any(|known| known == map) {
+        return Some(finding::MAP_MISSING.with(format!(
             "The line has map={map}, but pg_ident.conf has no line for this map."
-        ))
-    })
+        )));
+    }
+    examine_catch_all(configuration, map)
 }
 
 /// What the settings say about the tokens of this line.
-fn examine_settings(settings: &Settings, line: &HbaLine, maps: &[String]) -> Vec<Finding> {
+fn examine_settings(
+    settings: &Settings,
+    line: &HbaLine,
+    configuration: &Configuration,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     // A login would also compare "iss"; any issuer serves to check everything else.
     let issuer = Issuer::parse_allowing(&line.issuer, true)
@@ -161,16 +169,29 @@ fn examine_settings(settings: &Settings, line: &HbaLine, maps: &[String]) -> Vec
         Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.into())),
     }
     if let Ok(MapName(Some(map))) = settings.text(Text::RoleMap)
-        && !maps.contains(&map)
+        && !configuration.maps.contains(&map)
     {
         let detail =
             format!("validator.role_map is \"{map}\", but pg_ident.conf has no line for this map.");
         findings.push(finding::MAP_MISSING.with(detail));
     }
+    if let Ok(MapName(Some(map))) = settings.text(Text::RoleMap) {
+        findings.extend(examine_catch_all(configuration, &map));
+    }
     findings
 }
 
-/// Which superusers a token can become by this line.
+/// Whether everybody whom the provider gives a token may take a role by this map.
+fn examine_catch_all(configuration: &Configuration, map: &str) -> Option<Finding> {
+    let (expression, role) = configuration.catch_all_of(map)?;
+    Some(finding::MAP_CATCH_ALL.with(format!(
+        "Map \"{map}\" of pg_ident.conf has \"{}\", which matches everything, and gives it the role \"{}\".",
+        Printable::new(expression),
+        Printable::new(role)
+    )))
+}
+
+/// Which roles with power over the whole server a token can give by this line.
 fn examine_superusers(
     settings: &Settings,
     line: &HbaLine,
@@ -185,7 +206,7 @@ fn examine_superusers(
             .collect();
         return (!given.is_empty()).then(|| {
             finding::SUPERUSER_MAPPED.with(format!(
-                "The line admits superusers that map={map} can give to token bearers: {}.",
+                "The line admits roles with power over the whole server that map={map} can give to token bearers: {}.",
                 named(&given)
             ))
         });
@@ -197,12 +218,12 @@ fn examine_superusers(
         Some(first) => {
             let all: Vec<&str> = std::iter::once(first).chain(let_in).collect();
             finding::SUPERUSER_ALLOWED.with(format!(
-                "The line admits superusers, and with validator.allow_superuser a token alone can make its bearer one: {}.",
+                "The line admits roles with power over the whole server, and with validator.allow_superuser a token alone can give them: {}.",
                 named(&all)
             ))
         }
         None => finding::SUPERUSER_ALLOWED
-            .with("With validator.allow_superuser a token alone may give roles with power over the whole server; the line admits no superuser.")
+            .with("With validator.allow_superuser a token alone may give roles with power over the whole server; the line admits none.")
             .into_notice(),
     })
 }
@@ -271,5 +292,11 @@ fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {
             _ => return None,
         })
     });
-    faults.chain(doubts).collect()
+    let catch_all = policy.catch_all_audiences().map(|audience| {
+        finding::AUDIENCE_CATCH_ALL.with(format!(
+            "validator.audience lists \"{}\", which tokens have that are not meant for this server: every client that gets one can log in its users.",
+            Printable::new(audience)
+        ))
+    });
+    faults.chain(doubts).chain(catch_all).collect()
 }

@@ -126,18 +126,28 @@ fn examine_access_token_issuer(policy: &PolicyBuilder, named: Option<&str>) -> O
 }
 
 /// Asks about a token that was never issued, where logins ask about theirs.
-pub fn examine_introspection(settings: &Settings, source: &ProviderKeys) -> Option<Finding> {
-    let provider = match settings::read_introspection(settings, source) {
-        Ok(provider) => provider?,
-        Err(misconfigured) => return Some(Finding::of_failure(&misconfigured.into())),
-    };
-    match provider.probe() {
-        Ok(false) => None,
-        Ok(true) => Some(
-            finding::INTROSPECTION_SAYS_YES
-                .with("The provider says that a token that was never issued is active."),
+pub fn examine_introspection(settings: &Settings, source: &ProviderKeys) -> Examined {
+    let provider = settings::read_introspection(settings, source).map_err(Failure::from);
+    let answer =
+        provider.and_then(|provider| provider.map(|provider| provider.probe()).transpose());
+    let (finding, summary) = match answer {
+        Ok(None) => (None, None),
+        Ok(Some(false)) => (
+            None,
+            Some("introspection answers about an unknown token; whether it shows active tokens to validator.client_id was not tried".to_owned()),
         ),
-        Err(failure) => Some(Finding::of_failure(&failure)),
+        Ok(Some(true)) => (
+            Some(
+                finding::INTROSPECTION_SAYS_YES
+                    .with("The provider says that a token that was never issued is active."),
+            ),
+            None,
+        ),
+        Err(failure) => (Some(Finding::of_failure(&failure)), None),
+    };
+    Examined {
+        findings: finding.into_iter().collect(),
+        summary,
     }
 }
 

@@ -1,13 +1,22 @@
 //! What an administrator can do about a failure.
 
 use oauth_core::{
-    Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject, UnavailableCause,
+    Evidence, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject,
+    UnavailableCause,
 };
 
-/// What the administrator can do about it.
-pub fn hint(failure: &Failure, policy: Option<&Policy>) -> Option<String> {
+use crate::log::provider_hints::provider_hint;
+
+/// What the administrator can do about it. `policy` and `evidence`, where they are known, tell more.
+pub fn hint(
+    failure: &Failure,
+    policy: Option<&Policy>,
+    evidence: Option<&Evidence>,
+) -> Option<String> {
     match failure {
-        Failure::Reject(reject) => reject_hint(reject, policy),
+        Failure::Reject(reject) => policy
+            .and_then(|policy| provider_hint(reject, policy, evidence))
+            .or_else(|| reject_hint(reject, policy)),
         Failure::Unavailable(unavailable) => Some(unavailable_hint(&unavailable.cause)),
         Failure::Misconfigured(misconfigured) => Some(misconfigured_hint(misconfigured)),
         Failure::Internal(_) => {
@@ -180,10 +189,6 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             quoted(alg),
             policy.map_or_else(String::new, |policy| policy.algorithms().names()),
         ),
-        R::TypNotAllowed { typ: None } if is_preset(policy, "generic") => "The token's header has no \"typ\". If there \
-            is a preset for the provider, such as 'dex' for Dex, set validator.provider to it. Otherwise, if the \
-            provider's access tokens have none, add \"-\" to validator.token_types."
-            .to_owned(),
         R::TypNotAllowed { typ: None } => "The token's header has no \"typ\". If the provider's access tokens have \
             none, add \"-\" to validator.token_types."
             .to_owned(),
@@ -227,11 +232,6 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
                 \"kid\"."
                 .to_owned()
         }
-        R::IssMismatch { iss } if is_preset(policy, "adfs") => adfs_issuer_hint(iss, policy),
-        R::IssMismatch { iss } if iss.as_str().ends_with("/adfs/services/trust") => format!(
-            "The token names \"{iss}\", as access tokens of AD FS do. For AD FS, set validator.provider = 'adfs', and \
-                leave the issuer in pg_hba.conf as \"issuer\" of the discovery document."
-        ),
         R::IssMismatch { iss } => format!(
             "The token names \"{iss}\"; the issuer in pg_hba.conf must equal it, byte for byte."
         ),
@@ -255,19 +255,6 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             format!("The token was issued {seconds_old} s ago; see validator.max_token_age.")
         }
         R::IatMissing => "validator.max_token_age requires tokens with \"iat\".".to_owned(),
-        // No other claim of an ID token is there, and a header without "typ" is accepted.
-        R::NotAnAccessToken { claim: "at_hash" }
-            if is_preset(policy, "generic")
-                && policy.is_some_and(|policy| policy.token_types().accept(None)) =>
-        {
-            "The claim \"at_hash\" shows that this is an ID token, unless the provider is Dex, whose access tokens have \
-                it, too. For Dex, set validator.provider = 'dex'; otherwise configure the client to send the access token."
-                .to_owned()
-        }
-        R::NotAnAccessToken { claim: "nonce" } if is_preset(policy, "dex") => "Dex puts the \"nonce\" of an \
-            authorization request into the ID token and the access token, so that they cannot be told apart. Configure \
-            the client to use the device flow, or to send no \"nonce\"."
-            .to_owned(),
         R::NotAnAccessToken { claim } => format!(
             "The claim \"{claim}\" shows that this is an ID token or another kind of token. Configure the client to \
                 send the access token."
@@ -392,29 +379,6 @@ pub fn key_set_hint(left_out: usize) -> String {
         "The provider's key set has {left_out} signature keys more than the {MAX_KEYS} that are kept of an issuer. \
             Configure the provider to publish fewer, or have validator.jwks_file or validator.jwks_uri name a set of \
             those that sign tokens for this server."
-    )
-}
-
-/// Whether the provider is said to be this one.
-fn is_preset(policy: Option<&Policy>, name: &str) -> bool {
-    policy.is_some_and(|policy| policy.preset().name() == name)
-}
-
-/// AD FS has one name in its metadata and its ID tokens, and another one in its access tokens.
-fn adfs_issuer_hint(iss: &Printable, policy: Option<&Policy>) -> String {
-    let issuer = policy.map_or("", |policy| policy.issuer().identifier());
-    let expected = policy.and_then(Policy::access_token_issuer);
-    let expected = expected.as_ref().and_then(|expected| expected.as_str());
-    if iss.as_str() == issuer {
-        return format!(
-            "The token names \"{iss}\", as ID tokens of AD FS do. Configure the client to send the access token. If \
-                \"access_token_issuer\" of the discovery document is the same, set validator.access_token_issuer to it."
-        );
-    }
-    format!(
-        "The token names \"{iss}\"; \"{}\" is accepted. It must equal \"access_token_issuer\" of the discovery \
-            document; set validator.access_token_issuer to that.",
-        Printable::new(expected.unwrap_or_default())
     )
 }
 

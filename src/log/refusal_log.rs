@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use oauth_core::{Decision, Failure, Policy, Printable, Unavailable};
+use oauth_core::{Decision, Evidence, Failure, Policy, Printable, Unavailable};
 
 use crate::log::hints::{hint, key_set_hint};
 use crate::log::server_log;
@@ -16,7 +16,8 @@ pub fn log_refusal(role: &str, decision: &Decision, failure: &Failure, policy: O
         Printable::new(role)
     );
     let reason = reason(decision, failure, policy);
-    server_log::log(message, Some(reason), hint(failure, policy));
+    let hint = hint(failure, policy, Some(decision.evidence()));
+    server_log::log(message, Some(reason), hint);
 }
 
 /// Logs that keys could not be fetched again, while logins continue with the cached ones.
@@ -25,7 +26,7 @@ pub fn log_failed_refresh(url: &str, failure: &Failure) {
         "could not refresh the keys of OAuth issuer \"{}\": {failure}",
         Printable::new(url)
     );
-    let (facts, hint) = describe(failure, None);
+    let (facts, hint) = describe(failure, None, None);
     server_log::log(message, Some(facts), hint);
 }
 
@@ -39,9 +40,13 @@ pub fn log_left_out_keys(url: &str, left_out: usize) {
 }
 
 /// The facts about a failure by itself, and what to do.
-pub fn describe(failure: &Failure, policy: Option<&Policy>) -> (String, Option<String>) {
+pub fn describe(
+    failure: &Failure,
+    policy: Option<&Policy>,
+    evidence: Option<&Evidence>,
+) -> (String, Option<String>) {
     let facts = reason(&Decision::refused(failure.clone()), failure, policy);
-    (facts, hint(failure, policy))
+    (facts, hint(failure, policy, evidence))
 }
 
 /// The facts in the form `name=value`, the stable reason code first. `identity` is the one that the token

@@ -15,7 +15,7 @@ pub struct ServerCatalog;
 
 /// Of PostgreSQL's own roles, those that let their members neither see nor touch what others own: they show statistics
 /// and settings. All others count as power over the server, and so do those that later versions bring.
-const HARMLESS_ROLES: [u32; 5] = [
+pub const HARMLESS_ROLES: [u32; 5] = [
     pg_sys::ROLE_PG_DATABASE_OWNER,
     pg_sys::ROLE_PG_MONITOR,
     pg_sys::ROLE_PG_READ_ALL_SETTINGS,

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use std::path::Path;
 
 use oauth_core::Misconfigured;
+use pgrx::pg_sys;
 use pgrx::spi::{SpiHeapTupleData, SpiResult};
 
 use crate::postgres::hba::{FileLine, HbaLine};
 use crate::postgres::query::{rows, text};
+use crate::postgres::role_catalog::HARMLESS_ROLES;
 use crate::settings::line_options::{self, LineOptions};
 
 /// One rule of pg_hba.conf and the files that it includes.
@@ -20,7 +22,7 @@ pub struct HbaRule {
     pub method: String,
     /// Each is `name=value`.
     options: Vec<String>,
-    /// The superusers that may log in and that its column of roles lets in.
+    /// The superusers and other powerful roles that may log in and that its column of roles lets in.
     pub superusers: Vec<String>,
     /// PostgreSQL's error for it.
     pub error: Option<String>,
@@ -83,9 +85,14 @@ pub fn is_this_module(library: &str) -> bool {
         .is_some_and(|name| name == "validator")
 }
 
-/// Begins a query that looks for superusers.
-const SUPERUSERS: &str = "WITH RECURSIVE superuser (oid, name) AS \
-     (SELECT oid, rolname::text FROM pg_authid WHERE rolsuper AND rolcanlogin), \
+/// Begins a query that looks for superusers and other roles with power over the whole server, their own or that of a
+/// role that they are a member of (`what_it_does` in role_catalog.rs).
+const SUPERUSERS: &str = "WITH RECURSIVE powerful (oid) AS (SELECT oid FROM pg_authid \
+     WHERE rolsuper OR rolreplication OR rolbypassrls OR rolcreaterole \
+     OR (oid < first_normal_oid AND oid <> ALL (ARRAY[harmless_roles]::oid[])) \
+     UNION SELECT m.member FROM powerful p JOIN pg_auth_members m ON m.roleid = p.oid), \
+     superuser (oid, name) AS \
+     (SELECT oid, rolname::text FROM pg_authid JOIN powerful USING (oid) WHERE rolcanlogin), \
      membership (member, role) AS (SELECT oid, oid FROM superuser UNION \
      SELECT m.member, a.roleid FROM membership m JOIN pg_auth_members a ON a.member = m.role)";
 
@@ -105,7 +112,11 @@ const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, co
 /// A query about superusers, in full.
 pub fn of_superusers(query: &str) -> String {
     let query = query.replace("names_superuser", NAMES_SUPERUSER);
-    format!("{SUPERUSERS} {query}")
+    let harmless = HARMLESS_ROLES.map(|oid| oid.to_string()).join(", ");
+    let superusers = SUPERUSERS
+        .replace("first_normal_oid", &pg_sys::FirstNormalObjectId.to_string())
+        .replace("harmless_roles", &harmless);
+    format!("{superusers} {query}")
 }
 
 /// The rules of pg_hba.conf. Needs the rights of a superuser.

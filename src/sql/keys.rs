@@ -128,7 +128,7 @@ fn raise(url: &str, failure: &Failure) {
         "could not fetch the keys of OAuth issuer \"{}\": {failure}",
         Printable::new(url)
     );
-    let (facts, hint) = refusal_log::describe(failure, None);
+    let (facts, hint) = refusal_log::describe(failure, None, None);
     let code = PgSqlErrorCode::ERRCODE_CONNECTION_FAILURE;
     let mut report = ErrorReport::new(code, message, "validator").set_detail(facts);
     if let Some(hint) = hint {

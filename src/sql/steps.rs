@@ -2,8 +2,8 @@
 //! what PostgreSQL itself decides. Nothing that is shown has the token in it.
 
 use oauth_core::{
-    Bearer, Decision, Failure, LoginAttempt, Misconfigured, Policy, Printable, RoleCatalog,
-    SystemClock, explain,
+    Bearer, Decision, Evidence, Failure, LoginAttempt, Misconfigured, Policy, Printable,
+    RoleCatalog, SystemClock, explain,
 };
 
 use crate::log::refusal_log;
@@ -45,7 +45,11 @@ pub fn judge_on_line(token: &str, role: &str, rule: &HbaRule, line: &HbaLine) ->
             steps
         }
         Err(misconfigured) => {
-            vec![("settings", Some(false), told(&misconfigured.into(), None))]
+            vec![(
+                "settings",
+                Some(false),
+                told(&misconfigured.into(), None, None),
+            )]
         }
     }
 }
@@ -74,7 +78,11 @@ fn judge(
         .into_iter()
         .map(|report| match report.outcome {
             Ok(fact) => (report.name, Some(true), fact),
-            Err(failure) => (report.name, Some(false), told(&failure, Some(policy))),
+            Err(failure) => (
+                report.name,
+                Some(false),
+                told(&failure, Some(policy), Some(decision.evidence())),
+            ),
         })
         .collect();
     steps.extend(user_map(&decision, role, line, map));
@@ -142,8 +150,8 @@ fn told_mapping(map: &str, identity: &str, role: &str) -> (bool, String) {
 }
 
 /// The reason, its facts, and what to do.
-fn told(failure: &Failure, policy: Option<&Policy>) -> String {
-    let (facts, hint) = refusal_log::describe(failure, policy);
+fn told(failure: &Failure, policy: Option<&Policy>, evidence: Option<&Evidence>) -> String {
+    let (facts, hint) = refusal_log::describe(failure, policy, evidence);
     let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
     format!("{failure}: {facts}.{hint}")
 }

@@ -100,6 +100,7 @@ pub use keys::record::{Candidates, KeyHead, MAX_CANDIDATES, select_keys};
 pub use keys::source::{FoundKeys, KeyReference, KeySource};
 pub use keys::warm_up::warm_up;
 pub use policy::access_token_issuer::AccessTokenIssuer;
+pub use policy::catch_all_audience::is_catch_all_audience;
 pub use policy::doubts::Doubt;
 pub use policy::identity_claims::IdentityClaims;
 pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};

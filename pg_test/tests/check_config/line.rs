@@ -163,6 +163,130 @@ fn a_line_lets_a_superuser_in() {
 }
 
 #[test]
+fn a_line_lets_another_powerful_role_in() {
+    let (issuer, builder) = healthy();
+    let server = started(builder.set("validator.role_claim", "groups"));
+    server.sql(
+        "CREATE ROLE backup LOGIN REPLICATION; CREATE ROLE boss CREATEROLE; CREATE ROLE deputy LOGIN IN ROLE boss; \
+         CREATE ROLE reader LOGIN IN ROLE pg_read_all_data; CREATE ROLE owner LOGIN BYPASSRLS; \
+         CREATE ROLE watcher LOGIN IN ROLE pg_monitor; CREATE ROLE maker LOGIN CREATEDB",
+    );
+    let line = line("hostssl", issuer.url(), Issuer::SCOPE, "map=people");
+    server.set_hba(&[&line]);
+    for (ident, roles) in [
+        (
+            "people /^(.*)@corp\\.example$ \\1",
+            Some("backup, deputy, owner, postgres, reader"),
+        ),
+        ("people zoe deputy", Some("deputy")),
+        ("people zoe +boss", Some("deputy")),
+        ("people zoe watcher", None),
+        ("people zoe maker", None),
+        ("people zoe boss", None),
+    ] {
+        server.set_ident(&[ident]);
+        server.reload();
+        match roles {
+            None => {
+                assert_findings(&server, &["ok ok"]);
+            }
+            Some(roles) => {
+                let detail = only_detail(&server, "warning superuser_mapped");
+                assert!(detail.contains(&format!(": {roles}.")), "{detail}");
+            }
+        }
+    }
+    server.set_hba(&[&line.replace("map=people", "")]);
+    server.reload_with(&[("validator.allow_superuser", "on")]);
+    let detail = only_detail(&server, "warning superuser_allowed");
+    assert!(detail.contains(": backup, deputy, owner,"), "{detail}");
+}
+
+#[test]
+fn a_map_gives_everybody_one_role() {
+    let (issuer, builder) = healthy();
+    let server = started(builder);
+    server.sql("CREATE ROLE reporting LOGIN; CREATE ROLE staff");
+    let with = |options| line("hostssl", issuer.url(), Issuer::SCOPE, options);
+    for (expression, role) in [
+        ("/^(.+)$", "reporting"),
+        ("/.", "reporting"),
+        ("/^.*$", "+staff"),
+        ("/^(.*)$", "/^rep"),
+        ("/", "reporting"),
+        ("/^(repo:.*|[^:]*|system:.*|spiffe:.*)$", "reporting"),
+    ] {
+        server.set_ident(&[
+            "people zoe reporting",
+            &format!("people {expression} {role}"),
+        ]);
+        server.set_hba(&[&with("map=people")]);
+        server.reload();
+        let detail = only_detail(&server, "warning map_catch_all");
+        for part in ["\"people\"", expression, role] {
+            assert!(detail.contains(part), "{part}: {detail}");
+        }
+        // A map that no line uses is nobody's.
+        server.set_hba(&[&with("")]);
+        server.reload();
+        assert_findings(&server, &["ok ok"]);
+    }
+    for ident in [
+        "people /^(.*)$ r\\1",
+        "people /^(.*)@corp\\.example$ reporting",
+        "people /^[a-z]+$ reporting",
+        "people /^CORP\\\\ reporting",
+        "people zoe reporting",
+        "people .* reporting",
+    ] {
+        server.set_ident(&[ident]);
+        server.set_hba(&[&with("map=people")]);
+        server.reload();
+        assert_findings(&server, &["ok ok"]);
+    }
+    // The map of the superuser of an article, and one for the values of a claim.
+    server.set_ident(&["people /^(.+)$ postgres"]);
+    server.reload();
+    assert_findings(
+        &server,
+        &["warning map_catch_all", "warning superuser_mapped"],
+    );
+    server.set_ident(&["groups /^.*$ reporting"]);
+    server.set_hba(&[&with("delegate_ident_mapping=1")]);
+    server.reload_with(&[
+        ("validator.role_claim", "groups"),
+        ("validator.role_map", "groups"),
+    ]);
+    only_detail(&server, "warning map_catch_all");
+}
+
+#[test]
+fn an_audience_is_everybodys() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("validator.provider", "keycloak"));
+    for (audience, catch_all) in [
+        ("account", "account"),
+        ("https://pg.example/, account", "account"),
+        (
+            "00000003-0000-0000-c000-000000000000",
+            "00000003-0000-0000-c000-000000000000",
+        ),
+        (
+            "https://corp.auth0.example/userinfo",
+            "https://corp.auth0.example/userinfo",
+        ),
+    ] {
+        server.reload_with(&[("validator.audience", audience)]);
+        let detail = only_detail(&server, "warning audience_catch_all");
+        assert!(detail.contains(&format!("\"{catch_all}\"")), "{detail}");
+    }
+    for audience in ["https://pg.example/", "accounts", "account-pg"] {
+        server.reload_with(&[("validator.audience", audience)]);
+        assert_findings(&server, &["ok ok"]);
+    }
+}
+
+#[test]
 fn maps_are_not_in_pg_ident() {
     let (issuer, builder) = healthy();
     let server = started(

@@ -74,7 +74,12 @@ fn modes_say_which_tokens_are_asked_about() {
     server.reload_with(&[("validator.introspection", "always")]);
     server.admits("alice", &opaque);
     assert_eq!(asked(&issuer).1, 1, "its answer is cached");
-    server.refuses("alice", &jwt, "token_inactive");
+    // It has passed all other checks, so the provider may only not show it to this client.
+    let verdict = server.refuses("alice", &jwt, "token_inactive");
+    let hint = "does not show it to validator.client_id. Keycloak 26.6.2 and later";
+    assert!(verdict.log.contains(hint), "{}", verdict.log);
+    let unknown = server.refuses("alice", "an-opaque-token", "token_inactive");
+    assert!(!unknown.log.contains("Keycloak"), "{}", unknown.log);
     issuer.say(&jwt, json!({"active": true}));
     server.forget_keys();
     server.admits("alice", &jwt);

@@ -192,6 +192,16 @@ fn audience_must_name_this_server() {
     let hint =
         format!("HINT:  The token names \"account, psql\"; validator.audience accepts \"{own}\".");
     assert!(verdict.log.contains(&hint), "{}", verdict.log);
+    // What most tokens of a provider have is not offered for acceptance; another server's audience may be.
+    assert!(
+        verdict.log.contains("Do not accept \"account\" instead"),
+        "{}",
+        verdict.log
+    );
+    let offer = "or add the value to validator.audience";
+    assert!(!verdict.log.contains(offer), "{}", verdict.log);
+    let verdict = server.refuses("alice", &of(json!("https://other.test/")), "aud_mismatch");
+    assert!(verdict.log.contains(offer), "{}", verdict.log);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `validator.provider`: a provider's ways are the defaults, and what is set wins.
 
-use rig::{Issuer, Server, Token};
+use rig::{Alg, Endpoint, Fault, Issuer, Server, Token};
 use serde_json::json;
 
 /// A server that logs everything and knows the provider by this name, with these settings.
@@ -100,6 +100,91 @@ fn tokens_of_entra_are_of_the_issuers_tenant_in_either_version() {
     server.refuses("alice", &token(&v1, "1.0", other), "iss_mismatch");
     let other_v1 = format!("https://sts.windows.net/{other}/");
     server.refuses("alice", &token(&other_v1, "1.0", tenant), "iss_mismatch");
+}
+
+#[test]
+fn tokens_of_entra_for_microsoft_graph_are_told_from_forged_ones() {
+    let tenant = "11111111-2222-3333-4444-555555555555";
+    let entra = format!("https://login.microsoftonline.com/{tenant}/v2.0");
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer)
+        .log_everything()
+        .set("validator.provider", "entra")
+        .set("validator.jwks_uri", &format!("{}/jwks", issuer.url()))
+        .ident("people /^.*$ alice")
+        .start();
+    let line = rig::oauth_line(&entra, "map=people");
+    server.set_hba(&[&line.replace(Issuer::SCOPE, "openid api://pg/postgres")]);
+    server.reload();
+    let graph = "00000003-0000-0000-c000-000000000000";
+    let token = issuer
+        .token("alice")
+        .header("typ", "JWT")
+        .claim("iss", &*entra)
+        .claim("aud", graph)
+        .claim("tid", tenant);
+    let hint = "for Microsoft Graph";
+    // Its signature is over something else than the text of the token.
+    let with_nonce = token.clone().header("nonce", "x");
+    let other = |token: &Token| {
+        let token = token.clone();
+        token.signature_by(&issuer.signing_key(), Alg::PS256)
+    };
+    let for_graph = other(&with_nonce);
+    let verdict = server.refuses("alice", &for_graph.encode(), "bad_signature");
+    assert!(verdict.log.contains(hint), "{}", verdict.log);
+    assert!(
+        verdict
+            .log
+            .contains("request a scope of your own application"),
+        "{}",
+        verdict.log
+    );
+    let forged = other(&token);
+    let verdict = server.refuses("alice", &forged.encode(), "bad_signature");
+    assert!(!verdict.log.contains(hint), "{}", verdict.log);
+    let verdict = server.refuses("alice", &token.encode(), "aud_mismatch");
+    assert!(verdict.log.contains(hint), "{}", verdict.log);
+    server.refuses("alice", &with_nonce.encode(), "aud_mismatch");
+    // Under another preset a nonce in the header means nothing.
+    server.reload_with(&[("validator.provider", "keycloak")]);
+    let verdict = server.refuses("alice", &for_graph.encode(), "bad_signature");
+    assert!(!verdict.log.contains(hint), "{}", verdict.log);
+}
+
+#[test]
+fn entra_serves_the_keys_of_an_application_at_an_address_with_a_query() {
+    let issuer = Issuer::builder().https().start();
+    let discovery = format!(
+        "{}/.well-known/openid-configuration?appid=6e74172b",
+        issuer.url()
+    );
+    let keys = format!("{}/jwks?appid=6e74172b", issuer.url());
+    issuer.fail(
+        Endpoint::Discovery,
+        Fault::altered(move |document| document["jwks_uri"] = json!(keys)),
+    );
+    let server = Server::trusting(&issuer)
+        .log_everything()
+        .set("validator.discovery_url", &discovery)
+        .start();
+    server.admits("alice", &issuer.token("alice").encode());
+    let asked: Vec<(String, String)> = issuer
+        .requests()
+        .into_iter()
+        .map(|(_, request)| (request.path, request.query))
+        .collect();
+    let query = "appid=6e74172b".to_owned();
+    assert_eq!(
+        asked,
+        [
+            (
+                "/realms/corp/.well-known/openid-configuration".to_owned(),
+                query.clone()
+            ),
+            ("/realms/corp/jwks".to_owned(), query)
+        ]
+    );
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) struct UnverifiedToken<'a> {
 pub(crate) struct JoseHeader {
     pub(crate) alg: Algorithm,
     pub(crate) kid: Option<String>,
+    /// Whether there is a `nonce`. It is not used, but says what a token may be for.
+    pub(crate) has_nonce: bool,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -104,7 +106,12 @@ impl JoseHeader {
         }
         validate_typ(&header, policy)?;
         let kid = parse_kid(&header)?.map(str::to_owned);
-        Ok(JoseHeader { alg, kid })
+        let has_nonce = header.contains_key("nonce");
+        Ok(JoseHeader {
+            alg,
+            kid,
+            has_nonce,
+        })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
+use crate::policy::catch_all_audience::is_catch_all_audience;
 use crate::policy::preset::Preset;
 use crate::policy::provider_rules::{ProviderRules, ScopeRule};
 use crate::policy::{Policy, PolicyBuilder};
@@ -27,6 +28,12 @@ pub enum Doubt {
 }
 
 impl PolicyBuilder {
+    /// Accepted audiences that tokens have although they are not meant for this server.
+    pub fn catch_all_audiences(&self) -> impl Iterator<Item = &str> {
+        let audience = self.parts().audience().iter();
+        audience.filter(|audience| is_catch_all_audience(audience))
+    }
+
     /// What is probably not meant.
     pub fn doubts(&self) -> Vec<Doubt> {
         let policy = self.parts();

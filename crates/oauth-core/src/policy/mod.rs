@@ -1,6 +1,7 @@
 //! What an issuer's tokens must be like: built once, checked, then only read.
 
 pub(crate) mod access_token_issuer;
+pub(crate) mod catch_all_audience;
 pub(crate) mod doubts;
 pub(crate) mod identity_claims;
 pub(crate) mod introspection_rules;

@@ -120,3 +120,30 @@ fn accepts_keys_that_can_verify_an_accepted_algorithm() {
         assert!(!list("RS256, ES256").accepts_a_key_of(&set));
     }
 }
+
+#[test]
+fn audiences_that_any_client_can_get_are_told() {
+    let told = |audience: &str| {
+        let builder = policy("keycloak").audience(audience.parse().expect("audiences"));
+        Vec::from_iter(builder.catch_all_audiences().map(str::to_owned))
+    };
+    assert_eq!(told("account"), ["account"]);
+    assert_eq!(
+        told("https://pg.example/, api://default, account"),
+        ["api://default", "account"]
+    );
+    assert_eq!(
+        told("https://corp.auth0.example/userinfo"),
+        ["https://corp.auth0.example/userinfo"]
+    );
+    for audience in [
+        "https://pg.example/",
+        "Account",
+        "accounts",
+        "/userinfo",
+        "api://defaults",
+        "https://pg.example/userinfo/",
+    ] {
+        assert!(told(audience).is_empty(), "{audience}");
+    }
+}

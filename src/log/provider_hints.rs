@@ -1,0 +1,143 @@
+//! What an administrator can do about a refusal whose cause is a known convention of a provider.
+
+use oauth_core::{
+    Evidence, IntrospectionMode, Policy, Printable, Reject, StringList, is_catch_all_audience,
+};
+
+/// A hint that is more to the point than the one for all providers.
+pub fn provider_hint(
+    reject: &Reject,
+    policy: &Policy,
+    evidence: Option<&Evidence>,
+) -> Option<String> {
+    let preset = policy.preset().name();
+    match preset {
+        "dex" => dex_hint(reject),
+        "adfs" => adfs_hint(reject, policy),
+        "entra" => entra_hint(reject, evidence),
+        "generic" => generic_hint(reject, policy),
+        _ => None,
+    }
+    .or_else(|| any_provider_hint(reject, policy, evidence))
+}
+
+fn dex_hint(reject: &Reject) -> Option<String> {
+    match reject {
+        Reject::NotAnAccessToken { claim: "nonce" } => Some(
+            "Dex puts the \"nonce\" of an authorization request into the ID token and the access token, so that they \
+                cannot be told apart. Configure the client to use the device flow, or to send no \"nonce\"."
+                .to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// AD FS has one name in its metadata and its ID tokens, and another one in its access tokens.
+fn adfs_hint(reject: &Reject, policy: &Policy) -> Option<String> {
+    let Reject::IssMismatch { iss } = reject else {
+        return None;
+    };
+    if iss.as_str() == policy.issuer().identifier() {
+        return Some(format!(
+            "The token names \"{iss}\", as ID tokens of AD FS do. Configure the client to send the access token. If \
+                \"access_token_issuer\" of the discovery document is the same, set validator.access_token_issuer to it."
+        ));
+    }
+    let expected = policy.access_token_issuer();
+    let expected = expected.as_ref().and_then(|expected| expected.as_str());
+    Some(format!(
+        "The token names \"{iss}\"; \"{}\" is accepted. It must equal \"access_token_issuer\" of the discovery \
+            document; set validator.access_token_issuer to that.",
+        Printable::new(expected.unwrap_or_default())
+    ))
+}
+
+/// Microsoft Graph as an audience, by its application ID and by its URL.
+const MICROSOFT_GRAPH: [&str; 3] = [
+    "00000003-0000-0000-c000-000000000000",
+    "https://graph.microsoft.com",
+    "https://graph.microsoft.com/",
+];
+
+fn entra_hint(reject: &Reject, evidence: Option<&Evidence>) -> Option<String> {
+    const REQUEST: &str = "Configure the client to request a scope of your own application, such as \
+        api://API_ID/postgres, which the HBA line should name.";
+    let names_graph = |named: &Printable| {
+        named
+            .as_str()
+            .split(", ")
+            .any(|aud| MICROSOFT_GRAPH.contains(&aud))
+    };
+    match reject {
+        // Such a token is signed over a hash of the nonce, which only Microsoft's own services know to compute.
+        Reject::BadSignature { .. } | Reject::UnknownKid { .. }
+            if evidence.is_some_and(|evidence| evidence.has_nonce) =>
+        {
+            Some(format!(
+                "The token's header has \"nonce\", as tokens for Microsoft Graph have, which only Microsoft can verify. \
+                    {REQUEST}"
+            ))
+        }
+        Reject::AudMismatch { named } if names_graph(named) => {
+            Some(format!("The token is for Microsoft Graph. {REQUEST}"))
+        }
+        _ => None,
+    }
+}
+
+/// Where no provider is named, what shows which one it may be.
+fn generic_hint(reject: &Reject, policy: &Policy) -> Option<String> {
+    match reject {
+        Reject::TypNotAllowed { typ: None } => Some(
+            "The token's header has no \"typ\". If there is a preset for the provider, such as 'dex' for Dex, set \
+                validator.provider to it. Otherwise, if the provider's access tokens have none, add \"-\" to \
+                validator.token_types."
+                .to_owned(),
+        ),
+        // No other claim of an ID token is there, and a header without "typ" is accepted.
+        Reject::NotAnAccessToken { claim: "at_hash" } if policy.token_types().accept(None) => Some(
+            "The claim \"at_hash\" shows that this is an ID token, unless the provider is Dex, whose access tokens have \
+                it, too. For Dex, set validator.provider = 'dex'; otherwise configure the client to send the access token."
+                .to_owned(),
+        ),
+        Reject::IssMismatch { iss } if iss.as_str().ends_with("/adfs/services/trust") => Some(format!(
+            "The token names \"{iss}\", as access tokens of AD FS do. For AD FS, set validator.provider = 'adfs', and \
+                leave the issuer in pg_hba.conf as \"issuer\" of the discovery document."
+        )),
+        _ => None,
+    }
+}
+
+fn any_provider_hint(
+    reject: &Reject,
+    policy: &Policy,
+    evidence: Option<&Evidence>,
+) -> Option<String> {
+    let accepted = |values: &StringList| Printable::list(values.iter());
+    match reject {
+        Reject::AudMismatch { named } => {
+            let catch_all = named
+                .as_str()
+                .split(", ")
+                .find(|aud| is_catch_all_audience(aud))?;
+            Some(format!(
+                "The token names \"{named}\"; validator.audience accepts \"{}\". Configure the provider to add the \
+                    audience. Do not accept \"{catch_all}\" instead: tokens that are not meant for this server have it, too.",
+                accepted(policy.audience()),
+            ))
+        }
+        // The provider is asked about a JWT only after it has passed all checks that can be made here.
+        Reject::TokenInactive
+            if policy.introspection().mode == IntrospectionMode::Always
+                && evidence.is_some_and(|evidence| evidence.identity.is_some()) =>
+        {
+            Some(
+                "The token passed all other checks, so it was revoked, or the provider does not show it to \
+                    validator.client_id. Keycloak 26.6.2 and later shows a token only to a client that is in its \"aud\". \
+                    If it was revoked, the client must get a new one."
+                    .to_owned(),
+            )
+        }
+        _ => None,
+    }
+}
