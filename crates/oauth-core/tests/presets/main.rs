@@ -5,6 +5,8 @@
 mod adfs;
 mod dex;
 mod entra;
+mod page;
+mod pages;
 mod people;
 mod provider;
 mod settings;

@@ -64,12 +64,7 @@ impl Provider {
     }
 
     fn token_with_header(&self, claims: Map<String, Value>) -> Token {
-        let token = Token::new(&signing_key(), "", "", "", "", "")
-            .without_header("typ")
-            .raw_claims(Value::Object(claims).to_string());
-        object(&self.header)
-            .into_iter()
-            .fold(token, |token, (name, value)| token.header(&name, value))
+        token_of_parts(&self.header, &Value::Object(claims))
     }
 
     /// The verdict of the preset on the documented token with these changes.
@@ -118,6 +113,16 @@ impl Provider {
         let decision = self.court().judge(&self.token(json!({})).encode());
         decision.authn_id().map(str::to_owned)
     }
+}
+
+/// A token of this header, besides `alg` and `kid`, and these claims.
+pub fn token_of_parts(header: &Value, claims: &Value) -> Token {
+    let token = Token::new(&signing_key(), "", "", "", "", "")
+        .without_header("typ")
+        .raw_claims(claims.to_string());
+    object(header)
+        .into_iter()
+        .fold(token, |token, (name, value)| token.header(&name, value))
 }
 
 /// Most of the providers sign with RS256.
