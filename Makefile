@@ -11,6 +11,8 @@ export PG_SOURCE
 export CASSERT
 # For `make test-logins` and `make test-cassert`: names of the pg_test/tests to run (default: all).
 SUITES ?=
+# For `make test-providers`: which of these to log in with.
+PROVIDER ?= keycloak dex hydra spire
 # For `make install`: SUDO=sudo writes into PostgreSQL's folders as root, DESTDIR is for packagers.
 SUDO ?=
 DESTDIR ?=
@@ -68,8 +70,8 @@ demo: build-tools pg ## log in with psql by the device flow, then show refusals 
 test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
 	@scripts/run-tests.sh all-tests
 
-test-fresh: ## run `make demo` and `make test` on a bare Debian 12, and say how long each took (needs root)
-	@scripts/bare-root.sh 'for what in demo test; do start=$$SECONDS; make $$what; took+=("make $$what: $$((SECONDS - start)) s"); done; \
+test-fresh: ## run `make demo`, `make test` and `make test-providers` on a bare Debian 12, and say how long each took (needs root)
+	@scripts/bare-root.sh 'for what in demo test test-providers; do start=$$SECONDS; make $$what; took+=("make $$what: $$((SECONDS - start)) s"); done; \
 	printf "%s\n" "$${took[@]}"'
 
 test-bare: ## run `make test` on a bare Debian 12, with earlier downloads, or on this system if that is not possible
@@ -82,7 +84,7 @@ test-logins: stage provider $(if $(SUITES),,package image) ## run the tests that
 	@scripts/run-tests.sh login-tests
 
 # Suites that check packages and the manual gain nothing from assertions.
-cassert_suites = $(filter-out packages documentation long,$(basename $(notdir $(wildcard pg_test/tests/*))))
+cassert_suites = $(filter-out packages documentation long real_providers,$(basename $(notdir $(wildcard pg_test/tests/*))))
 test-cassert: ## run the tests that log in to a PostgreSQL built from source, which checks its own assertions (SUITES=...)
 	@$(MAKE) --no-print-directory CASSERT=1 PG_CONFIG= SUITES="$(or $(SUITES),$(cassert_suites))" test-logins
 
@@ -97,6 +99,11 @@ hot-functions: stage bench-tool ## rewrite hot_functions.ld from the functions t
 test-long: stage provider ## run the tests that take minutes, which CI does not run (SOAK_MINUTES=20)
 	@$(test_env) $(providers) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
 
+test-providers: stage ## log in with Keycloak, Dex, Hydra and SPIRE (PROVIDER="keycloak dex": with these)
+	@scripts/packages.sh python
+	@scripts/real-providers.sh $(PROVIDER) >/dev/null
+	@scripts/run-tests.sh provider-tests
+
 fuzz: ## look for inputs that break the core: SECONDS=10 for each target, TARGET=one of them
 	@scripts/packages.sh module fuzz
 	@scripts/rust.sh
@@ -106,7 +113,7 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
-	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy --profile quick $(cargo_flags) --workspace --all-targets $(features) -- -D warnings
+	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy --profile quick $(cargo_flags) --workspace --all-targets $(features) --features pg_test/real-providers -- -D warnings
 	@if scripts/packages.sh lint && type shellcheck >/dev/null 2>&1; \
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh packaging/*.sh .ci/run; \
 	else echo "skipped: shellcheck (scripts/, packaging/ and .ci/run) cannot be installed here"; fi
@@ -182,7 +189,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
@@ -215,5 +222,9 @@ all-tests login-tests:
 	@# Tests wait more than they work: for servers, for caches to expire, for a provider that is slow.
 	@$(test_env) $(providers) $$(scripts/exporters.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
 	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
+
+provider-tests:
+	@$(test_env) $$(scripts/real-providers.sh $(PROVIDER)) \
+	cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --features real-providers --test real_providers -- $(PROVIDER:%=%::)
 
 .PHONY: $(shell sed -n 's/^\([a-z0-9 -]*\):.*/\1/p' Makefile)

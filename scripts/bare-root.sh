@@ -91,7 +91,7 @@ copy_settings() {
     local file
     cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
     for file in /etc/apt/auth.conf /etc/apt/auth.conf.d /etc/npmrc /usr/etc/npmrc /etc/pip.conf \
-        "$HOME"/.{npmrc,pip,config/pip} "$HOME"/.cargo/{config,credentials}.toml; do
+        "$HOME"/.{npmrc,pip,config/pip,config/go/env,m2/settings.xml} "$HOME"/.cargo/{config,credentials}.toml; do
         [[ -e $file ]] || continue
         mkdir -p "$root$(dirname "${file/#"$HOME"/\/root}")"
         cp -r --dereference "$file" "$root${file/#"$HOME"/\/root}"
@@ -100,7 +100,11 @@ copy_settings() {
         xargs -r cp --target-directory="$root/etc/apt/apt.conf.d" || true
     # Whoever asks before the package ca-certificates is there finds this machine's bundle; the package adds it to its own.
     mkdir -p "$root"/{usr/local/share/ca-certificates,etc/ssl/certs}
-    cp --dereference /etc/ssl/certs/ca-certificates.crt "$root/usr/local/share/ca-certificates/machine.crt"
+    # One file for each certificate: of a file, the package's list for Java takes the first only.
+    awk -v folder="$root/usr/local/share/ca-certificates" '
+        /-----BEGIN CERTIFICATE-----/ { file = sprintf("%s/machine-%03d.crt", folder, ++n) }
+        file { print >file }
+        /-----END CERTIFICATE-----/ { close(file); file = "" }' /etc/ssl/certs/ca-certificates.crt
     cp --dereference /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
 }
 
@@ -116,7 +120,7 @@ copy_checkout() {
 # The environment of a new machine, but for how registries are reached.
 chroot_env() {
     local settings
-    mapfile -t settings < <(env | grep -E '^((https?|no|all)_proxy|(HTTPS?|NO|ALL)_PROXY|PIP_|NPM_CONFIG_|npm_config_|CARGO_(HTTP|NET|REGISTR|SOURCE)|SSL_CERT_|NODE_EXTRA_CA_CERTS|CI=|TERM=)[^=]*=' || true)
+    mapfile -t settings < <(env | grep -E '^((https?|no|all)_proxy|(HTTPS?|NO|ALL)_PROXY|PIP_|NPM_CONFIG_|npm_config_|CARGO_(HTTP|NET|REGISTR|SOURCE)|GOPROXY|SSL_CERT_|NODE_EXTRA_CA_CERTS|CI=|TERM=)[^=]*=' || true)
     chroot "$root" env -i "${settings[@]}" HOME=/root LANG=C.UTF-8 \
         PATH=/opt/rust/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }

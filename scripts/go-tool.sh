@@ -1,12 +1,25 @@
 #!/usr/bin/env bash
 # go-tool.sh NAME: prints the path of a program written in Go, which is compiled into the cache by this machine's Go or,
-# where that is too old, by one that pip brings.
+# where that is too old, by one that pip brings. Among them are the providers that `make test-providers` starts.
 source "$(dirname "$0")/common.sh"
 
 tool=$1
+module='' also='' replace='' tags='' # see install_by_module
 case $tool in
 nfpm) package=github.com/goreleaser/nfpm/v2/cmd/nfpm version=v2.45.2 ;;
 actionlint) package=github.com/rhysd/actionlint/cmd/actionlint version=v1.7.12 ;;
+dex) # v2.45.1: its tags are of no use to Go, as its path does not end with /v2
+    package=github.com/dexidp/dex/cmd/dex version=v0.0.0-20260303133905-11d2eeb52b42
+    module=github.com/dexidp/dex
+    ;;
+hydra) # newer ones replace modules by folders, which are not published
+    package=github.com/ory/hydra/v2 version=v2.3.0 module=$package tags=sqlite,json1,sqlite_omit_load_extension
+    replace=github.com/gobuffalo/pop/v6=github.com/ory/pop/v6@v6.2.1-0.20241121111754-e5dfc0f3344b
+    ;;
+spire-server)
+    module=github.com/spiffe/spire version=v1.13.3
+    package=$module/cmd/spire-server also=$module/support/oidc-discovery-provider
+    ;;
 *) die "$tool: no version of it is named in $0" ;;
 esac
 folder=$VALIDATOR_CACHE/$tool-$version
@@ -19,7 +32,7 @@ main() {
         [[ -x $folder/bin/$tool ]] || {
             find_go >/dev/null || step "go $go_version: installing" install_go
             go=$(find_go)
-            step "$tool $version: compiling" install
+            step "$tool $version: compiling" install${module:+_by_module}
         }
     fi
     echo "$folder/bin/$tool"
@@ -51,9 +64,23 @@ install_go() {
 }
 
 # What is downloaded is checked by sum.golang.org, whatever this machine's settings are.
+run_go() {
+    GOSUMDB=sum.golang.org GONOSUMDB='' GOBIN=$folder.new/bin GOFLAGS=-mod=mod GOTOOLCHAIN=local "$go" "$@"
+}
+
 install() {
     rm -rf "$folder.new" &&
-        GOSUMDB=sum.golang.org GONOSUMDB='' GOBIN=$folder.new/bin GOFLAGS=-mod=mod GOTOOLCHAIN=local "$go" install "$package@$version" &&
+        run_go install "$package@$version" &&
+        mv "$folder.new" "$folder"
+}
+
+# `go install` refuses a module with a `replace`, which counts in a main module only: this makes one that requires it.
+install_by_module() {
+    rm -rf "$folder.new" && mkdir -p "$folder.new/module" && cd "$folder.new/module" &&
+        run_go mod init validator.test/module &&
+        { [[ -z $replace ]] || run_go mod edit -replace "$replace"; } &&
+        run_go get -tool "$package@$version" &&
+        run_go install -tags "$tags" "$package" $also &&
         mv "$folder.new" "$folder"
 }
 

@@ -35,6 +35,10 @@ pub use providers::django_oauth_toolkit::DjangoOauthToolkit;
 #[cfg(feature = "providers")]
 pub use providers::glewlwyd::Glewlwyd;
 #[cfg(feature = "providers")]
+pub use providers::keycloak::{Keycloak, Realm, mapper};
+#[cfg(feature = "providers")]
+pub use providers::logout_receiver::LogoutReceiver;
+#[cfg(feature = "providers")]
 pub use providers::oidc_provider::OidcProvider;
 pub use server::builder::ServerBuilder;
 pub use server::command::can_mount;

@@ -94,6 +94,21 @@ pub fn glewlwyd_folder() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// The folder of Keycloak's distribution.
+pub fn keycloak_folder() -> PathBuf {
+    required_of_providers("KEYCLOAK_DIR")
+}
+
+/// The Python that has what the receiver of back-channel logouts in docs/sessions.md needs.
+pub fn logout_python() -> PathBuf {
+    required_of_providers("LOGOUT_PYTHON")
+}
+
+/// What `make test-providers` provides one of its providers by.
+fn required_of_providers(name: &str) -> PathBuf {
+    required(name, "a provider of `make test-providers`")
+}
+
 /// Says that the test which calls this cannot be done here, and why. `make test` counts it as skipped, not as passed.
 #[allow(clippy::print_stderr)] // Who runs the tests by hand sees it there.
 pub fn skip(why: &str) {
@@ -110,6 +125,6 @@ pub fn skip(why: &str) {
 fn required(name: &str, what: &str) -> PathBuf {
     match std::env::var_os(name) {
         Some(value) if !value.is_empty() => PathBuf::from(value),
-        _ => panic!("the environment variable {name} is not set: {what} (`make test` sets it)"),
+        _ => panic!("the environment variable {name} is not set: {what} (make sets it)"),
     }
 }

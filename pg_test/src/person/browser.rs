@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::time::Duration;
 
 use scraper::{ElementRef, Html, Selector};
+use serde_json::Value;
 use ureq::http::{Request, Response};
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig};
 use ureq::{Agent, AsSendBody, Body, ResponseExt};
@@ -148,6 +149,22 @@ impl Browser {
         page.unwrap_or_else(|e| panic!("{url}: {e}"))
     }
 
+    /// What a program sends that is not a form: JSON, or nothing, with a bearer token (RFC 6750 §2.1).
+    #[track_caller]
+    pub(crate) fn call(&self, method: &str, url: &str, token: &str, body: Option<&Value>) -> Page {
+        let request = Request::builder().method(method).uri(url);
+        let request = request.header("Authorization", format!("Bearer {token}"));
+        let answer = match body {
+            Some(body) => {
+                let request = request.header("Content-Type", "application/json");
+                self.run(request.body(body.to_string()), 0)
+            }
+            None => self.run(request.body(()), 0),
+        };
+        let page = answer.map_err(ureq::Error::into_io).and_then(read);
+        page.unwrap_or_else(|e| panic!("{url}: {e}"))
+    }
+
     /// One request, one answer, without following anything.
     pub fn request(&mut self, method: &str, url: &str, body: &str) -> io::Result<Page> {
         self.send(method, url, body.to_owned(), 0)
@@ -155,6 +172,8 @@ impl Browser {
 
     fn send(&self, method: &str, url: &str, body: String, redirects: u32) -> io::Result<Page> {
         let request = Request::builder().method(method).uri(url);
+        // Keycloak answers people and devices at the same address.
+        let request = request.header("Accept", "text/html, */*;q=0.8");
         let answer = match method {
             "POST" => {
                 let request = request.header("Content-Type", "application/x-www-form-urlencoded");

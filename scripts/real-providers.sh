@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# real-providers.sh NAME...: provides the named ones of keycloak, dex, hydra and spire, and prints the environment variables
+# by which the tests find them.
+source "$(dirname "$0")/common.sh"
+
+scripts=$(dirname "$0")
+
+for provider; do
+    case $provider in
+    keycloak)
+        "$scripts/packages.sh" keycloak python
+        echo "$("$scripts/keycloak.sh") $("$scripts/logout-receiver.sh")"
+        ;;
+    dex | hydra) echo "${provider^^}=$("$scripts/go-tool.sh" "$provider")" ;;
+    spire) echo "SPIRE=$(dirname "$("$scripts/go-tool.sh" spire-server)")" ;;
+    *) die "PROVIDER=$provider: it is keycloak, dex, hydra or spire" ;;
+    esac
+done
