@@ -80,7 +80,8 @@ install_by_module() {
         run_go mod init validator.test/module &&
         { [[ -z $replace ]] || run_go mod edit -replace "$replace"; } &&
         run_go get -tool "$package@$version" &&
-        run_go install -tags "$tags" "$package" $also &&
+        run_go install -tags "$tags" "$package" ${also:+"$also"} &&
+        rm -r "$folder.new/module" &&
         mv "$folder.new" "$folder"
 }
 

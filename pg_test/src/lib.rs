@@ -31,6 +31,8 @@ pub use net::tls::{Authority, ClientCertificates, Identity};
 pub use person::browser::{Browser, Form, Page};
 pub use person::psql::{DeviceLogin, DeviceOutcome, Prompt};
 #[cfg(feature = "providers")]
+pub use providers::dex::Dex;
+#[cfg(feature = "providers")]
 pub use providers::django_oauth_toolkit::DjangoOauthToolkit;
 #[cfg(feature = "providers")]
 pub use providers::glewlwyd::Glewlwyd;

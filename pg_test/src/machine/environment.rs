@@ -99,6 +99,11 @@ pub fn keycloak_folder() -> PathBuf {
     required_of_providers("KEYCLOAK_DIR")
 }
 
+/// The program `dex`.
+pub fn dex() -> PathBuf {
+    required_of_providers("DEX")
+}
+
 /// The Python that has what the receiver of back-channel logouts in docs/sessions.md needs.
 pub fn logout_python() -> PathBuf {
     required_of_providers("LOGOUT_PYTHON")

@@ -52,9 +52,11 @@ impl Daemon {
         daemon
     }
 
-    /// What it has logged.
+    /// The end of what it has logged.
     pub(crate) fn log(&self) -> String {
-        fs::read_to_string(&self.log).unwrap_or_default()
+        let log = fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 
     fn with_child<T>(&self, work: impl FnOnce(&mut Child) -> T) -> T {

@@ -1,6 +1,7 @@
 //! Providers that nobody here wrote.
 
 mod daemon;
+pub(crate) mod dex;
 pub(crate) mod django_oauth_toolkit;
 pub(crate) mod glewlwyd;
 pub(crate) mod keycloak;

@@ -1,5 +1,6 @@
 //! Logins with providers as their makers publish them: `make test-providers`. Each has a module of its name.
 
+mod dex;
 mod keycloak;
 
 use rig::{
