@@ -37,6 +37,8 @@ pub use providers::django_oauth_toolkit::DjangoOauthToolkit;
 #[cfg(feature = "providers")]
 pub use providers::glewlwyd::Glewlwyd;
 #[cfg(feature = "providers")]
+pub use providers::hydra::Hydra;
+#[cfg(feature = "providers")]
 pub use providers::keycloak::{Keycloak, Realm, mapper};
 #[cfg(feature = "providers")]
 pub use providers::logout_receiver::LogoutReceiver;

@@ -104,6 +104,11 @@ pub fn dex() -> PathBuf {
     required_of_providers("DEX")
 }
 
+/// The program `hydra`.
+pub fn hydra() -> PathBuf {
+    required_of_providers("HYDRA")
+}
+
 /// The Python that has what the receiver of back-channel logouts in docs/sessions.md needs.
 pub fn logout_python() -> PathBuf {
     required_of_providers("LOGOUT_PYTHON")

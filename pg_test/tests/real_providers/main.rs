@@ -1,6 +1,7 @@
 //! Logins with providers as their makers publish them: `make test-providers`. Each has a module of its name.
 
 mod dex;
+mod hydra;
 mod keycloak;
 
 use rig::{
