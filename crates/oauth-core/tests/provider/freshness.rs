@@ -167,7 +167,8 @@ fn unknown_kid_causes_one_fetch_per_cooldown() {
 
 #[test]
 fn fetch_for_another_reason_does_not_hold_back_the_first_unknown_kid() {
-    let begun: [(&str, fn(&mut Freshness) -> FetchId); 3] = [
+    type Begin = fn(&mut Freshness) -> FetchId;
+    let begun: [(&str, Begin); 3] = [
         ("ahead of the end", |state| state.begin(at(3605))),
         ("stale", |state| state.begin_for(true, at(3600), at(3605))),
         ("expired", |state| {
