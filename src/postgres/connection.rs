@@ -1,4 +1,4 @@
-//! The connection that this backend serves: whether anyone between client and server could read it.
+//! The connection that this backend serves: whether anyone between client and server could read it; and addresses.
 
 use std::ffi::c_void;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -13,27 +13,38 @@ pub fn is_private() -> bool {
 
 /// Whether the peer is at a Unix socket or a loopback address. Of any other kind of address nothing is known.
 fn is_local(peer: &abi::SockAddr) -> bool {
-    let storage = &raw const peer.addr;
-    match i32::from(peer.addr.ss_family) {
-        libc::AF_UNIX => true,
-        libc::AF_INET => {
-            // SAFETY: a sockaddr_storage has the size and alignment of every address, and its family says that this is
-            // an IPv4 address.
-            let address = unsafe { (*storage.cast::<libc::sockaddr_in>()).sin_addr };
-            is_loopback(Ipv4Addr::from(address.s_addr.to_ne_bytes()).into())
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above; an IPv6 address.
-            let address = unsafe { (*storage.cast::<libc::sockaddr_in6>()).sin6_addr };
-            is_loopback(Ipv6Addr::from(address.s6_addr).into())
-        }
-        _ => false,
+    if i32::from(peer.addr.ss_family) == libc::AF_UNIX {
+        return true;
     }
+    // SAFETY: a sockaddr_storage has the size and alignment of every address.
+    let address = unsafe { ip_address((&raw const peer.addr).cast()) };
+    address.is_some_and(is_loopback)
 }
 
 /// RFC 4291 §2.5.5.2: an IPv4 address may be mapped into an IPv6 address.
 fn is_loopback(address: IpAddr) -> bool {
     address.to_canonical().is_loopback()
+}
+
+/// An address as the system has it. `None`: it is neither of IPv4 nor of IPv6.
+///
+/// # Safety
+/// `address` is null, or points to an address of the size that its family has.
+pub unsafe fn ip_address(address: *const libc::sockaddr) -> Option<IpAddr> {
+    // SAFETY: by this function's contract; the family says what it is.
+    unsafe {
+        match i32::from(address.as_ref()?.sa_family) {
+            libc::AF_INET => {
+                let address = address.cast::<libc::sockaddr_in>().read_unaligned();
+                Some(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()).into())
+            }
+            libc::AF_INET6 => {
+                let address = address.cast::<libc::sockaddr_in6>().read_unaligned();
+                Some(Ipv6Addr::from(address.sin6_addr.s6_addr).into())
+            }
+            _ => None,
+        }
+    }
 }
 
 /// Asked of the server that is running, which may have been built without GSSAPI: then it has no such function, and no

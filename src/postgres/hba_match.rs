@@ -2,13 +2,15 @@
 //! do not exist, and so may be known in part only.
 
 use std::ffi::c_void;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use pgrx::pg_guard;
 
 use crate::postgres::abi;
 use crate::postgres::auth_file::{NamedRole, Word, hba_lines};
+use crate::postgres::connection::ip_address;
 use crate::postgres::hba::FileLine;
+use crate::postgres::text::{c_string, copied_lossy};
 
 /// A connection over TCP.
 pub struct Connection<'a> {
@@ -83,7 +85,7 @@ fn names_database(word: &Word<'_>, database: &str, role: &NamedRole<'_>) -> bool
     } else if word.is_keyword("sameuser") {
         database == role.name()
     } else if word.is_keyword("samegroup") || word.is_keyword("samerole") {
-        role.is_member_of(&crate::postgres::text::c_string(database))
+        role.is_member_of(&c_string(database))
     } else if word.is_keyword("replication") {
         false
     } else if word.is_regex() {
@@ -98,7 +100,7 @@ fn fit_address(line: &abi::HbaLine, address: Option<IpAddr>) -> Fit {
         abi::IPCompareMethod_ipCmpAll => Fit::Yes,
         abi::IPCompareMethod_ipCmpMask if !line.hostname.is_null() => {
             // SAFETY: a NUL-terminated string of a parsed line.
-            let name = unsafe { crate::postgres::text::copied_lossy(line.hostname) };
+            let name = unsafe { copied_lossy(line.hostname) };
             Fit::Only(format!("the client's address has the name {name}"))
         }
         abi::IPCompareMethod_ipCmpMask => fit_network(line, address),
@@ -161,8 +163,8 @@ impl Network {
         // SAFETY: by this function's contract.
         unsafe {
             Some(Network {
-                address: read_address(address)?,
-                mask: read_address(mask)?,
+                address: ip_address(address.cast())?,
+                mask: ip_address(mask.cast())?,
             })
         }
     }
@@ -185,25 +187,6 @@ fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
-    }
-}
-
-/// # Safety
-/// `address` is null, or an address of the length that its family has.
-unsafe fn read_address(address: *const abi::sockaddr) -> Option<IpAddr> {
-    // SAFETY: by this function's contract.
-    unsafe {
-        match u32::from(address.as_ref()?.sa_family) {
-            abi::AF_INET => {
-                let address = address.cast::<abi::sockaddr_in>().read_unaligned();
-                Some(Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes()).into())
-            }
-            abi::AF_INET6 => {
-                let address = address.cast::<abi::sockaddr_in6>().read_unaligned();
-                Some(Ipv6Addr::from(address.sin6_addr.__in6_u.__u6_addr8).into())
-            }
-            _ => None,
-        }
     }
 }
 
