@@ -163,7 +163,7 @@ fn es512_is_accepted_with_a_p521_key_and_with_no_other() {
             json!({"alg": "ES512"}),
             json!({"x": base64url(&x[1..])}),
             json!({"y": base64url([&[0], &y[..]].concat())}),
-            json!({"y": format!("{}==", base64url(&y)).replace('-', "+").replace('_', "/")}),
+            json!({"y": base64url(&y).replace('-', "+").replace('_', "/")}),
         ],
         &[
             json!({"alg": "ES256"}),
