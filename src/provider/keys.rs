@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Algorithm, Clock, Endpoint, Failure, FetchId, FoundKeys, JwkSet, KeyReference, KeySource,
-    Misconfigured, Plan, Printable, Reject, SystemClock, Timestamp, Unavailable, UnavailableCause,
-    fetch_jwk_set, freshness_lifetime,
+    Algorithm, CertificateTags, Clock, Endpoint, Failure, FetchId, FoundKeys, JwkSet, KeyReference,
+    KeySource, Misconfigured, Plan, Printable, Reject, SystemClock, Timestamp, Unavailable,
+    UnavailableCause, fetch_jwk_set, freshness_lifetime,
 };
 
 use crate::log::refusal_log::{log_failed_refresh, log_left_out_keys};
@@ -25,6 +25,7 @@ use crate::settings::provider::{KeyLocation, ProviderKeys};
 const ANY_KEY: KeyReference<'static> = KeyReference {
     alg: Algorithm::RS256,
     kid: None,
+    certificate: CertificateTags::NONE,
 };
 
 impl KeySource for ProviderKeys {

@@ -5,6 +5,7 @@ use crate::failure::misconfigured::Misconfigured;
 use crate::failure::reject::Reject;
 use crate::failure::unavailable::Unavailable;
 use crate::keys::algorithm::{Algorithm, KeyKind};
+use crate::keys::certificate_tags::CertificateTags;
 use crate::keys::record::KeyHead;
 use crate::provider::freshness::Freshness;
 
@@ -15,6 +16,7 @@ impl LayoutDigest {
             LayoutDigest::NEW
                 .numbers(Freshness::LAYOUT)
                 .numbers(KeyHead::LAYOUT)
+                .numbers(CertificateTags::LAYOUT)
                 .texts(Reject::CODES)
                 .texts(Misconfigured::CODES)
                 .texts(Unavailable::CAUSES),

@@ -1,6 +1,6 @@
 //! What providers write into the header of a token, which stays strict otherwise.
 
-use rig::{Alg, Endpoint, Key, KeyKind};
+use rig::{Alg, Endpoint, Issuer, Key, KeyKind, Server, base64url};
 use serde_json::json;
 
 use crate::{admits, refuses, start};
@@ -50,4 +50,63 @@ fn header_may_bring_a_certificate_chain_that_is_never_used() {
         before,
         "the provider was asked"
     );
+}
+
+#[test]
+fn key_may_be_named_by_the_thumbprint_of_its_certificate() {
+    for (name, bytes) in [("x5t", 20), ("x5t#S256", 32)] {
+        // More than would be tried without a name.
+        let keys: Vec<Key> = (0..6).map(|_| Key::new(KeyKind::P256)).collect();
+        let issuer = Issuer::builder().key(keys[0].clone()).start();
+        let server = Server::trusting(&issuer)
+            .set("validator.jwks_refresh_cooldown", "1h")
+            .start();
+        let thumbprint = |number: usize| base64url(vec![number as u8 + 1; bytes]);
+        // AD FS has the thumbprint as kid, too, and its tokens have no kid.
+        let jwk = |number: usize| {
+            let kid = thumbprint(number);
+            keys[number].with_kid(&kid).jwk_with(json!({ name: kid }))
+        };
+        let token = |key: &Key, number: usize| {
+            let token = issuer
+                .token("alice")
+                .signed_by(&key.without_kid(), Alg::ES256);
+            token.header(name, thumbprint(number)).encode()
+        };
+        let jwks: Vec<_> = (0..5).map(jwk).collect();
+        issuer.publish_only(&jwks);
+        for number in 0..5 {
+            admits(&server, &token(&keys[number], number));
+        }
+        refuses(
+            &server,
+            &token(&Key::new(KeyKind::P256), 0),
+            "bad_signature",
+        );
+        refuses(&server, &token(&keys[0], 1), "bad_signature");
+        let nameless = issuer
+            .token("alice")
+            .signed_by(&keys[0].without_kid(), Alg::ES256);
+        refuses(&server, &nameless.encode(), "ambiguous_key");
+        let odd = nameless.header(name, json!([thumbprint(0)]));
+        refuses(&server, &odd.encode(), "header_malformed");
+        // A kid goes before it.
+        let named = issuer
+            .token("alice")
+            .signed_by(&keys[0].with_kid(&thumbprint(0)), Alg::ES256)
+            .header(name, thumbprint(1));
+        admits(&server, &named.encode());
+        // One that nobody has published is asked for, as an unknown kid is.
+        refuses(&server, &token(&keys[5], 5), "unknown_kid");
+        server.forget_keys();
+        server.admits("alice", &token(&keys[0], 0));
+        issuer.publish_only(&[jwk(5)]);
+        let before = issuer.hits(Endpoint::Jwks);
+        server.admits("alice", &token(&keys[5], 5));
+        server.refuses("alice", &token(&keys[0], 0), "unknown_kid");
+        assert_eq!(issuer.hits(Endpoint::Jwks) - before, 1);
+        // Where the keys have no thumbprints, a token's says nothing.
+        issuer.publish_only(&[keys[0].jwk(), keys[1].jwk()]);
+        admits(&server, &token(&keys[1], 3));
+    }
 }

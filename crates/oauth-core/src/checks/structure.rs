@@ -10,6 +10,7 @@ use crate::basics::printable::Printable;
 use crate::checks::shape::{MAX_HEADER_BYTES, Shape};
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::Algorithm;
+use crate::keys::certificate_tags::CertificateTags;
 use crate::keys::source::KeyReference;
 use crate::policy::Policy;
 
@@ -37,6 +38,8 @@ pub(crate) struct JoseHeader {
     pub(crate) kid: Option<String>,
     /// Whether there is a `nonce`. It is not used, but says what a token may be for.
     pub(crate) has_nonce: bool,
+    /// What names the key where there is no `kid`.
+    pub(crate) certificate: CertificateTags,
 }
 
 impl<'a> UnverifiedToken<'a> {
@@ -88,7 +91,10 @@ fn decode(part: &str) -> Result<Vec<u8>, Reject> {
 impl JoseHeader {
     /// What it says about the key.
     pub(crate) fn key_reference(&self) -> KeyReference<'_> {
-        KeyReference::new(self.kid.as_deref(), self.alg)
+        KeyReference {
+            certificate: self.certificate,
+            ..KeyReference::new(self.kid.as_deref(), self.alg)
+        }
     }
 
     fn parse(bytes: &[u8], policy: &Policy) -> Result<Self, Reject> {
@@ -107,9 +113,14 @@ impl JoseHeader {
         validate_typ(&header, policy)?;
         let kid = parse_kid(&header)?.map(str::to_owned);
         let has_nonce = header.contains_key("nonce");
+        let certificate = match kid {
+            Some(_) => CertificateTags::NONE,
+            None => parse_thumbprints(&header)?,
+        };
         Ok(JoseHeader {
             alg,
             kid,
+            certificate,
             has_nonce,
         })
     }
@@ -137,11 +148,29 @@ fn validate_typ(header: &Object, policy: &Policy) -> Result<(), Reject> {
     }
 }
 
-/// RFC 7515 §4.1.4: the key is named, or not. Some providers write `null` or an empty string where it is not.
+/// RFC 7515 §4.1.4: the key is named, or not.
 fn parse_kid(header: &Object) -> Result<Option<&str>, Reject> {
-    match header.get("kid") {
+    name_member(header, "kid")
+}
+
+/// RFC 7515 §4.1.7, §4.1.8: what names the key's certificate; a text that is not a thumbprint names none. The certificate
+/// itself (`x5c`) is never read.
+fn parse_thumbprints(header: &Object) -> Result<CertificateTags, Reject> {
+    let thumbprint = |name: &str| {
+        let text = name_member(header, name)?;
+        Ok(text.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()))
+    };
+    Ok(CertificateTags::new(
+        thumbprint("x5t")?,
+        thumbprint("x5t#S256")?,
+    ))
+}
+
+/// A member that names the key. Some providers write `null` or an empty string where it is not named.
+fn name_member<'a>(header: &'a Object, name: &str) -> Result<Option<&'a str>, Reject> {
+    match header.get(name) {
         Some(Value::Null) => Ok(None),
-        _ => Ok(string_member(header, "kid")?.filter(|kid| !kid.is_empty())),
+        _ => Ok(string_member(header, name)?.filter(|text| !text.is_empty())),
     }
 }
 

@@ -53,7 +53,8 @@ pub(crate) fn header_fact(header: &JoseHeader) -> String {
     let alg = header.alg.name();
     match &header.kid {
         Some(kid) => format!("alg={alg} kid={}", Printable::new(kid).to_fact()),
-        None => format!("alg={alg}, no kid"),
+        None if header.certificate.is_none() => format!("alg={alg}, no kid"),
+        None => format!("alg={alg}, key named by the thumbprint of its certificate"),
     }
 }
 

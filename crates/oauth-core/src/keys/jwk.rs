@@ -17,6 +17,7 @@ use crate::basics::printable::Printable;
 use crate::failure::reject::Reject;
 use crate::failure::unavailable::UnavailableCause;
 use crate::keys::algorithm::{Algorithm, Algorithms};
+use crate::keys::certificate_tags::CertificateTags;
 use crate::keys::ed25519::has_small_order;
 use crate::keys::public_key::PublicKey;
 use crate::keys::record::{KeyHead, select_keys};
@@ -34,7 +35,7 @@ const MEMBERS: json::Members<'static> = &[
     &["keys"],
     &[
         "kty", "kid", "use", "key_ops", "alg", "n", "e", "crv", "x", "y", "d", "p", "q", "dp",
-        "dq", "qi", "oth",
+        "dq", "qi", "oth", "x5t", "x5t#S256",
     ],
 ];
 /// RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2: what only a private key has. A prime factor alone gives away the rest.
@@ -49,6 +50,7 @@ const LISTS: [&str; 2] = ["key_ops", "oth"];
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Jwk {
     kid: Option<String>,
+    certificate: CertificateTags,
     alg: Option<Algorithm>,
     key: Option<PublicKey>,
 }
@@ -70,7 +72,10 @@ impl Jwk {
     }
 
     fn parse(value: &Value) -> Self {
-        let members = value.as_object().map(present_members).unwrap_or_default();
+        let mut members = value.as_object().map(present_members).unwrap_or_default();
+        // A thumbprint is a name only: one that cannot be read makes no key unusable.
+        let mut thumbprint = |name: &str| decode(members.remove(name)?.as_str()?);
+        let certificate = CertificateTags::new(thumbprint("x5t"), thumbprint("x5t#S256"));
         let kid = members.get("kid").and_then(Value::as_str);
         let kid = kid.map(str::to_owned);
         let alg = members.get("alg").cloned();
@@ -86,7 +91,12 @@ impl Jwk {
             Some((alg, key)) => (alg, Some(key)),
             None => (None, None),
         };
-        Jwk { kid, alg, key }
+        Jwk {
+            kid,
+            certificate,
+            alg,
+            key,
+        }
     }
 
     /// RFC 7517 §4.4: whether the key may be used with this algorithm.
@@ -97,7 +107,7 @@ impl Jwk {
 
     /// The form that a cache keeps: the head, and the key's material.
     pub fn describe(&self) -> (KeyHead, Vec<u8>) {
-        KeyHead::describe(self.kid(), self.alg, self.key.as_ref())
+        KeyHead::describe(self.kid(), self.certificate, self.alg, self.key.as_ref())
     }
 }
 
@@ -288,7 +298,7 @@ impl JwkSet {
     }
 
     /// The keys that a token with this header may be signed with (RFC 7515 §6): of those that fit its algorithm the one
-    /// that it names, or, if it names none, the few that there are.
+    /// that it names, by `kid` or else by certificate, or, if it names none, the few that there are.
     pub fn select(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Reject> {
         let heads: Vec<KeyHead> = self.keys.iter().map(|jwk| jwk.describe().0).collect();
         let candidates =

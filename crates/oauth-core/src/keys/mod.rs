@@ -1,6 +1,7 @@
 //! The provider's keys: what they are, which one verifies a token, and where they come from.
 
 pub(crate) mod algorithm;
+pub(crate) mod certificate_tags;
 pub(crate) mod ed25519;
 pub(crate) mod jwk;
 pub(crate) mod public_key;

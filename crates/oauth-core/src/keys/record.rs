@@ -4,6 +4,7 @@ use crate::basics::digest::sha256;
 use crate::basics::layout::layout_of;
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::{Algorithm, KeyKind};
+use crate::keys::certificate_tags::{CertificateTags, Comparison};
 use crate::keys::public_key::PublicKey;
 use crate::keys::source::KeyReference;
 
@@ -18,6 +19,8 @@ pub struct KeyHead {
     kid: [u8; 32],
     /// SHA-256 of kind and material; the same key twice has one fingerprint.
     fingerprint: [u8; 32],
+    /// The thumbprints of its certificate.
+    certificate: CertificateTags,
     /// 0: may not verify signatures; else 1 and the place in [`KeyHead::KINDS`].
     kind: u8,
     /// 0: any that fits; else 1 and the place in [`Algorithm::ALL`].
@@ -40,6 +43,7 @@ impl KeyHead {
     pub(crate) const LAYOUT: &[usize] = layout_of!(KeyHead {
         kid,
         fingerprint,
+        certificate,
         kind,
         alg,
         exponent_bytes,
@@ -59,6 +63,7 @@ impl KeyHead {
     pub const EMPTY: KeyHead = KeyHead {
         kid: NO_KID,
         fingerprint: [0; 32],
+        certificate: CertificateTags::NONE,
         kind: 0,
         alg: 0,
         exponent_bytes: 0,
@@ -68,11 +73,13 @@ impl KeyHead {
     /// The head of a key, and its material. A key that may not verify signatures has no material.
     pub fn describe(
         kid: Option<&str>,
+        certificate: CertificateTags,
         alg: Option<Algorithm>,
         key: Option<&PublicKey>,
     ) -> (KeyHead, Vec<u8>) {
         let head = KeyHead {
             kid: kid_digest(kid),
+            certificate,
             ..KeyHead::EMPTY
         };
         let Some(key) = key else {
@@ -167,6 +174,54 @@ impl Candidates {
     }
 }
 
+/// How a token names its key.
+enum Name<'a> {
+    /// By the digest of a `kid`.
+    Kid([u8; 32]),
+    /// By the thumbprint of its certificate, which a key of the set has.
+    Certificate(&'a CertificateTags),
+    /// By one that no key of the set has: it may be one of those that have none.
+    UnknownCertificate(&'a CertificateTags),
+    /// Not at all.
+    None,
+}
+
+impl<'a> Name<'a> {
+    fn of<'b>(wanted: &'a KeyReference<'_>, mut heads: impl Iterator<Item = &'b KeyHead>) -> Self {
+        let certificate = &wanted.certificate;
+        let is_same = |head: &KeyHead| head.certificate.compare(certificate) == Comparison::Same;
+        match wanted.kid {
+            Some(kid) => Name::Kid(kid_digest(Some(kid))),
+            None if certificate.is_none() => Name::None,
+            None if heads.any(is_same) => Name::Certificate(certificate),
+            None => Name::UnknownCertificate(certificate),
+        }
+    }
+
+    fn is_of(&self, head: &KeyHead) -> bool {
+        let compared = |certificate| head.certificate.compare(certificate);
+        match self {
+            Name::Kid(digest) => head.kid == *digest,
+            Name::Certificate(certificate) => compared(certificate) == Comparison::Same,
+            Name::UnknownCertificate(certificate) => compared(certificate) == Comparison::Open,
+            Name::None => true,
+        }
+    }
+
+    /// Why none of these keys is the token's.
+    fn refusal<'b>(&self, mut heads: impl Iterator<Item = &'b KeyHead>) -> Reject {
+        let unknown = Reject::UnknownKid { again_in: None };
+        match self {
+            Name::Kid(_) if heads.any(|head| self.is_of(head)) => Reject::KeyUnsuitable,
+            Name::Kid(_) => unknown,
+            Name::Certificate(_) => Reject::KeyUnsuitable,
+            // Those of another certificate are other keys.
+            Name::UnknownCertificate(_) if heads.any(|head| !self.is_of(head)) => unknown,
+            Name::UnknownCertificate(_) | Name::None => Reject::NoFittingKey { again_in: None },
+        }
+    }
+}
+
 /// RFC 7515 §6, appendix D: the places, among `heads`, of the keys that a token with this header may be signed with.
 ///
 /// The same key twice is one key. Keys that cannot be told apart, since they have no `kid`, or one `kid`, are all tried:
@@ -176,18 +231,13 @@ pub fn select_keys<'a>(
     wanted: &KeyReference<'_>,
 ) -> Result<Candidates, Reject> {
     let heads = heads.into_iter();
-    let name = kid_digest(wanted.kid);
-    let is_named = |head: &KeyHead| wanted.kid.is_none() || head.kid == name;
+    let name = Name::of(wanted, heads.clone());
     let mut fitting = heads
         .clone()
         .enumerate()
-        .filter(|(_, head)| is_named(head) && head.fits(wanted.alg));
+        .filter(|(_, head)| name.is_of(head) && head.fits(wanted.alg));
     let Some((first, key)) = fitting.next() else {
-        return Err(match wanted.kid {
-            None => Reject::NoFittingKey { again_in: None },
-            Some(_) if heads.clone().any(is_named) => Reject::KeyUnsuitable,
-            Some(_) => Reject::UnknownKid { again_in: None },
-        });
+        return Err(name.refusal(heads));
     };
     let mut found = [(first, key); MAX_CANDIDATES];
     let mut count = 1_usize;
@@ -238,7 +288,8 @@ mod tests {
             let alg = Algorithm::ALL
                 .into_iter()
                 .find(|alg| alg.key_kind() == key.kind());
-            let (head, mut material) = KeyHead::describe(Some("a"), alg, Some(&key));
+            let (head, mut material) =
+                KeyHead::describe(Some("a"), CertificateTags::NONE, alg, Some(&key));
             material.extend([0xff; 100]);
             assert_eq!(head.key(&material), Some(key));
             assert_eq!(head.alg(), alg);
@@ -247,7 +298,7 @@ mod tests {
 
     #[test]
     fn a_key_that_may_not_verify_keeps_its_kid_only() {
-        let (head, material) = KeyHead::describe(Some("a"), None, None);
+        let (head, material) = KeyHead::describe(Some("a"), CertificateTags::NONE, None, None);
         assert_eq!((head.kind(), head.key(&material)), (None, None));
         assert_eq!(select(&[head], Some("a")), Err(Reject::KeyUnsuitable));
         assert_eq!(
@@ -262,7 +313,7 @@ mod tests {
 
     #[test]
     fn a_key_without_kid_is_not_found_by_any_kid() {
-        let (head, _) = KeyHead::describe(None, None, keys().first());
+        let (head, _) = KeyHead::describe(None, CertificateTags::NONE, None, keys().first());
         for kid in ["", "\0", "0"] {
             assert_eq!(
                 select(&[head], Some(kid)),
@@ -279,7 +330,7 @@ mod tests {
             n: vec![byte; 256],
             e: vec![1, 0, 1],
         };
-        KeyHead::describe(kid, None, Some(&key)).0
+        KeyHead::describe(kid, CertificateTags::NONE, None, Some(&key)).0
     }
 
     #[test]
@@ -296,7 +347,7 @@ mod tests {
             }
         }
         let (a, b) = (head(None, 1), head(Some("b"), 2));
-        let (p256, _) = KeyHead::describe(None, None, keys().get(2));
+        let (p256, _) = KeyHead::describe(None, CertificateTags::NONE, None, keys().get(2));
         // What does not fit is passed over, and a key that is there twice counts once, as often as it is there.
         let mixed = [p256, a, KeyHead::EMPTY, b, p256, a, a, b];
         assert_eq!(select(&mixed, None), Ok(vec![1, 3]));

@@ -3,6 +3,7 @@
 use crate::failure::Failure;
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::Algorithm;
+use crate::keys::certificate_tags::CertificateTags;
 use crate::keys::jwk::JwkSet;
 use crate::keys::public_key::PublicKey;
 
@@ -13,12 +14,18 @@ pub struct KeyReference<'a> {
     pub alg: Algorithm,
     /// RFC 7515 §4.1.4: the key's name; `None` if the token names none.
     pub kid: Option<&'a str>,
+    /// RFC 7515 §4.1.7, §4.1.8: the key's certificate, which counts where there is no `kid`.
+    pub certificate: CertificateTags,
 }
 
 impl<'a> KeyReference<'a> {
     /// Of a token with this `kid` and `alg`.
     pub fn new(kid: Option<&'a str>, alg: Algorithm) -> Self {
-        KeyReference { alg, kid }
+        KeyReference {
+            alg,
+            kid,
+            certificate: CertificateTags::NONE,
+        }
     }
 }
 

@@ -6,6 +6,7 @@
     clippy::indexing_slicing
 )]
 
+mod certificates;
 mod choice;
 mod key_material;
 mod key_set;

@@ -271,7 +271,7 @@ fn what_is_not_read_of_a_set_may_be_repeated() {
         ("", r#","keys":1,"keys":2"#),
         ("", r#","k":1,"k":2"#),
         ("", r#","x5c":[],"x5c":["AA"]"#),
-        ("", r#","x5t":"a","x5t":"a""#),
+        ("", r#","x5u":"a","x5u":"a""#),
         ("", r#","exp":1,"\u0065xp":2"#),
     ] {
         let verdict = verdict_on_written(in_set, in_key);
@@ -285,7 +285,7 @@ fn what_is_read_of_a_set_must_not_be_repeated() {
     assert_eq!(verdict_on_written(r#","k\u0065ys":null"#, ""), "malformed");
     for name in [
         "kty", "kid", "use", "crv", "x", "alg", "key_ops", "n", "e", "y", "d", "p", "q", "dp",
-        "dq", "qi", "oth",
+        "dq", "qi", "oth", "x5t", "x5t#S256",
     ] {
         for value in ["null", "[]", "\"a\""] {
             let twice = format!(r#","{name}":{value},"{name}":{value}"#);
