@@ -134,7 +134,8 @@ CREATE VIEW @extschema@.issuers AS SELECT * FROM @extschema@.list_issuers();
 COMMENT ON VIEW @extschema@.issuers IS 'issuers whose keys are cached: how fresh they are, and why the last fetch failed';
 
 CREATE FUNCTION @extschema@.list_keys(
-    OUT issuer text, OUT kid text, OUT alg text, OUT kty text, OUT thumbprint text, OUT usable boolean)
+    OUT issuer text, OUT kid text, OUT alg text, OUT kty text, OUT thumbprint text, OUT usable boolean,
+    OUT unusable_member text)
     RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'list_keys_wrapper';

@@ -59,6 +59,9 @@ impl Providers {
             Ok(keys) => {
                 let usable = keys.keys().iter().filter(|jwk| jwk.public_key().is_some());
                 let mut known = format!("usable keys: {}", usable.count());
+                if !keys.unusable().is_empty() {
+                    known += &format!(", not used: {}", keys.unusable_in_words());
+                }
                 if let Some(proxy) = proxy_of(source) {
                     known += &format!(", through proxy {}", proxy.printable());
                 }

@@ -70,6 +70,7 @@ fn list_keys() -> TableIterator<
         name!(kty, Option<&'static str>),
         name!(thumbprint, Option<String>),
         name!(usable, bool),
+        name!(unusable_member, Option<&'static str>),
     ),
 > {
     let mut rows = Vec::new();
@@ -83,6 +84,7 @@ fn list_keys() -> TableIterator<
                 key.as_ref().map(|key| key.kty()),
                 key.as_ref().and_then(|key| key.thumbprint()),
                 key.is_some(),
+                head.unusable_member(),
             ));
         }
     }

@@ -6,6 +6,7 @@ use crate::failure::reject::Reject;
 use crate::failure::unavailable::Unavailable;
 use crate::keys::algorithm::{Algorithm, KeyKind};
 use crate::keys::certificate_tags::CertificateTags;
+use crate::keys::fault::KeyFault;
 use crate::keys::record::KeyHead;
 use crate::provider::freshness::Freshness;
 
@@ -17,6 +18,7 @@ impl LayoutDigest {
                 .numbers(Freshness::LAYOUT)
                 .numbers(KeyHead::LAYOUT)
                 .numbers(CertificateTags::LAYOUT)
+                .texts(&KeyFault::MEMBERS)
                 .texts(Reject::CODES)
                 .texts(Misconfigured::CODES)
                 .texts(Unavailable::CAUSES),

@@ -95,6 +95,7 @@ pub use judge::verified_claims::VerifiedClaims;
 pub use judge::{LoginAttempt, explain, judge};
 pub use keys::algorithm::{Algorithm, Algorithms, KeyKind};
 pub use keys::certificate_tags::CertificateTags;
+pub use keys::fault::{KeyFault, UnusableKey};
 pub use keys::jwk::{Jwk, JwkSet, MAX_KEYS};
 pub use keys::public_key::PublicKey;
 pub use keys::record::{Candidates, KeyHead, MAX_CANDIDATES, select_keys};

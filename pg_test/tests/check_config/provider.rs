@@ -114,10 +114,19 @@ fn discovery_document_is_of_another_issuer() {
 #[test]
 fn provider_has_no_usable_key() {
     let (issuer, server) = patient();
-    issuer.publish_only(&[json!({"kty": "oct", "k": "AAAA"})]);
-    only_detail(&server, "error no_usable_key");
+    issuer.publish_only(&[
+        json!({"kty": "oct", "k": "AAAA"}),
+        json!({"kty": "RSA", "kid": "a"}),
+    ]);
+    let detail = only_detail(&server, "error no_usable_key");
+    let told = r#"no usable signature key: key 1: "kty" is "oct"; key "a": "n" is missing."#;
+    assert!(detail.contains(told), "{detail}");
     issuer.publish_only(&[]);
-    only_detail(&server, "error no_usable_key");
+    let detail = only_detail(&server, "error no_usable_key");
+    assert!(
+        detail.contains("no usable signature key: it is empty"),
+        "{detail}"
+    );
     // One that is good, and not for an algorithm that is accepted.
     issuer.publish(&Key::new(KeyKind::P256));
     assert_findings(&server, &["ok ok"]);
@@ -235,6 +244,26 @@ fn what_a_provider_says_can_not_forge_rows() {
         detail.chars().all(|c| !c.is_control() && c != '\u{202e}'),
         "{detail:?}"
     );
+}
+
+#[test]
+fn keys_that_are_not_used_are_told_with_the_reason() {
+    let (issuer, server) = patient();
+    let good = Key::new(KeyKind::P256);
+    let encryption = good.with_kid("abc").jwk_with(json!({"use": "enc"}));
+    let curve = good.without_kid().jwk_with(json!({"crv": "secp256k1"}));
+    let forged = good.with_kid("\n\u{202e}x").jwk_with(json!({"d": "AQAB"}));
+    issuer.publish_only(&[encryption, good.jwk(), curve, forged]);
+    let found = assert_findings(&server, &["ok ok"]);
+    let told = "usable keys: 1, not used: key \"abc\": \"use\" is \"enc\"; \
+        key 3: \"crv\" is \"secp256k1\"; key \"\\u{a}\\u{202e}x\": \"d\" publishes its private part.";
+    assert!(found[0].detail.contains(told), "{found:?}");
+    let jwks: Vec<_> = (0..100)
+        .map(|_| Key::new(KeyKind::P256).jwk_with(json!({"use": "enc"})))
+        .collect();
+    issuer.publish_only(&[&[good.jwk()], &jwks[..]].concat());
+    let found = assert_findings(&server, &["ok ok"]);
+    assert!(found[0].detail.ends_with("; and 90 more."), "{found:?}");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn keys_are_shown_without_their_material() {
         );
         log_in(&server, &issuer);
         let rows = server
-            .sql("SELECT issuer, kid, alg, kty, usable, length(thumbprint) FROM validator.keys");
+            .sql("SELECT issuer, kid, alg, kty, usable, length(thumbprint), unusable_member FROM validator.keys");
         let row = |kid: Option<&str>, alg: Option<&str>, kty: Option<&str>, usable: &str| {
             let length = kty.map(|_| "43".to_owned());
             let text = |text: Option<&str>| text.map(str::to_owned);
@@ -107,6 +107,7 @@ fn keys_are_shown_without_their_material() {
                 text(kty),
                 text(Some(usable)),
                 length,
+                text((usable == "f").then_some("use")),
             ]
         };
         let rsa = issuer.signing_key();

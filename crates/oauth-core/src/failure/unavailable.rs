@@ -75,7 +75,7 @@ causes! {
         BadUrl(url: Printable)
             = "bad_url", "discovery document names an unacceptable URL: \"{url}\"";
         /// The key set holds no key that could verify a signature.
-        NoUsableKey = "no_usable_key", "key set has no usable signature key";
+        NoUsableKey(why: Printable) = "no_usable_key", "key set has no usable signature key: {why}";
         /// RFC 7662 §2.3: the provider does not accept our client's authentication.
         ClientUnauthorized
             = "introspection_unauthorized", "client credentials of this server are not accepted";
@@ -271,7 +271,7 @@ mod tests {
             UnavailableCause::Malformed(text()),
             UnavailableCause::IssuerMismatch(text()),
             UnavailableCause::BadUrl(text()),
-            UnavailableCause::NoUsableKey,
+            UnavailableCause::NoUsableKey(text()),
             UnavailableCause::ClientUnauthorized,
             UnavailableCause::ClientForbidden,
             UnavailableCause::ActiveMalformed,

@@ -37,6 +37,19 @@ pub enum KeyKind {
     Ed25519,
 }
 
+impl KeyKind {
+    /// RFC 7517 §4.1, RFC 7518 §6.2.1.1, RFC 8037 §2: `kty`, and `crv` where there is one.
+    pub(crate) fn names(self) -> (&'static str, Option<&'static str>) {
+        match self {
+            KeyKind::Rsa => ("RSA", None),
+            KeyKind::P256 => ("EC", Some("P-256")),
+            KeyKind::P384 => ("EC", Some("P-384")),
+            KeyKind::P521 => ("EC", Some("P-521")),
+            KeyKind::Ed25519 => ("OKP", Some("Ed25519")),
+        }
+    }
+}
+
 impl Algorithm {
     /// All of them, in the order of the documentation.
     pub const ALL: [Algorithm; 10] = [

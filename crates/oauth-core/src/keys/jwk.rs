@@ -19,6 +19,7 @@ use crate::failure::unavailable::UnavailableCause;
 use crate::keys::algorithm::{Algorithm, Algorithms};
 use crate::keys::certificate_tags::CertificateTags;
 use crate::keys::ed25519::has_small_order;
+use crate::keys::fault::{self, KeyFault, UnusableKey};
 use crate::keys::public_key::PublicKey;
 use crate::keys::record::{KeyHead, select_keys};
 use crate::keys::source::{FoundKeys, KeyReference};
@@ -29,6 +30,10 @@ pub const MAX_KEYS: usize = 128;
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 /// Bytes of the longest RSA exponent; 65537 has three.
 const MAX_RSA_EXPONENT_BYTES: usize = 4;
+
+/// Unusable keys that are told one by one, and in a message that other processes pass on.
+const TOLD: usize = 10;
+const TOLD_AT_ONCE: usize = 3;
 
 /// The members that are read of a set, and of its keys.
 const MEMBERS: json::Members<'static> = &[
@@ -53,6 +58,7 @@ pub struct Jwk {
     certificate: CertificateTags,
     alg: Option<Algorithm>,
     key: Option<PublicKey>,
+    fault: Option<KeyFault>,
 }
 
 impl Jwk {
@@ -82,20 +88,24 @@ impl Jwk {
         let is_private = PRIVATE_MEMBERS
             .iter()
             .any(|name| members.contains_key(*name));
-        let usable = serde_json::from_value::<ParsedJwk>(Value::Object(members))
+        let usable = serde_json::from_value::<ParsedJwk>(Value::Object(members.clone()))
             .ok()
             // A key whose private part is published signs for everyone.
             .filter(|_| !is_private)
             .and_then(|jwk| parse_verification_key(&jwk, alg.as_ref()));
-        let (alg, key) = match usable {
-            Some((alg, key)) => (alg, Some(key)),
-            None => (None, None),
+        let (alg, key, fault) = match usable {
+            Some((alg, key)) => (alg, Some(key), None),
+            None => {
+                let fault = KeyFault::find(&members, &PRIVATE_MEMBERS);
+                (None, None, Some(fault))
+            }
         };
         Jwk {
             kid,
             certificate,
             alg,
             key,
+            fault,
         }
     }
 
@@ -107,7 +117,9 @@ impl Jwk {
 
     /// The form that a cache keeps: the head, and the key's material.
     pub fn describe(&self) -> (KeyHead, Vec<u8>) {
-        KeyHead::describe(self.kid(), self.certificate, self.alg, self.key.as_ref())
+        let (head, material) =
+            KeyHead::describe(self.kid(), self.certificate, self.alg, self.key.as_ref());
+        (head.with_fault(self.fault.as_ref()), material)
     }
 }
 
@@ -179,16 +191,38 @@ fn parse_material(parameters: &AlgorithmParameters) -> Option<PublicKey> {
 
 fn parse_rsa(n: &[u8], e: &[u8]) -> Option<PublicKey> {
     let (n, e) = (without_leading_zeros(n), without_leading_zeros(e));
-    let bits = n
-        .len()
-        .saturating_mul(8)
-        .saturating_sub(n.first()?.leading_zeros() as usize);
-    let odd = |number: &[u8]| number.last().is_some_and(|byte| byte & 1 == 1);
-    let usable_exponent = e.len() <= MAX_RSA_EXPONENT_BYTES && odd(e) && e != [1];
-    (RSA_BITS.contains(&bits) && odd(n) && usable_exponent).then(|| PublicKey::Rsa {
+    let usable = RSA_BITS.contains(&bits(n)) && is_odd(n) && is_exponent(e);
+    usable.then(|| PublicKey::Rsa {
         n: n.to_vec(),
         e: e.to_vec(),
     })
+}
+
+/// Of a number without leading zeros.
+fn bits(number: &[u8]) -> usize {
+    let zeros = number.first().map_or(0, |byte| byte.leading_zeros());
+    number
+        .len()
+        .saturating_mul(8)
+        .saturating_sub(zeros as usize)
+}
+
+fn is_odd(number: &[u8]) -> bool {
+    number.last().is_some_and(|byte| byte & 1 == 1)
+}
+
+fn is_exponent(e: &[u8]) -> bool {
+    e.len() <= MAX_RSA_EXPONENT_BYTES && is_odd(e) && e != [1]
+}
+
+/// Bits of a modulus; zero if it is not one.
+pub(crate) fn rsa_bits(n: &str) -> usize {
+    decode(n).map_or(0, |n| bits(without_leading_zeros(&n)))
+}
+
+/// Whether this is an exponent that may be used.
+pub(crate) fn is_rsa_exponent(e: &str) -> bool {
+    decode(e).is_some_and(|e| is_exponent(without_leading_zeros(&e)))
 }
 
 fn without_leading_zeros(number: &[u8]) -> &[u8] {
@@ -249,6 +283,7 @@ fn decode(text: &str) -> Option<Vec<u8>> {
 pub struct JwkSet {
     keys: Vec<Jwk>,
     left_out: usize,
+    unusable: Vec<UnusableKey>,
 }
 
 impl JwkSet {
@@ -263,8 +298,12 @@ impl JwkSet {
         };
         let mut set = JwkSet::default();
         let (mut usable, mut other) = (0_usize, 0_usize);
-        for jwk in values.iter().map(Jwk::parse) {
+        for (number, jwk) in (1..).zip(values.iter().map(Jwk::parse)) {
             let is_usable = jwk.key.is_some();
+            if let Some(fault) = jwk.fault.clone().filter(|_| set.unusable.len() < MAX_KEYS) {
+                let kid = jwk.kid.clone();
+                set.unusable.push(UnusableKey { kid, number, fault });
+            }
             let kept = if is_usable { &mut usable } else { &mut other };
             if *kept < MAX_KEYS {
                 *kept = kept.saturating_add(1);
@@ -274,7 +313,15 @@ impl JwkSet {
             }
         }
         match usable {
-            0 => Err(UnavailableCause::NoUsableKey),
+            0 => {
+                let told = fault::list(&set.unusable, TOLD_AT_ONCE);
+                let why = if told.is_empty() {
+                    "it is empty"
+                } else {
+                    &told
+                };
+                Err(UnavailableCause::NoUsableKey(Printable::from_printed(why)))
+            }
             _ => Ok(set),
         }
     }
@@ -282,6 +329,16 @@ impl JwkSet {
     /// Keys that can verify signatures, and are not kept.
     pub fn left_out(&self) -> usize {
         self.left_out
+    }
+
+    /// The first keys that cannot verify signatures, and why.
+    pub fn unusable(&self) -> &[UnusableKey] {
+        &self.unusable
+    }
+
+    /// The same in words, for the first of them; empty if there are none.
+    pub fn unusable_in_words(&self) -> String {
+        fault::list(&self.unusable, TOLD)
     }
 
     /// The keys, in the order of the document.

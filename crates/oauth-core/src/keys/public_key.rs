@@ -42,11 +42,7 @@ impl PublicKey {
 
     /// RFC 7517 §4.1: `kty`.
     pub fn kty(&self) -> &'static str {
-        match self {
-            PublicKey::Rsa { .. } => "RSA",
-            PublicKey::P256(_) | PublicKey::P384(_) | PublicKey::P521(_) => "EC",
-            PublicKey::Ed25519(_) => "OKP",
-        }
+        self.kind().names().0
     }
 
     /// Whether `signature`, base64url-encoded as in a token, is this key's over `input`. A key of the wrong kind, or one

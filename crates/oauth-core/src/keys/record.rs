@@ -5,6 +5,7 @@ use crate::basics::layout::layout_of;
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::{Algorithm, KeyKind};
 use crate::keys::certificate_tags::{CertificateTags, Comparison};
+use crate::keys::fault::{self, KeyFault};
 use crate::keys::public_key::PublicKey;
 use crate::keys::source::KeyReference;
 
@@ -27,6 +28,8 @@ pub struct KeyHead {
     alg: u8,
     /// Bytes of the exponent at the end of an RSA key's material.
     exponent_bytes: u8,
+    /// 0: none; else 1 and the place, in [`KeyFault::MEMBERS`], of the member that makes the key unusable.
+    fault: u8,
     /// Bytes of the material.
     material_bytes: u16,
 }
@@ -47,6 +50,7 @@ impl KeyHead {
         kind,
         alg,
         exponent_bytes,
+        fault,
         material_bytes
     });
 
@@ -67,6 +71,7 @@ impl KeyHead {
         kind: 0,
         alg: 0,
         exponent_bytes: 0,
+        fault: 0,
         material_bytes: 0,
     };
 
@@ -132,6 +137,17 @@ impl KeyHead {
             KeyKind::P521 => Some(PublicKey::P521(material.to_vec())),
             KeyKind::Ed25519 => Some(PublicKey::Ed25519(material.to_vec())),
         }
+    }
+
+    /// The same head of a key that is unusable because of this.
+    pub(crate) fn with_fault(self, fault: Option<&KeyFault>) -> Self {
+        let fault = fault.map_or(0, KeyFault::code);
+        KeyHead { fault, ..self }
+    }
+
+    /// The member of the JWK that makes the key unusable, if one does.
+    pub fn unusable_member(&self) -> Option<&'static str> {
+        fault::member_of(self.fault)
     }
 
     /// What kind of key this is; `None` if it may not verify signatures.
