@@ -1,8 +1,8 @@
 //! What an administrator can do about a failure.
 
 use oauth_core::{
-    Evidence, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject,
-    UnavailableCause,
+    Document, Evidence, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable,
+    Reject, UnavailableCause,
 };
 
 use crate::log::provider_hints::provider_hint;
@@ -73,6 +73,14 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
         return "The provider does not serve this URL publicly. See validator.http_bearer_file."
             .to_owned();
     }
+    if let UnavailableCause::Redirect {
+        to: Some(to),
+        document,
+        ..
+    } = cause
+    {
+        return redirect_hint(to, *document);
+    }
     match cause.code() {
         "timeout" | "name_resolution" | "connection" => {
             "The database server itself must be able to reach this URL. Check the name, routes and firewalls from \
@@ -127,7 +135,12 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
         }
         "tls" => "Check the provider's certificate, and what it offers of TLS, with openssl s_client.",
         "redirect" => {
-            "Use the final URL as issuer in pg_hba.conf; it must equal \"issuer\" in the discovery document."
+            "If the document is where the redirect leads, set validator.discovery_url (metadata), validator.jwks_uri \
+                (keys) or validator.introspection_endpoint to that URL."
+        }
+        "busy" => {
+            "The provider limits requests, or is under maintenance. It is left alone for as long as it asks, but for a \
+                minute at most."
         }
         "issuer_mismatch" => {
             "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for byte. Check for a \
@@ -158,6 +171,23 @@ fn unavailable_hint(cause: &UnavailableCause) -> String {
         _ => "Check what this URL returns.",
     }
     .to_owned()
+}
+
+fn redirect_hint(to: &Printable, document: Document) -> String {
+    match document {
+        Document::Metadata => format!(
+            "If that is where the provider has its metadata, set validator.discovery_url = '{to}'. The issuer in \
+                pg_hba.conf stays as \"issuer\" in that document."
+        ),
+        Document::Keys => format!(
+            "If that is where the provider has its keys, set validator.jwks_uri = '{to}', or have the provider name it \
+                as \"jwks_uri\" in its metadata."
+        ),
+        Document::Introspection => format!(
+            "Tokens are not sent elsewhere. If that is the provider's introspection endpoint, set \
+                validator.introspection_endpoint = '{to}'."
+        ),
+    }
 }
 
 fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {

@@ -205,7 +205,8 @@ impl AnswerCache {
                 }
                 Ended::Failure(failure, jitter) => {
                     answer.kind = 0;
-                    answer.freshness.fail(*jitter, now);
+                    let wish = failure.retry_after;
+                    answer.freshness.fail_asking_for(wish, *jitter, now);
                     answer.failure.note(failure);
                 }
                 Ended::Said(..) | Ended::Nothing => {

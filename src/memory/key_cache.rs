@@ -302,7 +302,8 @@ impl KeyCache {
                 Fetched::Keys(keys, lifetime) => cached.store(keys, *lifetime, &want.limits, now),
                 Fetched::Failure(failure, jitter) => {
                     cached.fetches = cached.fetches.wrapping_add(1);
-                    cached.freshness.fail(*jitter, now);
+                    let wish = failure.retry_after;
+                    cached.freshness.fail_asking_for(wish, *jitter, now);
                     cached.note_failure(failure, now);
                 }
                 Fetched::OurFault(failure, jitter) if cached.freshness.is_usable(now) => {

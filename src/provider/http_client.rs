@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use oauth_core::{
     ACCEPT_DOCUMENT, Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured,
@@ -12,7 +12,8 @@ use oauth_core::{
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use ureq::config::ConfigBuilder;
-use ureq::http::{HeaderValue, Response};
+use ureq::http::header::RETRY_AFTER;
+use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, parse_pem};
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
@@ -283,10 +284,24 @@ impl UreqClient {
 
 /// The whole answer, if it is not too large.
 fn read(answer: Result<Response<Body>, ureq::Error>) -> Result<Response<Vec<u8>>, ureq::Error> {
-    let (parts, mut body) = answer?.into_parts();
+    let (mut parts, mut body) = answer?.into_parts();
     let body = body
         .with_config()
         .limit(MAX_RESPONSE_BYTES as u64)
         .read_to_vec()?;
+    tell_seconds(&mut parts.headers);
     Ok(Response::from_parts(parts, body))
+}
+
+/// RFC 9110 §10.2.3: `Retry-After` may be a date, by the clocks of both sides.
+fn tell_seconds(headers: &mut HeaderMap) {
+    let value = headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok());
+    if let Some(date) = value.and_then(|value| httpdate::parse_http_date(value).ok()) {
+        let left = date.duration_since(SystemTime::now()).unwrap_or_default();
+        // A second that has begun counts.
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() != 0);
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
 }

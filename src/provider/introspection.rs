@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Bearer, ClientAuthMethod, Clock, Endpoint, Failure, FormRequest, Internal,
+    Bearer, ClientAuthMethod, Clock, Document, Endpoint, Failure, FormRequest, Internal,
     IntrospectionResponse, Introspector, NoIntrospection, NotActive, Plan, Printable, Reject,
     SystemClock, Timestamp, Unavailable, UnavailableCause, fetch_introspection_endpoint,
-    freshness_lifetime, validate_coding,
+    freshness_lifetime, validate_answer, validate_coding,
 };
 use ureq::http::{Response, StatusCode};
 
@@ -345,7 +345,7 @@ impl ProviderIntrospection {
             let parsed = client
                 .post(&url, &form)
                 .map_err(NotActive::Unavailable)
-                .and_then(|answer| read_answer(&answer));
+                .and_then(|answer| read_answer(&answer, &url));
             match parsed {
                 Ok(response) => Ok(Answer::Active(response)),
                 Err(NotActive::Reject(reject)) => Ok(Answer::Refused(reject)),
@@ -356,11 +356,17 @@ impl ProviderIntrospection {
 }
 
 /// RFC 7662 §2.2, or §2.3 of a provider that refuses. Of an answer in a content coding, neither can be read.
-fn read_answer(answer: &Response<Vec<u8>>) -> Result<IntrospectionResponse, NotActive> {
+fn read_answer(
+    answer: &Response<Vec<u8>>,
+    url: &Endpoint,
+) -> Result<IntrospectionResponse, NotActive> {
     let status = answer.status();
-    if [StatusCode::OK, StatusCode::UNAUTHORIZED].contains(&status) {
-        validate_coding(answer.headers()).map_err(NotActive::Unavailable)?;
+    match status {
+        StatusCode::OK | StatusCode::UNAUTHORIZED => validate_coding(answer.headers()),
+        StatusCode::FORBIDDEN => Ok(()),
+        _ => validate_answer(answer, url, Document::Introspection),
     }
+    .map_err(NotActive::Unavailable)?;
     IntrospectionResponse::parse(status, answer.body())
 }
 

@@ -87,7 +87,7 @@ pub use diagnosis::near_miss::{NearMiss, near_miss};
 pub use diagnosis::sketch::{Sketch, TokenKind};
 pub use failure::misconfigured::Misconfigured;
 pub use failure::reject::Reject;
-pub use failure::unavailable::{PackedUnavailable, Unavailable, UnavailableCause};
+pub use failure::unavailable::{Document, PackedUnavailable, Unavailable, UnavailableCause};
 pub use failure::{Failure, Internal};
 pub use judge::decision::{Decision, Evidence, Grant};
 pub use judge::explanation::StepReport;
@@ -114,7 +114,7 @@ pub use provider::cache_control::freshness_lifetime;
 pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
 pub use provider::fetch::{
     ACCEPT_DOCUMENT, FetchedKeys, HttpClient, MAX_RESPONSE_BYTES, fetch_introspection_endpoint,
-    fetch_jwk_set, validate_coding,
+    fetch_jwk_set, validate_answer, validate_coding,
 };
 pub use provider::freshness::{CacheLimits, FetchId, Freshness, Plan};
 pub use provider::introspection::{

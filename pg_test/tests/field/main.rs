@@ -3,6 +3,7 @@
 mod documents;
 mod keys;
 mod net_encryption;
+mod net_other_statuses;
 mod net_proxy;
 mod net_proxy_faults;
 mod net_tls;

@@ -19,9 +19,14 @@ pub struct Printable(String);
 impl Printable {
     /// Makes `text` safe to print.
     pub fn new(text: &str) -> Self {
-        let mut out = String::with_capacity(text.len().min(MAX_CHARS));
+        Printable::up_to(MAX_CHARS, text)
+    }
+
+    /// The same, of a text of which another number of characters is kept.
+    pub(crate) fn up_to(max_chars: usize, text: &str) -> Self {
+        let mut out = String::with_capacity(text.len().min(max_chars));
         for (count, c) in text.chars().enumerate() {
-            if count == MAX_CHARS {
+            if count == max_chars {
                 out.push('…');
                 break;
             }

@@ -1,6 +1,7 @@
 //! Faults of the identity provider, or of the way to it.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::basics::printable::Printable;
 use crate::failure::causes::causes;
@@ -12,6 +13,17 @@ pub struct Unavailable {
     pub url: Printable,
     /// What went wrong.
     pub cause: UnavailableCause,
+}
+
+/// What the provider is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// The issuer's metadata.
+    Metadata,
+    /// The issuer's keys.
+    Keys,
+    /// What the provider says of a token.
+    Introspection,
 }
 
 causes! {
@@ -61,9 +73,23 @@ causes! {
         TlsIncompatible(why: Printable)
             = "tls_incompatible", "TLS failed: no version or cipher in common: {why}";
         /// RFC 9110 §15.4: a redirect, which is not followed.
-        Redirect(status: u16) = "redirect", "answered with redirect {status}, which is not followed";
+        Redirect {
+            /// Which kind.
+            status: u16,
+            /// Where to, if it says so.
+            to: Option<Printable>,
+            /// What was asked for.
+            document: Document,
+        } = "redirect", "answered with redirect {status}{}, which is not followed", leading_to(to);
         /// An HTTP status other than 200.
         Status(status: u16) = "http_status", "answered with HTTP status {status}";
+        /// RFC 9110 §10.2.3: too many requests, or a pause, and when to ask again.
+        Busy {
+            /// An HTTP status.
+            status: u16,
+            /// Seconds until then.
+            seconds: u64,
+        } = "busy", "answered with HTTP status {status}, and asks to wait for {seconds} s";
         /// The answer is larger than allowed.
         TooLarge = "too_large", "answer is too large";
         /// The answer is not the JSON document that was asked for.
@@ -110,10 +136,37 @@ causes! {
     Reported;
 }
 
+/// Characters of the target of a redirect that are shown: a setting may need all of them.
+const MAX_TARGET_CHARS: usize = 400;
+
+fn leading_to(target: &Option<Printable>) -> String {
+    target
+        .as_ref()
+        .map_or_else(String::new, |target| format!(" to {target}"))
+}
+
 /// Names of a certificate that are shown.
 const MAX_NAMES: usize = 50;
 
 impl UnavailableCause {
+    /// A redirect to this URL.
+    pub(crate) fn redirect(status: u16, to: Option<&str>, document: Document) -> Self {
+        let to = to.map(|to| Printable::up_to(MAX_TARGET_CHARS, to));
+        UnavailableCause::Redirect {
+            status,
+            to,
+            document,
+        }
+    }
+
+    /// How long the provider wants to be left alone.
+    fn retry_after(&self) -> Duration {
+        match self {
+            UnavailableCause::Busy { seconds, .. } => Duration::from_secs(*seconds),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// A certificate that is for these names, and not for the host.
     pub fn name_mismatch<'a>(host: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut names = names.into_iter();
@@ -171,6 +224,7 @@ impl UnavailableCause {
                 UnavailableCause::Timeout
                 | UnavailableCause::NameResolution
                 | UnavailableCause::Connection(_)
+                | UnavailableCause::Busy { .. }
                 | UnavailableCause::Proxy { .. }
                 | UnavailableCause::ProxyUnauthorized { .. }
                 // RFC 9110 §15.6, RFC 6585 §4: what is before the provider's server, or asks for a pause.
@@ -188,6 +242,8 @@ pub struct PackedUnavailable {
     pub url: String,
     /// The message, printable.
     pub message: String,
+    /// How long the provider wants to be left alone. It does not go on to other processes: the pause does.
+    pub retry_after: Duration,
 }
 
 impl Unavailable {
@@ -205,6 +261,7 @@ impl Unavailable {
                 .unwrap_or(1),
             url: self.url.to_string(),
             message: self.cause.to_string(),
+            retry_after: self.cause.retry_after(),
         }
     }
 
@@ -265,7 +322,11 @@ mod tests {
             UnavailableCause::TlsExpired { seconds_ago: 1 },
             UnavailableCause::TlsNotYetValid { seconds_ahead: 1 },
             UnavailableCause::TlsIncompatible(text()),
-            UnavailableCause::Redirect(302),
+            UnavailableCause::redirect(302, None, Document::Keys),
+            UnavailableCause::Busy {
+                status: 429,
+                seconds: 1,
+            },
             UnavailableCause::Status(500),
             UnavailableCause::TooLarge,
             UnavailableCause::Malformed(text()),
@@ -369,8 +430,18 @@ mod tests {
             "discovery document names another issuer: \"https://a.example\""
         );
         assert_eq!(
-            UnavailableCause::Redirect(302).to_string(),
+            UnavailableCause::redirect(302, None, Document::Keys).to_string(),
             "answered with redirect 302, which is not followed"
         );
+        let to = format!("https://a.example/{}\n", "x".repeat(300));
+        let redirect = UnavailableCause::redirect(301, Some(&to), Document::Metadata).to_string();
+        let shown = to.replace('\n', "\\u{a}");
+        assert_eq!(
+            redirect,
+            format!("answered with redirect 301 to {shown}, which is not followed")
+        );
+        let long = "x".repeat(10_000);
+        let redirect = UnavailableCause::redirect(301, Some(&long), Document::Metadata);
+        assert!(redirect.to_string().len() < 500);
     }
 }

@@ -42,7 +42,7 @@ pub fn freshness_lifetime(headers: &HeaderMap, limits: &CacheLimits) -> Duration
 }
 
 /// RFC 9111 §1.2.2: digits alone; a number that is too large counts as the largest.
-fn parse_seconds(text: &str) -> Option<u64> {
+pub(crate) fn parse_seconds(text: &str) -> Option<u64> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     is_number.then(|| text.parse().unwrap_or(u64::MAX))
 }

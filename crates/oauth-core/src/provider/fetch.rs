@@ -1,11 +1,12 @@
 //! Asking the provider for its keys. The network itself is passed in.
 
-use http::header::CONTENT_ENCODING;
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CONTENT_ENCODING, LOCATION, RETRY_AFTER};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 
 use crate::basics::printable::Printable;
-use crate::failure::unavailable::{Unavailable, UnavailableCause};
+use crate::failure::unavailable::{Document, Unavailable, UnavailableCause};
 use crate::keys::jwk::JwkSet;
+use crate::provider::cache_control::parse_seconds;
 use crate::provider::issuer::{Endpoint, Issuer};
 use crate::provider::metadata::{self, ProviderMetadata};
 
@@ -21,7 +22,7 @@ pub trait HttpClient {
     /// Asks for `url` by GET, with [`ACCEPT_DOCUMENT`] as `Accept` and `Accept-Encoding: identity`.
     ///
     /// Follows no redirect, bounds its time, and returns at most [`MAX_RESPONSE_BYTES`] of body; a larger
-    /// one is an error. An answer of any status is an answer.
+    /// one is an error. An answer of any status is an answer. A date in `Retry-After` is replaced by the seconds until then.
     fn get(&self, url: &Endpoint) -> Result<Response<Vec<u8>>, UnavailableCause>;
 }
 
@@ -46,13 +47,13 @@ pub fn fetch_jwk_set(
     let (jwks_uri, access_token_issuer) = match jwks_uri {
         Some(given) => (given, None),
         None => {
-            metadata = fetch(http, issuer.discovery(), |_, body| {
+            metadata = fetch(http, issuer.discovery(), Document::Metadata, |_, body| {
                 ProviderMetadata::parse(body, issuer)
             })?;
             (metadata.jwks_uri(), metadata.access_token_issuer())
         }
     };
-    fetch(http, jwks_uri, |headers, body| {
+    fetch(http, jwks_uri, Document::Keys, |headers, body| {
         Ok(FetchedKeys {
             keys: JwkSet::parse(body)?,
             headers: headers.clone(),
@@ -68,21 +69,27 @@ pub fn fetch_introspection_endpoint(
     issuer: &Issuer,
     by_certificate: bool,
 ) -> Result<(Endpoint, HeaderMap), Unavailable> {
-    fetch(http, issuer.discovery(), |headers, body| {
-        let endpoint = metadata::parse_introspection_endpoint(body, issuer, by_certificate)?;
-        Ok((endpoint, headers.clone()))
-    })
+    fetch(
+        http,
+        issuer.discovery(),
+        Document::Metadata,
+        |headers, body| {
+            let endpoint = metadata::parse_introspection_endpoint(body, issuer, by_certificate)?;
+            Ok((endpoint, headers.clone()))
+        },
+    )
 }
 
 /// One request, and the parsing of its answer.
 fn fetch<T>(
     http: &dyn HttpClient,
     url: &Endpoint,
+    document: Document,
     parse: impl FnOnce(&HeaderMap, &[u8]) -> Result<T, UnavailableCause>,
 ) -> Result<T, Unavailable> {
     http.get(url)
         .and_then(|response| {
-            validate_status(response.status())?;
+            validate_answer(&response, url, document)?;
             if response.body().len() > MAX_RESPONSE_BYTES {
                 return Err(UnavailableCause::TooLarge);
             }
@@ -113,13 +120,35 @@ pub fn validate_coding(headers: &HeaderMap) -> Result<(), UnavailableCause> {
     Ok(())
 }
 
-/// RFC 8414 §3.2: a successful answer has status 200.
-pub(crate) fn validate_status(status: StatusCode) -> Result<(), UnavailableCause> {
-    if status == StatusCode::OK {
-        Ok(())
-    } else if status.is_redirection() {
-        Err(UnavailableCause::Redirect(status.as_u16()))
-    } else {
-        Err(UnavailableCause::Status(status.as_u16()))
+/// RFC 8414 §3.2: a successful answer has status 200. Of another, what it says about where or when to ask instead.
+pub fn validate_answer<B>(
+    answer: &Response<B>,
+    url: &Endpoint,
+    document: Document,
+) -> Result<(), UnavailableCause> {
+    let header = |name| {
+        let value: Option<&HeaderValue> = answer.headers().get(name);
+        value.map(|value| String::from_utf8_lossy(value.as_bytes()))
+    };
+    match answer.status() {
+        StatusCode::OK => Ok(()),
+        status if status.is_redirection() => {
+            let to = header(LOCATION).map(|to| url.resolve(to.trim()));
+            let status = status.as_u16();
+            Err(UnavailableCause::redirect(status, to.as_deref(), document))
+        }
+        status => Err(match retry_after(header(RETRY_AFTER).as_deref()) {
+            // RFC 6585 §4, RFC 9110 §15.6.4.
+            Some(seconds) if [429, 503].contains(&status.as_u16()) => UnavailableCause::Busy {
+                status: status.as_u16(),
+                seconds,
+            },
+            _ => UnavailableCause::Status(status.as_u16()),
+        }),
     }
+}
+
+/// RFC 9110 §10.2.3: the seconds of `Retry-After`; none if it is not a number, or zero.
+fn retry_after(value: Option<&str>) -> Option<u64> {
+    parse_seconds(value?.trim()).filter(|seconds| *seconds > 0)
 }

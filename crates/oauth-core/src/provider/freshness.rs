@@ -200,12 +200,18 @@ impl Freshness {
 
     /// A fetch has failed. `jitter`, any number, spreads the next attempts of many servers.
     pub fn fail(&mut self, jitter: u32, now: Timestamp) {
+        self.fail_asking_for(Duration::ZERO, jitter, now);
+    }
+
+    /// The same, where the provider asks for a pause. The longest pause after failures is also the longest that it gets.
+    pub fn fail_asking_for(&mut self, wish: Duration, jitter: u32, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         self.attempted_at = now;
         self.demanded_at = self.demanded_at_end(now);
         self.flight_until = Timestamp::NEVER;
         let doublings = self.failures.saturating_sub(1).min(16);
-        let pause = BACKOFF.0.saturating_mul(1 << doublings).min(BACKOFF.1);
+        let pause = BACKOFF.0.saturating_mul(1 << doublings).max(wish);
+        let pause = pause.min(BACKOFF.1);
         // Up to a quarter more.
         let extra = pause.mul_f64(f64::from(jitter) / f64::from(u32::MAX) / 4.0);
         self.retry_at = now.plus(pause).plus(extra);

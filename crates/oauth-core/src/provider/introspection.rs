@@ -10,7 +10,7 @@ use crate::basics::clock::Timestamp;
 use crate::basics::json::{self, Object};
 use crate::basics::printable::Printable;
 use crate::failure::reject::Reject;
-use crate::failure::unavailable::UnavailableCause;
+use crate::failure::unavailable::{Document, UnavailableCause};
 use crate::failure::{Failure, Internal};
 
 /// An inactive response is cached for at most this long: a token may become active a moment later.
@@ -48,7 +48,8 @@ impl IntrospectionResponse {
     /// Parses the answer to an introspection request.
     ///
     /// Errors: `Reject` if the answer is about the token (it is not active, or the provider refuses to look at
-    /// it); `Unavailable`'s cause if it is about something else: our client, or a provider in trouble.
+    /// it); `Unavailable`'s cause if it is about something else: our client, or a provider in trouble. What the header
+    /// says of another status than 200, 401 and 403, [`validate_answer`](crate::validate_answer) tells.
     pub fn parse(status: StatusCode, body: &[u8]) -> Result<Self, NotActive> {
         let document = json::parse_object(json::without_byte_order_mark(body)).ok();
         if status == StatusCode::UNAUTHORIZED {
@@ -64,7 +65,15 @@ impl IntrospectionResponse {
         if status == StatusCode::FORBIDDEN {
             return Err(NotActive::Unavailable(UnavailableCause::ClientForbidden));
         }
-        crate::provider::fetch::validate_status(status).map_err(NotActive::Unavailable)?;
+        if status != StatusCode::OK {
+            let cause = match status.as_u16() {
+                redirect @ 300..400 => {
+                    UnavailableCause::redirect(redirect, None, Document::Introspection)
+                }
+                status => UnavailableCause::Status(status),
+            };
+            return Err(NotActive::Unavailable(cause));
+        }
         let malformed = |why| NotActive::Unavailable(UnavailableCause::Malformed(why));
         let mut members = document.ok_or_else(|| {
             malformed(Printable::new(

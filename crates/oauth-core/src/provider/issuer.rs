@@ -77,6 +77,22 @@ impl Endpoint {
         matches!((self.origin(), other.origin()), (Some(own), Some(others)) if own == others)
     }
 
+    /// RFC 3986 §5.2.2: what a reference from this URL leads to, if it is a path or a URL. Any other is left as it is, which
+    /// is good enough to be shown.
+    pub(crate) fn resolve(&self, reference: &str) -> String {
+        let is_path = reference.starts_with('/') && !reference.starts_with("//");
+        let after_scheme = self.0.find("://").map_or(0, |at| at.saturating_add(3));
+        let host = self.0.get(after_scheme..).unwrap_or_default();
+        let host = host.split(['/', '?']).next().unwrap_or_default();
+        match is_path {
+            true => {
+                let end = after_scheme.saturating_add(host.len());
+                format!("{}{reference}", self.0.get(..end).unwrap_or_default())
+            }
+            false => reference.to_owned(),
+        }
+    }
+
     /// Scheme, host in lower case, and port.
     fn origin(&self) -> Option<(String, String, u16)> {
         let uri: Uri = self.0.parse().ok()?;
@@ -208,6 +224,26 @@ mod tests {
             Some((identifier.to_owned(), discovery.to_owned())),
             "{url}"
         );
+    }
+
+    #[test]
+    fn redirect_leads_to_a_path_of_the_same_server_or_elsewhere() {
+        for (url, reference, target) in [
+            ("https://a.example/x/y", "/z?q", "https://a.example/z?q"),
+            ("https://a.example:8443?q", "/", "https://a.example:8443/"),
+            ("https://[::1]:1/x", "/z", "https://[::1]:1/z"),
+            (
+                "https://a.example/x",
+                "https://b.example/",
+                "https://b.example/",
+            ),
+            ("https://a.example/x", "//b.example/", "//b.example/"),
+            ("https://a.example/x", "z", "z"),
+            ("https://a.example/x", "", ""),
+        ] {
+            let url = Endpoint::parse(url).expect(url);
+            assert_eq!(url.resolve(reference), target);
+        }
     }
 
     #[test]

@@ -13,4 +13,5 @@ mod introspection_response;
 mod metadata;
 mod network;
 mod one_list_of_checks;
+mod other_statuses;
 mod proxy;
