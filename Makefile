@@ -57,7 +57,7 @@ sharedir = $(DESTDIR)$$($(pg_config) --sharedir)
 # --- Targets ---
 
 help: ## list the targets (the default)
-	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z0-9-]*\):.*## /\1\t/p' Makefile | expand -t 16
 
 demo: stage := $(stage)-demo
 demo: library := $(CURDIR)/target/quick/libvalidator.so

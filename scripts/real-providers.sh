@@ -9,10 +9,17 @@ for provider; do
     case $provider in
     keycloak)
         "$scripts/packages.sh" keycloak python
-        echo "$("$scripts/keycloak.sh") $("$scripts/logout-receiver.sh")"
+        "$scripts/keycloak.sh"
+        "$scripts/logout-receiver.sh"
         ;;
-    dex | hydra) echo "${provider^^}=$("$scripts/go-tool.sh" "$provider")" ;;
-    spire) echo "SPIRE=$(dirname "$("$scripts/go-tool.sh" spire-server)")" ;;
+    dex | hydra)
+        program=$("$scripts/go-tool.sh" "$provider")
+        echo "${provider^^}=$program"
+        ;;
+    spire)
+        program=$("$scripts/go-tool.sh" spire-server)
+        echo "SPIRE=${program%/*}"
+        ;;
     *) die "PROVIDER=$provider: it is keycloak, dex, hydra or spire" ;;
     esac
 done

@@ -102,7 +102,7 @@ impl Browser {
             .proxy(None)
             .http_status_as_error(false)
             .max_idle_connections(0)
-            .timeout_per_read(Some(Duration::from_secs(30)));
+            .timeout_per_read(Some(Duration::from_secs(60)));
         Browser(config.build().new_agent())
     }
 

@@ -53,7 +53,7 @@ impl Daemon {
     }
 
     /// The end of what it has logged.
-    pub(crate) fn log(&self) -> String {
+    fn log(&self) -> String {
         let log = fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         lines[lines.len().saturating_sub(30)..].join("\n")

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -20,6 +20,8 @@ const ADMINISTRATOR: &str = "administrator";
 pub struct Keycloak {
     origin: String,
     secret: String,
+    /// Held while a realm is made, which takes the server seconds: all at once, each would take as long as all.
+    makes_realm: Mutex<()>,
     _server: Daemon,
 }
 
@@ -76,6 +78,7 @@ impl Keycloak {
             _server: Daemon::start(java, &home, is_ready, Duration::from_secs(300)),
             origin,
             secret,
+            makes_realm: Mutex::new(()),
         }
     }
 
@@ -91,7 +94,9 @@ impl Keycloak {
             "realm": name, "enabled": true, "accessTokenLifespan": 600, "oauth2DevicePollingInterval": 1,
             "passwordPolicy": "hashAlgorithm(pbkdf2) and hashIterations(1)",
         });
+        let turn = self.makes_realm.lock().unwrap_or_else(|e| e.into_inner());
         self.request("POST", "/admin/realms", Some(&settings));
+        drop(turn);
         realm.create(
             "client-scopes",
             &json!({

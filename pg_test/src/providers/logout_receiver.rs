@@ -15,7 +15,7 @@ const PAGE: &str = include_str!("../../../docs/sessions.md");
 /// The running receiver. It stops when this value goes.
 pub struct LogoutReceiver {
     port: u16,
-    program: Daemon,
+    _program: Daemon,
 }
 
 impl LogoutReceiver {
@@ -44,18 +44,13 @@ impl LogoutReceiver {
         let listens = || TcpStream::connect(("127.0.0.1", port)).is_ok();
         LogoutReceiver {
             port,
-            program: Daemon::start(command, &folder, listens, Duration::from_secs(30)),
+            _program: Daemon::start(command, &folder, listens, Duration::from_secs(30)),
         }
     }
 
     /// Where the provider sends logout tokens.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}/", self.port)
-    }
-
-    /// What it has printed.
-    pub fn log(&self) -> String {
-        self.program.log()
     }
 }
 
