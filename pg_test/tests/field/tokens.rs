@@ -75,8 +75,8 @@ fn key_may_be_named_by_the_thumbprint_of_its_certificate() {
         };
         let jwks: Vec<_> = (0..5).map(jwk).collect();
         issuer.publish_only(&jwks);
-        for number in 0..5 {
-            admits(&server, &token(&keys[number], number));
+        for (number, key) in keys.iter().enumerate().take(5) {
+            admits(&server, &token(key, number));
         }
         refuses(
             &server,
