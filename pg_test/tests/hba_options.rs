@@ -278,7 +278,10 @@ fn postgresql_19_repeats_our_reason_where_the_connection_ends() {
     let log = server.refuses("alice", &expired, "expired").log;
     let (_, end) = log.split_once("FATAL:  ").expect("the connection failed");
     let (_, detail) = end.split_once("DETAIL:  ").expect("it says why");
-    let expected = format!("reason=expired issuer={} kid=", issuer.url());
+    let expected = format!(
+        "reason=expired hba_line=3 line_issuer={} kid=",
+        issuer.url()
+    );
     assert!(detail.starts_with(&expected), "{log}");
     // What it is not: our fault, or what the client hears of.
     let opaque = server.refuses("alice", "opaque", "not_a_jwt").log;

@@ -3,6 +3,7 @@
 use oauth_core::Failure;
 
 use crate::log::hints;
+use crate::log::refusal_log::Circumstances;
 use crate::postgres::hba::FileLine;
 
 /// How bad a finding is.
@@ -83,7 +84,7 @@ impl Finding {
             severity: Severity::Error,
             code,
             detail: capitalized(&detail),
-            advice: hints::hint(failure, None, None),
+            advice: hints::hint(failure, &Circumstances::default()),
             place: None,
         }
     }

@@ -1,21 +1,22 @@
 //! What an administrator can do about a failure.
 
 use oauth_core::{
-    Document, Evidence, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable,
-    Reject, UnavailableCause,
+    Document, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject,
+    UnavailableCause,
 };
 
-use crate::log::provider_hints::provider_hint;
+use crate::log::provider_hints::{any_provider_hint, provider_hint};
+use crate::log::refusal_log::Circumstances;
+use crate::log::token_hints::token_hint;
 
-/// What the administrator can do about it. `policy` and `evidence`, where they are known, tell more.
-pub fn hint(
-    failure: &Failure,
-    policy: Option<&Policy>,
-    evidence: Option<&Evidence>,
-) -> Option<String> {
+/// What the administrator can do about it: what is known of the login is looked at before what the failed check says.
+pub fn hint(failure: &Failure, known: &Circumstances<'_>) -> Option<String> {
+    let policy = known.policy;
     match failure {
         Failure::Reject(reject) => policy
-            .and_then(|policy| provider_hint(reject, policy, evidence))
+            .and_then(|policy| provider_hint(reject, policy))
+            .or_else(|| token_hint(reject, policy?, known))
+            .or_else(|| any_provider_hint(reject, policy?, known.evidence))
             .or_else(|| reject_hint(reject, policy)),
         Failure::Unavailable(unavailable) => Some(unavailable_hint(&unavailable.cause)),
         Failure::Misconfigured(misconfigured) => Some(misconfigured_hint(misconfigured)),

@@ -4,3 +4,4 @@ pub mod hints;
 mod provider_hints;
 pub mod refusal_log;
 pub mod server_log;
+mod token_hints;

@@ -5,20 +5,14 @@ use oauth_core::{
 };
 
 /// A hint that is more to the point than the one for all providers.
-pub fn provider_hint(
-    reject: &Reject,
-    policy: &Policy,
-    evidence: Option<&Evidence>,
-) -> Option<String> {
+pub fn provider_hint(reject: &Reject, policy: &Policy) -> Option<String> {
     let preset = policy.preset().name();
     match preset {
         "dex" => dex_hint(reject),
         "adfs" => adfs_hint(reject, policy),
-        "entra" => entra_hint(reject, evidence),
         "generic" => generic_hint(reject, policy),
         _ => None,
     }
-    .or_else(|| any_provider_hint(reject, policy, evidence))
 }
 
 fn dex_hint(reject: &Reject) -> Option<String> {
@@ -52,39 +46,6 @@ fn adfs_hint(reject: &Reject, policy: &Policy) -> Option<String> {
     ))
 }
 
-/// Microsoft Graph as an audience, by its application ID and by its URL.
-const MICROSOFT_GRAPH: [&str; 3] = [
-    "00000003-0000-0000-c000-000000000000",
-    "https://graph.microsoft.com",
-    "https://graph.microsoft.com/",
-];
-
-fn entra_hint(reject: &Reject, evidence: Option<&Evidence>) -> Option<String> {
-    const REQUEST: &str = "Configure the client to request a scope of your own application, such as \
-        api://API_ID/postgres, which the HBA line should name.";
-    let names_graph = |named: &Printable| {
-        named
-            .as_str()
-            .split(", ")
-            .any(|aud| MICROSOFT_GRAPH.contains(&aud))
-    };
-    match reject {
-        // Such a token is signed over a hash of the nonce, which only Microsoft's own services know to compute.
-        Reject::BadSignature { .. } | Reject::UnknownKid { .. }
-            if evidence.is_some_and(|evidence| evidence.has_nonce) =>
-        {
-            Some(format!(
-                "The token's header has \"nonce\", as tokens for Microsoft Graph have, which only Microsoft can verify. \
-                    {REQUEST}"
-            ))
-        }
-        Reject::AudMismatch { named } if names_graph(named) => {
-            Some(format!("The token is for Microsoft Graph. {REQUEST}"))
-        }
-        _ => None,
-    }
-}
-
 /// Where no provider is named, what shows which one it may be.
 fn generic_hint(reject: &Reject, policy: &Policy) -> Option<String> {
     match reject {
@@ -108,7 +69,8 @@ fn generic_hint(reject: &Reject, policy: &Policy) -> Option<String> {
     }
 }
 
-fn any_provider_hint(
+/// A hint by a convention that several providers have.
+pub fn any_provider_hint(
     reject: &Reject,
     policy: &Policy,
     evidence: Option<&Evidence>,

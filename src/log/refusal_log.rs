@@ -4,20 +4,35 @@
 
 use std::fmt::Write as _;
 
-use oauth_core::{Decision, Evidence, Failure, Policy, Printable, Unavailable};
+use oauth_core::{Evidence, Failure, Policy, Printable, Sketch, Unavailable};
 
 use crate::log::hints::{hint, key_set_hint};
 use crate::log::server_log;
 
-/// Logs why the token was refused. `policy` is absent where the settings did not allow one.
-pub fn log_refusal(role: &str, decision: &Decision, failure: &Failure, policy: Option<&Policy>) {
+/// What is known of a login besides why it was refused.
+#[derive(Clone, Copy, Default)]
+pub struct Circumstances<'a> {
+    /// Absent where the settings did not allow one.
+    pub policy: Option<&'a Policy>,
+    pub evidence: Option<&'a Evidence>,
+    /// What the token says of itself. None of it is verified.
+    pub sketch: Option<&'a Sketch>,
+    /// The number of the line of pg_hba.conf that matched.
+    pub hba_line: Option<i32>,
+    /// The number of a line for the issuer that the token names, where that is not the matched line's.
+    pub other_line: Option<i32>,
+    /// The name of the profile that applies.
+    pub profile: Option<&'a str>,
+}
+
+/// Logs why the token was refused.
+pub fn log_refusal(role: &str, failure: &Failure, known: &Circumstances<'_>) {
     let message = format!(
         "OAuth token refused for user \"{}\": {failure}",
         Printable::new(role)
     );
-    let reason = reason(decision, failure, policy);
-    let hint = hint(failure, policy, Some(decision.evidence()));
-    server_log::log(message, Some(reason), hint);
+    let (facts, hint) = describe(failure, known);
+    server_log::log(message, Some(facts), hint);
 }
 
 /// Logs that keys could not be fetched again, while logins continue with the cached ones.
@@ -26,7 +41,7 @@ pub fn log_failed_refresh(url: &str, failure: &Failure) {
         "could not refresh the keys of OAuth issuer \"{}\": {failure}",
         Printable::new(url)
     );
-    let (facts, hint) = describe(failure, None, None);
+    let (facts, hint) = describe(failure, &Circumstances::default());
     server_log::log(message, Some(facts), hint);
 }
 
@@ -39,37 +54,48 @@ pub fn log_left_out_keys(url: &str, left_out: usize) {
     server_log::log(message, None, Some(key_set_hint(left_out)));
 }
 
-/// The facts about a failure by itself, and what to do.
-pub fn describe(
-    failure: &Failure,
-    policy: Option<&Policy>,
-    evidence: Option<&Evidence>,
-) -> (String, Option<String>) {
-    let facts = reason(&Decision::refused(failure.clone()), failure, policy);
-    (facts, hint(failure, policy, evidence))
+/// The facts about a failure, and what to do.
+pub fn describe(failure: &Failure, known: &Circumstances<'_>) -> (String, Option<String>) {
+    (facts(failure, known), hint(failure, known))
 }
 
-/// The facts in the form `name=value`, the stable reason code first. `identity` is the one that the token
-/// names, proven or not.
-pub fn reason(decision: &Decision, failure: &Failure, policy: Option<&Policy>) -> String {
+/// The facts in the form `name=value`, the stable reason code first. `identity` is the one that the token names, proven or
+/// not; `token_issuer`, which is there if it is not the line's, and `kid` are whatever the sender has written.
+pub fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
     let (cause, url) = match failure {
         Failure::Unavailable(Unavailable { url, cause }) => (Some(cause.code()), Some(url)),
         _ => (None, None),
     };
-    let issuer = policy.map(|policy| Printable::new(policy.issuer().identifier()));
-    let evidence = decision.evidence();
+    let line_issuer = known
+        .policy
+        .map(|policy| Printable::new(policy.issuer().identifier()));
+    let another = known.sketch.filter(|sketch| sketch.is_from_another);
+    let token_issuer = another.and_then(|sketch| sketch.issuer.as_deref().map(Printable::new));
+    let profile = known.profile.map(Printable::new);
+    let evidence = known.evidence;
     let mut facts = format!("reason={}", failure.code());
+    // Writing to a String does not fail.
     if let Some(cause) = cause {
-        // Writing to a String does not fail.
         let _ = write!(facts, " cause={cause}");
+    }
+    if let Some(number) = known.hba_line {
+        let _ = write!(facts, " hba_line={number}");
     }
     for (name, value) in [
         ("url", url),
-        ("issuer", issuer.as_ref()),
-        ("kid", evidence.kid.as_ref()),
-        ("client_id", evidence.client_id.as_ref()),
-        ("jti", evidence.jti.as_ref()),
-        ("identity", evidence.identity.as_ref()),
+        ("profile", profile.as_ref()),
+        ("line_issuer", line_issuer.as_ref()),
+        ("token_issuer", token_issuer.as_ref()),
+        ("kid", evidence.and_then(|known| known.kid.as_ref())),
+        (
+            "client_id",
+            evidence.and_then(|known| known.client_id.as_ref()),
+        ),
+        ("jti", evidence.and_then(|known| known.jti.as_ref())),
+        (
+            "identity",
+            evidence.and_then(|known| known.identity.as_ref()),
+        ),
     ] {
         if let Some(value) = value {
             let _ = write!(facts, " {name}={}", value.to_fact());

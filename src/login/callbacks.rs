@@ -4,11 +4,12 @@ use std::ffi::{CStr, CString, c_char};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use oauth_core::{
-    Bearer, Decision, LoginAttempt, Misconfigured, Policy, Printable, Reject, SystemClock, judge,
+    Bearer, Decision, LoginAttempt, Misconfigured, Policy, Printable, Reject, Sketch, SystemClock,
+    judge,
 };
 use pgrx::{PgSqlErrorCode, ereport, pg_guard, pg_sys};
 
-use crate::log::refusal_log::log_refusal;
+use crate::log::refusal_log::{Circumstances, log_refusal};
 use crate::login::session_claims;
 use crate::login::session_start;
 use crate::memory;
@@ -16,6 +17,7 @@ use crate::postgres::abi::{
     OAuthValidatorCallbacks, PG_OAUTH_VALIDATOR_MAGIC, ValidatorModuleResult, ValidatorModuleState,
     ValidatorStartupCB,
 };
+use crate::postgres::auth_file::issuers_of_lines;
 use crate::postgres::client_certificate::TlsPeer;
 use crate::postgres::connection;
 use crate::postgres::containment::{contain, end_backend};
@@ -23,7 +25,7 @@ use crate::postgres::hba;
 use crate::postgres::role_catalog::ServerCatalog;
 use crate::provider::introspection::introspector;
 use crate::settings;
-use crate::settings::line_options;
+use crate::settings::{LoginSettings, line_options};
 
 /// How often a login is judged again if the caches are flushed during it.
 const MAX_REPEATS: usize = 3;
@@ -97,8 +99,7 @@ unsafe extern "C-unwind" fn validate(
             // Also where the error came after the decision.
             result.authorized = false;
             let _ = contain(|| {
-                let decision = Decision::refused(failure.clone());
-                log_refusal(&role.to_string_lossy(), &decision, &failure, None);
+                log_refusal(&role.to_string_lossy(), &failure, &Circumstances::default());
             });
             end_backend()
         }
@@ -114,12 +115,22 @@ fn fill(
 ) -> bool {
     // SAFETY: a plain read of a pointer that is always valid.
     let callers_context = unsafe { pg_sys::CurrentMemoryContext };
-    let (decision, policy) = decide(state, token, role);
+    let (decision, settings) = decide(state, token, role);
     let refusal = decision.outcome().err();
     if let Some(failure) = refusal {
         count_refusal(failure);
-        log_refusal(&role.to_string_lossy(), &decision, failure, policy.as_ref());
-        set_error_detail(result, &decision, failure, policy.as_ref(), callers_context);
+        let policy = settings.as_ref().map(|settings| &settings.policy);
+        let sketch = sketch_of(token, failure, policy);
+        let known = Circumstances {
+            policy,
+            evidence: Some(decision.evidence()),
+            sketch: sketch.as_ref(),
+            hba_line: hba::matched_line().map(|line| line.number),
+            other_line: sketch.as_ref().and_then(line_for_another),
+            profile: settings.as_ref().and_then(|settings| settings.profile),
+        };
+        log_refusal(&role.to_string_lossy(), failure, &known);
+        set_error_detail(result, failure, &known, callers_context);
     }
     result.authn_id = decision
         .authn_id()
@@ -133,25 +144,45 @@ fn fill(
     !is_our_fault
 }
 
+/// What a refused token says of itself. If the fault is not the token's, that does not matter.
+fn sketch_of(
+    token: &CStr,
+    failure: &oauth_core::Failure,
+    policy: Option<&Policy>,
+) -> Option<Sketch> {
+    let is_rejected = matches!(failure, oauth_core::Failure::Reject(_));
+    let policy = policy.filter(|_| is_rejected)?;
+    Sketch::of(&Bearer::new(token.to_str().ok()?), policy)
+}
+
+/// The line of pg_hba.conf for the issuer that a refused token names, if it is not the one that matched.
+fn line_for_another(sketch: &Sketch) -> Option<i32> {
+    let named = sketch
+        .issuer
+        .as_deref()
+        .filter(|_| sketch.is_from_another)?;
+    issuers_of_lines()
+        .into_iter()
+        .find_map(|(number, url)| (settings::issuer_name(&url) == named).then_some(number))
+}
+
 /// PostgreSQL 19 puts our reason into its own log line, too.
 #[cfg(feature = "pg19")]
 fn set_error_detail(
     result: &mut ValidatorModuleResult,
-    decision: &Decision,
     failure: &oauth_core::Failure,
-    policy: Option<&Policy>,
+    known: &Circumstances<'_>,
     context: pg_sys::MemoryContext,
 ) {
-    let reason = crate::log::refusal_log::reason(decision, failure, policy);
-    result.error_detail = copy(&reason, context);
+    let facts = crate::log::refusal_log::facts(failure, known);
+    result.error_detail = copy(&facts, context);
 }
 
 #[cfg(not(feature = "pg19"))]
 fn set_error_detail(
     _result: &mut ValidatorModuleResult,
-    _decision: &Decision,
     _failure: &oauth_core::Failure,
-    _policy: Option<&Policy>,
+    _known: &Circumstances<'_>,
     _context: pg_sys::MemoryContext,
 ) {
 }
@@ -177,7 +208,7 @@ fn decide(
     state: *const ValidatorModuleState,
     token: &CStr,
     role: &CStr,
-) -> (Decision, Option<Policy>) {
+) -> (Decision, Option<LoginSettings>) {
     if IS_SECOND_COPY.load(Ordering::Relaxed) {
         return (Decision::refused(Misconfigured::LoadedTwice), None);
     }
@@ -201,24 +232,18 @@ fn decide(
     };
     // Before the token is looked at, so that nothing is fetched for it.
     if settings.require_tls && !connection::is_private() {
-        return (
-            Decision::refused(Reject::TlsRequired),
-            Some(settings.policy),
-        );
+        return (Decision::refused(Reject::TlsRequired), Some(settings));
     }
     // RFC 6750 §2.1: a bearer token is ASCII, which PostgreSQL has checked.
     let Ok(token) = token.to_str() else {
-        return (
-            Decision::refused(Reject::BadEncoding),
-            Some(settings.policy),
-        );
+        return (Decision::refused(Reject::BadEncoding), Some(settings));
     };
     // Claims are UTF-8, so none can name such a role, and nothing that only looks like it may.
     let Ok(role) = role.to_str() else {
         let values = Printable::new("");
         return (
             Decision::refused(Reject::RoleNotGranted { values }),
-            Some(settings.policy),
+            Some(settings),
         );
     };
     let attempt = LoginAttempt {
@@ -243,8 +268,8 @@ fn decide(
     if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {
         // Here, where what fails refuses the login.
         if let Err(fault) = session_start::prepare(grant, &settings, identity, begun) {
-            return (Decision::refused(fault), Some(settings.policy));
+            return (Decision::refused(fault), Some(settings));
         }
     }
-    (decision, Some(settings.policy))
+    (decision, Some(settings))
 }

@@ -7,7 +7,7 @@ use pgrx::pg_sys;
 
 use crate::postgres::abi;
 use crate::postgres::hba::FileLine;
-use crate::postgres::text::{c_string, copied_lossy};
+use crate::postgres::text::{c_string, copied, copied_lossy};
 
 /// As PostgreSQL's own views do: what is wrong with a line is not logged again.
 const QUIETLY: c_int = pg_sys::DEBUG3 as c_int;
@@ -30,6 +30,17 @@ pub fn ident_lines() -> Vec<(FileLine, &'static abi::IdentLine)> {
             abi::parse_ident_line(line, QUIETLY)
         })
     }
+}
+
+/// The issuers of the lines of pg_hba.conf for tokens, each with the number of its line.
+pub fn issuers_of_lines() -> Vec<(i32, String)> {
+    let lines = hba_lines().into_iter();
+    // SAFETY: null, or a NUL-terminated string of a parsed line.
+    let issuers = lines.filter_map(|(place, line)| {
+        let issuer = unsafe { copied(line.oauth_issuer) }?;
+        Some((place.line, issuer))
+    });
+    issuers.collect()
 }
 
 /// `validator.NAME=VALUE` for every setting on every line of pg_hba.conf that can be read.

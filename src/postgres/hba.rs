@@ -7,6 +7,8 @@ use crate::postgres::text::copied;
 
 /// What the matched line says about OAuth, copied: the line's memory is gone after authentication.
 pub struct HbaLine {
+    /// Its number in its file.
+    pub number: i32,
     /// `issuer`: an issuer's identifier or its well-known URI.
     pub issuer: String,
     /// `scope`: scopes, separated by spaces.
@@ -39,6 +41,7 @@ pub fn matched_line() -> Option<HbaLine> {
     // SAFETY: null, or NUL-terminated strings of pg_hba.conf's parsed lines.
     let (issuer, scope) = unsafe { (copied(line.oauth_issuer), copied(line.oauth_scope)) };
     Some(HbaLine {
+        number: line.linenumber,
         issuer: issuer?,
         scope: scope?,
         delegated: line.oauth_skip_usermap,

@@ -34,6 +34,7 @@ impl HbaRule {
         let is_ours =
             self.method == "oauth" && self.option("validator").is_some_and(is_this_module);
         is_ours.then(|| HbaLine {
+            number: self.place.line,
             issuer: self.option("issuer").unwrap_or_default().to_owned(),
             scope: self.option("scope").unwrap_or_default().to_owned(),
             delegated: self.option("delegate_ident_mapping") == Some("true"),

@@ -23,6 +23,8 @@ use crate::settings::values::{
 
 /// All settings for logins through one HBA line.
 pub struct LoginSettings {
+    /// The profile that applies.
+    pub profile: Option<&'static str>,
     /// The policy for tokens.
     pub policy: Policy,
     /// Where the keys come from.
@@ -50,6 +52,7 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
     let policy = policy_of(&settings, line, keys.issuer.clone())?.build()?;
     let introspection = read_introspection(&settings, &keys)?;
     Ok(LoginSettings {
+        profile: settings.profile(),
         policy,
         keys,
         require_tls: settings.switch(Switch::RequireTls),

@@ -40,6 +40,11 @@ impl<'a> Settings<'a> {
         Settings { line, profile }
     }
 
+    /// The name of the profile that applies.
+    pub fn profile(&self) -> Option<&'static str> {
+        self.profile.map(|profile| profile.name())
+    }
+
     /// The one place that knows which value goes before which.
     fn find<T>(&self, on_line: Option<T>, name: &str, level: Level) -> Found<T> {
         match (on_line, self.profile) {

@@ -5,7 +5,7 @@ use pgrx::ereport;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::log::refusal_log;
+use crate::log::refusal_log::{self, Circumstances};
 use crate::memory;
 use crate::memory::key_cache_layout::{CachedIssuer, IssuerKey};
 use crate::postgres::hba::HbaLine;
@@ -130,7 +130,7 @@ fn raise(url: &str, failure: &Failure) {
         "could not fetch the keys of OAuth issuer \"{}\": {failure}",
         Printable::new(url)
     );
-    let (facts, hint) = refusal_log::describe(failure, None, None);
+    let (facts, hint) = refusal_log::describe(failure, &Circumstances::default());
     let code = PgSqlErrorCode::ERRCODE_CONNECTION_FAILURE;
     let mut report = ErrorReport::new(code, message, "validator").set_detail(facts);
     if let Some(hint) = hint {

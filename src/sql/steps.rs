@@ -2,11 +2,11 @@
 //! what PostgreSQL itself decides. Nothing that is shown has the token in it.
 
 use oauth_core::{
-    Bearer, Decision, Evidence, Failure, LoginAttempt, Misconfigured, Policy, Printable,
-    RoleCatalog, SystemClock, explain,
+    Bearer, Decision, Failure, LoginAttempt, Misconfigured, Printable, RoleCatalog, Sketch,
+    SystemClock, explain,
 };
 
-use crate::log::refusal_log;
+use crate::log::refusal_log::{self, Circumstances};
 use crate::postgres::client_certificate::TlsPeer;
 use crate::postgres::hba::HbaLine;
 use crate::postgres::ident_match::{Mapping, apply_map};
@@ -41,14 +41,14 @@ pub fn judge_on_line(token: &str, role: &str, rule: &HbaRule, line: &HbaLine) ->
             let found = format!("issuer {}", Printable::new(issuer));
             let mut steps = vec![("settings", Some(true), found)];
             let map = rule.option("map").filter(|_| line.mapped);
-            steps.extend(judge(token, role, line, map, &settings));
+            steps.extend(judge(token, role, line, rule.place.line, map, &settings));
             steps
         }
         Err(misconfigured) => {
             vec![(
                 "settings",
                 Some(false),
-                told(&misconfigured.into(), None, None),
+                told(&misconfigured.into(), &Circumstances::default()),
             )]
         }
     }
@@ -62,6 +62,7 @@ fn judge(
     token: &str,
     role: &str,
     line: &HbaLine,
+    hba_line: i32,
     map: Option<&str>,
     settings: &LoginSettings,
 ) -> Vec<Step> {
@@ -74,15 +75,20 @@ fn judge(
     };
     let policy = &settings.policy;
     let (decision, reports) = explain(&attempt, policy, &settings.keys, &SystemClock);
+    let sketch = Sketch::of(&attempt.token, policy);
+    let known = Circumstances {
+        policy: Some(policy),
+        evidence: Some(decision.evidence()),
+        sketch: sketch.as_ref(),
+        hba_line: Some(hba_line),
+        profile: settings.profile,
+        ..Circumstances::default()
+    };
     let mut steps: Vec<Step> = reports
         .into_iter()
         .map(|report| match report.outcome {
             Ok(fact) => (report.name, Some(true), fact),
-            Err(failure) => (
-                report.name,
-                Some(false),
-                told(&failure, Some(policy), Some(decision.evidence())),
-            ),
+            Err(failure) => (report.name, Some(false), told(&failure, &known)),
         })
         .collect();
     steps.extend(user_map(&decision, role, line, map));
@@ -150,8 +156,8 @@ fn told_mapping(map: &str, identity: &str, role: &str) -> (bool, String) {
 }
 
 /// The reason, its facts, and what to do.
-fn told(failure: &Failure, policy: Option<&Policy>, evidence: Option<&Evidence>) -> String {
-    let (facts, hint) = refusal_log::describe(failure, policy, evidence);
+fn told(failure: &Failure, known: &Circumstances<'_>) -> String {
+    let (facts, hint) = refusal_log::describe(failure, known);
     let hint = hint.map(|hint| format!(" {hint}")).unwrap_or_default();
     format!("{failure}: {facts}.{hint}")
 }

@@ -44,7 +44,7 @@ fn token_of_a_key_that_the_provider_does_not_publish_is_refused() {
         "unknown_kid",
     );
     let detail = format!(
-        "DETAIL:  reason=unknown_kid issuer={} kid={}",
+        "DETAIL:  reason=unknown_kid hba_line=3 line_issuer={} kid={}",
         issuer.url(),
         kid(&stranger)
     );

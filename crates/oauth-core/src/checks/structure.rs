@@ -36,8 +36,6 @@ pub(crate) struct UnverifiedToken<'a> {
 pub(crate) struct JoseHeader {
     pub(crate) alg: Algorithm,
     pub(crate) kid: Option<String>,
-    /// Whether there is a `nonce`. It is not used, but says what a token may be for.
-    pub(crate) has_nonce: bool,
     /// What names the key where there is no `kid`.
     pub(crate) certificate: CertificateTags,
 }
@@ -112,7 +110,6 @@ impl JoseHeader {
         }
         validate_typ(&header, policy)?;
         let kid = parse_kid(&header)?.map(str::to_owned);
-        let has_nonce = header.contains_key("nonce");
         let certificate = match kid {
             Some(_) => CertificateTags::NONE,
             None => parse_thumbprints(&header)?,
@@ -121,7 +118,6 @@ impl JoseHeader {
             alg,
             kid,
             certificate,
-            has_nonce,
         })
     }
 }

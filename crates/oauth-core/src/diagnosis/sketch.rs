@@ -6,16 +6,20 @@ use serde_json::Value;
 
 use crate::basics::bearer::Bearer;
 use crate::basics::json::{self, Object};
-use crate::basics::printable::Printable;
 use crate::checks::access_token::{audiences, names_other_kind, text};
+use crate::checks::claims::validate_issuer;
 use crate::checks::scope::has_scope;
 use crate::checks::shape::MAX_HEADER_BYTES;
+use crate::failure::reject::Reject;
+use crate::policy::Policy;
 
 /// What a JWT says of itself. None of it is verified: whoever sends a token can write anything.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sketch {
     /// `iss`, as it is, for comparisons; bounded as the token is.
     pub issuer: Option<String>,
+    /// Whether `iss` is there, and not what the policy demands of the issuer's tokens.
+    pub is_from_another: bool,
     /// What kind of token it seems to be, if not an access token.
     pub kind: Option<TokenKind>,
     /// `iat` (RFC 7519 §4.1.6), seconds since 1970.
@@ -51,9 +55,9 @@ const GRAPH: [&str; 3] = [
 const OF_ID_TOKENS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
 
 impl Sketch {
-    /// What a token says of itself, which must not be larger than tokens may be. `None`: it is not a JWT that can be
-    /// read.
-    pub fn of(token: &Bearer<'_>, max_size: usize) -> Option<Sketch> {
+    /// What a token says of itself, which the policy has refused. `None`: it is not a JWT that can be read, or too large.
+    pub fn of(token: &Bearer<'_>, policy: &Policy) -> Option<Sketch> {
+        let max_size = policy.max_token_size();
         let token = token.expose();
         if token.len() > max_size {
             return None;
@@ -66,15 +70,14 @@ impl Sketch {
         let number = |name: &str| claims.get(name).and_then(Value::as_i64);
         Some(Sketch {
             issuer: text(&claims, "iss").map(str::to_owned),
+            is_from_another: matches!(
+                validate_issuer(&claims, policy),
+                Err(Reject::IssMismatch { .. } | Reject::TenantMismatch)
+            ),
             kind: kind(&header, &claims),
             issued_at: number("iat"),
             expires_at: number("exp"),
         })
-    }
-
-    /// `iss` for the log.
-    pub fn printed_issuer(&self) -> Option<Printable> {
-        self.issuer.as_deref().map(Printable::new)
     }
 }
 

@@ -36,8 +36,6 @@ pub struct Evidence {
     /// The identity that the token names. The token is verified, of the issuer and for this audience, but may be
     /// expired, of another kind, or stolen. See [`Decision::authn_id`] for the authenticated identity.
     pub identity: Option<Printable>,
-    /// The header has `nonce`, as tokens have that are for Microsoft alone; the sender may have put anything there.
-    pub has_nonce: bool,
 }
 
 impl Decision {

@@ -162,7 +162,6 @@ impl Judgement<'_> {
         let parsed = UnverifiedToken::parse(&self.attempt.token, self.policy);
         let token = self.step("structure", parsed, |token| header_fact(&token.header))?;
         self.known.evidence.kid = token.header.kid.as_deref().map(Printable::new);
-        self.known.evidence.has_nonce = token.header.has_nonce;
         let found = self.keys.find_keys(&token.header.key_reference());
         let keys = self.step("key", found, key_fact)?;
         let verified = self.verify(&token, &keys);

@@ -1,0 +1,95 @@
+//! Hints by what a refused token says of itself: whose it is, and what kind. None of that is verified, and is said so.
+
+use oauth_core::{Policy, Printable, Reject, TokenKind, near_miss};
+
+use crate::log::refusal_log::Circumstances;
+
+/// A hint that is more to the point than that of the check which failed. `None`: the token seems to be an access token
+/// of the line's issuer.
+pub fn token_hint(reject: &Reject, policy: &Policy, known: &Circumstances<'_>) -> Option<String> {
+    if !may_be_meant_for_another(reject) {
+        return None;
+    }
+    other_issuer_hint(policy, known).or_else(|| other_kind_hint(policy, known))
+}
+
+/// Whether a token for something else, or of another kind, fails in this way. What fails later has been told apart.
+fn may_be_meant_for_another(reject: &Reject) -> bool {
+    matches!(
+        reject,
+        Reject::AlgNotAllowed { .. }
+            | Reject::TypNotAllowed { .. }
+            | Reject::CritUnsupported
+            | Reject::UnknownKid { .. }
+            | Reject::NoFittingKey { .. }
+            | Reject::KeySetTooLarge { .. }
+            | Reject::AmbiguousKey
+            | Reject::KeyUnsuitable
+            | Reject::BadSignature { .. }
+            | Reject::IssMismatch { .. }
+            | Reject::AudMissing
+            | Reject::AudMismatch { .. }
+            | Reject::NotAnAccessToken { .. }
+            | Reject::AccessTokenUnproven { .. }
+            | Reject::ClientMissing
+            | Reject::ClientNotAllowed { .. }
+            | Reject::InsufficientScope { .. }
+    )
+}
+
+/// Whose token is it?
+fn other_issuer_hint(policy: &Policy, known: &Circumstances<'_>) -> Option<String> {
+    let sketch = known.sketch?;
+    let named = sketch
+        .issuer
+        .as_deref()
+        .filter(|_| sketch.is_from_another)?;
+    let own = policy.issuer().identifier();
+    let line = match known.hba_line {
+        Some(number) => format!("line {number} of pg_hba.conf, which matched,"),
+        None => "the line of pg_hba.conf".to_owned(),
+    };
+    let mut hint = format!(
+        "The token says that it is from \"{}\" (unverified); {line} is for \"{}\".",
+        Printable::new(named),
+        Printable::new(own),
+    );
+    if let Some(near) = near_miss(named, own) {
+        hint += &format!(
+            " They differ only by {near}, but must be equal: use the issuer exactly as the provider's discovery document \
+                has it."
+        );
+    } else if let Some(other) = known.other_line {
+        hint += &format!(
+            " Line {other} is for the token's issuer: PostgreSQL uses the first line whose type, database, role and \
+                address match. Check why the other one matched, for example by a membership of the role."
+        );
+    } else {
+        hint += " Configure the client to get its token from the line's issuer, or add a line for the token's.";
+    }
+    Some(hint)
+}
+
+/// What kind of token is it?
+fn other_kind_hint(policy: &Policy, known: &Circumstances<'_>) -> Option<String> {
+    let send = "Configure the client to send the access token.";
+    Some(match known.sketch?.kind.as_ref()? {
+        // Its access tokens have the form of ID tokens.
+        TokenKind::IdToken { .. } if policy.preset().name() == "dex" => return None,
+        // Other hints know more about it.
+        TokenKind::IdToken { claim: "at_hash" } => return None,
+        TokenKind::IdToken { claim } => {
+            format!("This is an ID token, as its claim \"{claim}\" shows (unverified). {send}")
+        }
+        TokenKind::RefreshToken => {
+            format!("This is a refresh token, by what it says of itself (unverified). {send}")
+        }
+        TokenKind::LogoutToken => {
+            format!("This is a logout token, by what it says of itself (unverified). {send}")
+        }
+        TokenKind::MicrosoftGraph => "The token is for Microsoft Graph, by what it says of itself (unverified), and only \
+            Microsoft can verify it. Configure the client to request a scope of your own application, such as \
+            api://API_ID/postgres, which the HBA line should name."
+            .to_owned(),
+    })
+}
