@@ -38,8 +38,8 @@ stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)$(if $(C
 module_profile := $(if $(CASSERT),quick,release)
 module_target := $(CURDIR)/target$(if $(CASSERT),/cassert)
 library := $(module_target)/$(module_profile)/libvalidator.so
-# The real providers that tests start.
-providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh)
+# The real providers, and the proxy, that tests start.
+providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh) $$(scripts/tinyproxy.sh)
 test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
 
 packages := $(CURDIR)/target/packages
@@ -189,7 +189,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,tinyproxy-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
@@ -205,6 +205,7 @@ provider: test-packages
 	@scripts/oidc-provider.sh >/dev/null
 	@scripts/django-oauth-toolkit.sh >/dev/null
 	@scripts/glewlwyd.sh >/dev/null
+	@scripts/tinyproxy.sh >/dev/null
 
 build-tools:
 	@scripts/packages.sh module postgresql

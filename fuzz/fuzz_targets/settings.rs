@@ -4,8 +4,8 @@
 use libfuzzer_sys::{Corpus, fuzz_target};
 use oauth_core::{
     Algorithms, ClaimPath, ClientAuthMethod, Endpoint, IdentityCase, IdentityClaims,
-    IdentityPrefix, IntrospectionMode, Issuer, Preset, Printable, RequiredClaims, RoleSeparator,
-    SettingError, StringList, TokenTypes,
+    IdentityPrefix, IntrospectionMode, Issuer, NoProxy, Preset, Printable, Proxy, RequiredClaims,
+    RoleSeparator, SettingError, StringList, TokenTypes,
 };
 use oauth_core_fuzz::text::assert_printable;
 
@@ -147,6 +147,22 @@ fn check_names(text: &str) {
 }
 
 fn check_urls(text: &str) {
+    if let Ok(proxy) = text.parse::<Proxy>() {
+        let uri = proxy.uri();
+        assert!(uri.host().is_some_and(|host| !host.is_empty()));
+        assert!(!proxy.as_str().contains(['@', '#', '?']));
+        assert_eq!(proxy.is_tls(), uri.scheme_str() == Some("https"));
+        assert_printable(proxy.printable().as_str());
+    }
+    if let Some(except) = parse::<NoProxy>(text) {
+        let has = |url: &str| url.parse().is_ok_and(|url| except.has(&url));
+        let all = text
+            .split(',')
+            .any(|item| item.trim().trim_matches('"') == "*");
+        assert!(!all || has("https://idp.example"));
+        // What ends like a host is another host.
+        assert!(!has("https://x.y.z.q") || has("https://X.Y.Z.Q:8443/a"));
+    }
     for allow_http in [false, true] {
         let endpoint = Endpoint::parse_allowing(text, allow_http);
         if let Ok(endpoint) = &endpoint {

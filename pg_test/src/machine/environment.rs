@@ -119,6 +119,14 @@ fn required_of_providers(name: &str) -> PathBuf {
     required(name, "a provider of `make test-providers`")
 }
 
+/// The program `tinyproxy`. `None`: this machine's packages have none.
+pub fn tinyproxy() -> Option<PathBuf> {
+    let program = std::env::var_os("TINYPROXY")?;
+    Some(program)
+        .filter(|program| !program.is_empty())
+        .map(PathBuf::from)
+}
+
 /// Says that the test which calls this cannot be done here, and why. `make test` counts it as skipped, not as passed.
 #[allow(clippy::print_stderr)] // Who runs the tests by hand sees it there.
 pub fn skip(why: &str) {

@@ -6,6 +6,7 @@ mod net_encryption;
 mod net_other_statuses;
 mod net_proxy;
 mod net_proxy_faults;
+mod net_tinyproxy;
 mod net_tls;
 mod rotation;
 mod tokens;
