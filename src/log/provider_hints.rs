@@ -39,10 +39,13 @@ fn adfs_hint(reject: &Reject, policy: &Policy) -> Option<String> {
     }
     let expected = policy.access_token_issuer();
     let expected = expected.as_ref().and_then(|expected| expected.as_str());
+    let accepted = expected.map_or_else(
+        || "nothing is accepted, because the issuer is not https://HOST/adfs".to_owned(),
+        |expected| format!("\"{}\" is accepted", Printable::new(expected)),
+    );
     Some(format!(
-        "The token names \"{iss}\"; \"{}\" is accepted. It must equal \"access_token_issuer\" of the discovery \
-            document; set validator.access_token_issuer to that.",
-        Printable::new(expected.unwrap_or_default())
+        "The token names \"{iss}\"; {accepted}. It must equal \"access_token_issuer\" of the discovery document; set \
+            validator.access_token_issuer to that."
     ))
 }
 
