@@ -5,8 +5,8 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use oauth_core::{
-    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, MAX_KEYS, PolicyBuilder, Printable,
-    Proxy, UnavailableCause, fetch_jwk_set,
+    Endpoint, Failure, HttpClient, IntrospectionMode, JwkSet, KeyFault, MAX_KEYS, PolicyBuilder,
+    Printable, Proxy, UnavailableCause, fetch_jwk_set,
 };
 use ureq::http::Response;
 
@@ -76,6 +76,8 @@ impl Providers {
                 });
             }
         }
+        let keys = answer.keys.as_ref();
+        findings.extend(keys.ok().and_then(examine_unusable));
         let left_out = answer.keys.as_ref().map_or(0, JwkSet::left_out);
         if left_out != 0 {
             findings.push(finding::KEY_SET_TOO_LARGE.with(format!(
@@ -100,6 +102,20 @@ impl Providers {
         });
         &self.0[index].1
     }
+}
+
+/// Keys that cannot be used, unless all of them are for another use than signatures, as those of many providers are.
+fn examine_unusable(keys: &JwkSet) -> Option<Finding> {
+    let mut faults = keys.unusable().iter().map(|key| &key.fault);
+    if faults.clone().all(KeyFault::is_of_another_use) {
+        return None;
+    }
+    let told = format!("Not used: {}.", keys.unusable_in_words());
+    let found = finding::KEYS_UNUSABLE.with(told);
+    Some(match faults.any(KeyFault::is_private) {
+        true => found.into_warning(),
+        false => found,
+    })
 }
 
 /// The proxy by which the provider is asked first.

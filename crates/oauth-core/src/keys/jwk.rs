@@ -4,9 +4,6 @@ use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
     ParsedPublicKey, VerificationAlgorithm,
 };
-use base64::alphabet;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use base64::engine::{DecodePaddingMode, Engine as _};
 use jsonwebtoken::jwk::{
     AlgorithmParameters, EllipticCurve, Jwk as ParsedJwk, KeyOperations, PublicKeyUse,
 };
@@ -14,22 +11,22 @@ use serde_json::Value;
 
 use crate::basics::json::{self, Object};
 use crate::basics::printable::Printable;
+use crate::failure::Failure;
 use crate::failure::reject::Reject;
 use crate::failure::unavailable::UnavailableCause;
 use crate::keys::algorithm::{Algorithm, Algorithms};
 use crate::keys::certificate_tags::CertificateTags;
 use crate::keys::ed25519::has_small_order;
 use crate::keys::fault::{self, KeyFault, UnusableKey};
+use crate::keys::numbers::{bits, decode, is_exponent, is_odd, without_leading_zeros};
 use crate::keys::public_key::PublicKey;
 use crate::keys::record::{KeyHead, select_keys};
-use crate::keys::source::{FoundKeys, KeyReference};
+use crate::keys::source::{FoundKeys, KeyReference, KeySource};
 
 /// Keys that are kept of one set, and others that cannot verify. Providers publish two to ten; federations, more.
 pub const MAX_KEYS: usize = 128;
 /// RFC 7518 §3.3: RSA keys have 2048 bits or more. The upper bound is what verification supports.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
-/// Bytes of the longest RSA exponent; 65537 has three.
-const MAX_RSA_EXPONENT_BYTES: usize = 4;
 
 /// Unusable keys that are told one by one, and in a message that other processes pass on.
 const TOLD: usize = 10;
@@ -198,41 +195,6 @@ fn parse_rsa(n: &[u8], e: &[u8]) -> Option<PublicKey> {
     })
 }
 
-/// Of a number without leading zeros.
-fn bits(number: &[u8]) -> usize {
-    let zeros = number.first().map_or(0, |byte| byte.leading_zeros());
-    number
-        .len()
-        .saturating_mul(8)
-        .saturating_sub(zeros as usize)
-}
-
-fn is_odd(number: &[u8]) -> bool {
-    number.last().is_some_and(|byte| byte & 1 == 1)
-}
-
-fn is_exponent(e: &[u8]) -> bool {
-    e.len() <= MAX_RSA_EXPONENT_BYTES && is_odd(e) && e != [1]
-}
-
-/// Bits of a modulus; zero if it is not one.
-pub(crate) fn rsa_bits(n: &str) -> usize {
-    decode(n).map_or(0, |n| bits(without_leading_zeros(&n)))
-}
-
-/// Whether this is an exponent that may be used.
-pub(crate) fn is_rsa_exponent(e: &str) -> bool {
-    decode(e).is_some_and(|e| is_exponent(without_leading_zeros(&e)))
-}
-
-fn without_leading_zeros(number: &[u8]) -> &[u8] {
-    let start = number
-        .iter()
-        .position(|byte| *byte != 0)
-        .unwrap_or(number.len());
-    number.get(start..).unwrap_or_default()
-}
-
 fn parse_point(x: &str, y: &str, field_bytes: usize) -> Option<Vec<u8>> {
     let x = parse_coordinate(&decode(x)?, field_bytes)?;
     let y = parse_coordinate(&decode(y)?, field_bytes)?;
@@ -254,19 +216,6 @@ fn parse_coordinate(bytes: &[u8], field_bytes: usize) -> Option<Vec<u8>> {
 /// Whether these bytes are a public key on the curve of `algorithm`.
 fn is_point(algorithm: &'static dyn VerificationAlgorithm, point: &[u8]) -> bool {
     ParsedPublicKey::new(algorithm, point).is_ok()
-}
-
-/// RFC 7518 §2: base64url without padding. The standard alphabet and padding spell the same bytes.
-fn decode(text: &str) -> Option<Vec<u8>> {
-    const PADDED_OR_NOT: GeneralPurposeConfig =
-        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-    const ALPHABETS: [GeneralPurpose; 2] = [
-        GeneralPurpose::new(&alphabet::URL_SAFE, PADDED_OR_NOT),
-        GeneralPurpose::new(&alphabet::STANDARD, PADDED_OR_NOT),
-    ];
-    ALPHABETS
-        .iter()
-        .find_map(|alphabet| alphabet.decode(text).ok())
 }
 
 /// A provider's key set (RFC 7517 §5).
@@ -363,5 +312,12 @@ impl JwkSet {
         let places = candidates.places().iter();
         let keys = places.filter_map(|place| self.keys.get(*place)?.public_key().cloned());
         FoundKeys::one_of(keys).ok_or(Reject::KeyUnsuitable)
+    }
+}
+
+/// A key set that is available in memory.
+impl KeySource for JwkSet {
+    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
+        self.select(wanted).map_err(Failure::from)
     }
 }

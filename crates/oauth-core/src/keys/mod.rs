@@ -5,6 +5,7 @@ pub(crate) mod certificate_tags;
 pub(crate) mod ed25519;
 pub(crate) mod fault;
 pub(crate) mod jwk;
+pub(crate) mod numbers;
 pub(crate) mod public_key;
 pub(crate) mod record;
 pub(crate) mod source;

@@ -4,7 +4,6 @@ use crate::failure::Failure;
 use crate::failure::reject::Reject;
 use crate::keys::algorithm::Algorithm;
 use crate::keys::certificate_tags::CertificateTags;
-use crate::keys::jwk::JwkSet;
 use crate::keys::public_key::PublicKey;
 
 /// What a token's header says about the key that it is signed with (RFC 7515 §4.1).
@@ -97,12 +96,5 @@ pub trait KeySource {
     ) -> Result<FoundKeys, Failure> {
         let _ = (wanted, tried);
         Err(Reject::BadSignature { again_in: None }.into())
-    }
-}
-
-/// A key set that is available in memory.
-impl KeySource for JwkSet {
-    fn find_keys(&self, wanted: &KeyReference<'_>) -> Result<FoundKeys, Failure> {
-        self.select(wanted).map_err(Failure::from)
     }
 }

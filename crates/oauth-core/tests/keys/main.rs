@@ -8,6 +8,7 @@
 
 mod certificates;
 mod choice;
+mod faults;
 mod key_material;
 mod key_set;
 mod newer_keys;

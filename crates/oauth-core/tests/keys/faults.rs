@@ -1,0 +1,126 @@
+//! Which member makes a key unusable, as an administrator is told.
+
+use oauth_core::JwkSet;
+use serde_json::Value;
+
+/// A good key, and these members instead of its own.
+fn told(good: &str, kid: &str, members: &[(&str, Value)]) -> (String, Option<&'static str>) {
+    let mut jwk: Value = serde_json::from_str(good).unwrap();
+    for (name, value) in members {
+        jwk[*name] = value.clone();
+    }
+    let set = format!("{{\"keys\":[{ED25519},{jwk}]}}");
+    let set = JwkSet::parse(set.as_bytes()).unwrap();
+    assert_eq!(set.unusable().len(), 1, "{jwk}");
+    let (head, _) = set.keys().last().unwrap().describe();
+    let words = set.unusable_in_words();
+    let words = words.strip_prefix(&format!("key {kid}: ")).expect(kid);
+    (words.to_owned(), head.unusable_member())
+}
+
+const ED25519: &str =
+    r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+    "y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}"#;
+
+#[test]
+fn member_that_makes_a_key_unusable_is_named() {
+    let text = |text: &str| Value::from(text);
+    let weak = text(&"qqqq".repeat(43));
+    for (members, member, words) in [
+        (vec![("use", text("enc"))], "use", r#""use" is "enc""#),
+        (vec![("use", 1.into())], "use", r#""use" is not a string"#),
+        (
+            vec![("key_ops", vec!["sign"].into())],
+            "key_ops",
+            r#""key_ops" does not list "verify""#,
+        ),
+        (
+            vec![("crv", text("secp256k1"))],
+            "crv",
+            r#""crv" is "secp256k1""#,
+        ),
+        (vec![("crv", Value::Null)], "crv", r#""crv" is missing"#),
+        (vec![("kty", text("oct"))], "kty", r#""kty" is "oct""#),
+        (vec![("kty", Value::Null)], "kty", r#""kty" is missing"#),
+        (vec![("alg", text("ES384"))], "alg", r#""alg" is "ES384""#),
+        (vec![("alg", text("x\n"))], "alg", r#""alg" is "x\u{a}""#),
+        (
+            vec![("d", text("x"))],
+            "d",
+            r#""d" publishes its private part"#,
+        ),
+        (
+            vec![("oth", text("x"))],
+            "oth",
+            r#""oth" publishes its private part"#,
+        ),
+        (vec![("y", Value::Null)], "y", r#""y" is missing"#),
+        (
+            vec![("y", text("AA"))],
+            "x",
+            r#""x" and "y" are not a point on the curve"#,
+        ),
+        (
+            vec![("kty", text("OKP")), ("crv", text("Ed25519"))],
+            "x",
+            r#""x" is not a point that can be used"#,
+        ),
+        (
+            vec![
+                ("kty", text("RSA")),
+                ("n", weak.clone()),
+                ("e", text("AQAB")),
+            ],
+            "n",
+            r#""n" has 1032 bits"#,
+        ),
+        (
+            vec![("kty", text("RSA")), ("n", weak), ("e", text("AQ"))],
+            "e",
+            r#""e" is not a usable exponent"#,
+        ),
+    ] {
+        let broken = [&[("x", text("AA"))][..], &members].concat();
+        let members = match member {
+            "x" => broken,
+            _ => members,
+        };
+        assert_eq!(told(P256, "2", &members), (words.to_owned(), Some(member)));
+        let named = [&[("kid", text("a\""))][..], &members].concat();
+        assert_eq!(told(P256, "\"a\\\"\"", &named).0, words);
+    }
+    let odd_kid = told(P256, "2", &[("kid", 1.into())]);
+    assert_eq!(
+        odd_kid,
+        (r#""kid" is not a string"#.to_owned(), Some("kid"))
+    );
+}
+
+#[test]
+fn usable_key_has_no_fault_and_what_is_no_object_has_no_kty() {
+    let set = format!("{{\"keys\":[7,{ED25519},null,{P256}]}}");
+    let set = JwkSet::parse(set.as_bytes()).unwrap();
+    let words = r#"key 1: "kty" is missing; key 3: "kty" is missing"#;
+    assert_eq!(set.unusable_in_words(), words);
+    let members = set
+        .keys()
+        .iter()
+        .map(|jwk| jwk.describe().0.unusable_member());
+    assert_eq!(
+        members.collect::<Vec<_>>(),
+        [Some("kty"), None, Some("kty"), None]
+    );
+    let many = format!("{{\"keys\":[{}{ED25519}]}}", "1,".repeat(500));
+    let many = JwkSet::parse(many.as_bytes()).unwrap();
+    assert_eq!(many.unusable().len(), 128);
+    let words = many.unusable_in_words();
+    assert!(words.ends_with("; and 118 more"), "{words}");
+    let none = JwkSet::parse(br#"{"keys":[1,2,3,4]}"#).unwrap_err();
+    assert!(none.to_string().ends_with("; and 1 more"), "{none}");
+    let empty = JwkSet::parse(br#"{"keys":[]}"#).unwrap_err();
+    assert_eq!(
+        empty.to_string(),
+        "key set has no usable signature key: it is empty"
+    );
+}
