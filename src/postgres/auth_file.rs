@@ -35,8 +35,8 @@ pub fn ident_lines() -> Vec<(FileLine, &'static abi::IdentLine)> {
 /// The issuers of the lines of pg_hba.conf for tokens, each with the number of its line.
 pub fn issuers_of_lines() -> Vec<(i32, String)> {
     let lines = hba_lines().into_iter();
-    // SAFETY: null, or a NUL-terminated string of a parsed line.
     let issuers = lines.filter_map(|(place, line)| {
+        // SAFETY: null, or a NUL-terminated string of a parsed line.
         let issuer = unsafe { copied(line.oauth_issuer) }?;
         Some((place.line, issuer))
     });
