@@ -2,8 +2,8 @@
 
 use oauth_core::Failure;
 
+use crate::log::circumstances::Circumstances;
 use crate::log::hints;
-use crate::log::refusal_log::Circumstances;
 use crate::postgres::hba::FileLine;
 
 /// How bad a finding is.

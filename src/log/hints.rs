@@ -5,8 +5,8 @@ use oauth_core::{
     UnavailableCause,
 };
 
+use crate::log::circumstances::Circumstances;
 use crate::log::provider_hints::{any_provider_hint, provider_hint};
-use crate::log::refusal_log::Circumstances;
 use crate::log::token_hints::token_hint;
 
 /// What the administrator can do about it: what is known of the login is looked at before what the failed check says.

@@ -1,5 +1,6 @@
 //! What an administrator reads in the server's log.
 
+pub mod circumstances;
 pub mod hints;
 mod provider_hints;
 pub mod refusal_log;

@@ -4,26 +4,11 @@
 
 use std::fmt::Write as _;
 
-use oauth_core::{Evidence, Failure, Policy, Printable, Sketch, Unavailable};
+use oauth_core::{Failure, Printable, Unavailable};
 
+use crate::log::circumstances::Circumstances;
 use crate::log::hints::{hint, key_set_hint};
 use crate::log::server_log;
-
-/// What is known of a login besides why it was refused.
-#[derive(Clone, Copy, Default)]
-pub struct Circumstances<'a> {
-    /// Absent where the settings did not allow one.
-    pub policy: Option<&'a Policy>,
-    pub evidence: Option<&'a Evidence>,
-    /// What the token says of itself. None of it is verified.
-    pub sketch: Option<&'a Sketch>,
-    /// The number of the line of pg_hba.conf that matched.
-    pub hba_line: Option<i32>,
-    /// The number of a line for the issuer that the token names, where that is not the matched line's.
-    pub other_line: Option<i32>,
-    /// The name of the profile that applies.
-    pub profile: Option<&'a str>,
-}
 
 /// Logs why the token was refused.
 pub fn log_refusal(role: &str, failure: &Failure, known: &Circumstances<'_>) {

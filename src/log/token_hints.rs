@@ -2,7 +2,7 @@
 
 use oauth_core::{Policy, Printable, Reject, TokenKind, near_miss};
 
-use crate::log::refusal_log::Circumstances;
+use crate::log::circumstances::Circumstances;
 
 /// A hint that is more to the point than that of the check which failed. `None`: the token seems to be an access token
 /// of the line's issuer.

@@ -9,7 +9,8 @@ use oauth_core::{
 };
 use pgrx::{PgSqlErrorCode, ereport, pg_guard, pg_sys};
 
-use crate::log::refusal_log::{Circumstances, log_refusal};
+use crate::log::circumstances::Circumstances;
+use crate::log::refusal_log::log_refusal;
 use crate::login::session_claims;
 use crate::login::session_start;
 use crate::memory;

@@ -5,7 +5,8 @@ use pgrx::ereport;
 use pgrx::pg_sys::panic::ErrorReport;
 use pgrx::prelude::*;
 
-use crate::log::refusal_log::{self, Circumstances};
+use crate::log::circumstances::Circumstances;
+use crate::log::refusal_log;
 use crate::memory;
 use crate::memory::key_cache_layout::{CachedIssuer, IssuerKey};
 use crate::postgres::hba::HbaLine;

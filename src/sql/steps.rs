@@ -6,7 +6,8 @@ use oauth_core::{
     SystemClock, explain,
 };
 
-use crate::log::refusal_log::{self, Circumstances};
+use crate::log::circumstances::Circumstances;
+use crate::log::refusal_log;
 use crate::postgres::client_certificate::TlsPeer;
 use crate::postgres::hba::HbaLine;
 use crate::postgres::ident_match::{Mapping, apply_map};
