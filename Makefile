@@ -12,7 +12,7 @@ export CASSERT
 # For `make test-logins` and `make test-cassert`: names of the pg_test/tests to run (default: all).
 SUITES ?=
 # For `make test-providers`: which of these to log in with.
-PROVIDER ?= keycloak dex hydra
+PROVIDER ?= keycloak dex hydra spire
 # For `make install`: SUDO=sudo writes into PostgreSQL's folders as root, DESTDIR is for packagers.
 SUDO ?=
 DESTDIR ?=
@@ -99,7 +99,7 @@ hot-functions: stage bench-tool ## rewrite hot_functions.ld from the functions t
 test-long: stage provider ## run the tests that take minutes, which CI does not run (SOAK_MINUTES=20)
 	@$(test_env) $(providers) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
 
-test-providers: stage ## log in with Keycloak, Dex and Hydra (PROVIDER="keycloak dex": with these)
+test-providers: stage ## log in with Keycloak, Dex, Hydra and SPIRE (PROVIDER="keycloak dex": with these)
 	@scripts/packages.sh python
 	@scripts/real-providers.sh $(PROVIDER) >/dev/null
 	@scripts/run-tests.sh provider-tests
@@ -189,7 +189,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,tinyproxy-,keycloak-,logout-receiver-,dex-,hydra-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,tinyproxy-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.

@@ -4,7 +4,7 @@
 source "$(dirname "$0")/common.sh"
 
 tool=$1
-module='' replace='' tags='' # see install_by_module
+module='' also='' replace='' tags='' # see install_by_module
 case $tool in
 nfpm) package=github.com/goreleaser/nfpm/v2/cmd/nfpm version=v2.45.2 ;;
 actionlint) package=github.com/rhysd/actionlint/cmd/actionlint version=v1.7.12 ;;
@@ -15,6 +15,10 @@ dex) # v2.45.1: its tags are of no use to Go, as its path does not end with /v2
 hydra) # newer ones replace modules by folders, which are not published
     package=github.com/ory/hydra/v2 version=v2.3.0 module=$package tags=sqlite,json1,sqlite_omit_load_extension
     replace=github.com/gobuffalo/pop/v6=github.com/ory/pop/v6@v6.2.1-0.20241121111754-e5dfc0f3344b
+    ;;
+spire-server)
+    module=github.com/spiffe/spire version=v1.13.3
+    package=$module/cmd/spire-server also=$module/support/oidc-discovery-provider
     ;;
 *) die "$tool: no version of it is named in $0" ;;
 esac
@@ -76,7 +80,7 @@ install_by_module() {
         run_go mod init validator.test/module &&
         { [[ -z $replace ]] || run_go mod edit -replace "$replace"; } &&
         run_go get -tool "$package@$version" &&
-        run_go install -tags "$tags" "$package" &&
+        run_go install -tags "$tags" "$package" ${also:+"$also"} &&
         rm -r "$folder.new/module" &&
         mv "$folder.new" "$folder"
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# real-providers.sh NAME...: provides the named ones of keycloak, dex and hydra, and prints the environment variables
+# real-providers.sh NAME...: provides the named ones of keycloak, dex, hydra and spire, and prints the environment variables
 # by which the tests find them.
 source "$(dirname "$0")/common.sh"
 
@@ -16,6 +16,10 @@ for provider; do
         program=$("$scripts/go-tool.sh" "$provider")
         echo "${provider^^}=$program"
         ;;
-    *) die "PROVIDER=$provider: it is keycloak, dex or hydra" ;;
+    spire)
+        program=$("$scripts/go-tool.sh" spire-server)
+        echo "SPIRE=${program%/*}"
+        ;;
+    *) die "PROVIDER=$provider: it is keycloak, dex, hydra or spire" ;;
     esac
 done

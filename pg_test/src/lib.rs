@@ -44,6 +44,8 @@ pub use providers::keycloak::{Keycloak, Realm, mapper};
 pub use providers::logout_receiver::LogoutReceiver;
 #[cfg(feature = "providers")]
 pub use providers::oidc_provider::OidcProvider;
+#[cfg(feature = "providers")]
+pub use providers::spire::Spire;
 pub use server::builder::ServerBuilder;
 pub use server::command::can_mount;
 pub use server::files::oauth_line;

@@ -109,6 +109,11 @@ pub fn hydra() -> PathBuf {
     required_of_providers("HYDRA")
 }
 
+/// The folder of SPIRE's programs.
+pub fn spire_folder() -> PathBuf {
+    required_of_providers("SPIRE")
+}
+
 /// The Python that has what the receiver of back-channel logouts in docs/sessions.md needs.
 pub fn logout_python() -> PathBuf {
     required_of_providers("LOGOUT_PYTHON")

@@ -9,3 +9,4 @@ pub(crate) mod keycloak;
 pub(crate) mod logout_receiver;
 pub(crate) mod oidc_provider;
 mod process;
+pub(crate) mod spire;

@@ -3,6 +3,7 @@
 mod dex;
 mod hydra;
 mod keycloak;
+mod spire;
 
 use rig::{
     Authority, DeviceLogin, DeviceOutcome, Login, Prompt, Server, ServerBuilder, Session, Verdict,
