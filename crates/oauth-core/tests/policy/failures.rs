@@ -17,7 +17,10 @@ fn failure_says_what_its_cause_says() {
             Failure::from(Reject::AudMissing),
             Reject::AudMissing.to_string(),
         ),
-        (Failure::from(unavailable.clone()), unavailable.to_string()),
+        (
+            Failure::from(unavailable),
+            "provider is unavailable: no answer in time".to_owned(),
+        ),
         (
             Failure::from(Misconfigured::AudienceUnset),
             Misconfigured::AudienceUnset.to_string(),
@@ -29,6 +32,31 @@ fn failure_says_what_its_cause_says() {
     ] {
         assert!(!said.is_empty());
         assert_eq!(failure.to_string(), said);
+    }
+}
+
+#[test]
+fn outage_is_what_no_request_gets_through() {
+    let why = || Printable::new("why");
+    for (cause, is_outage) in [
+        (UnavailableCause::Timeout, true),
+        (UnavailableCause::NameResolution, true),
+        (UnavailableCause::Connection(why()), true),
+        (UnavailableCause::Tls(why()), true),
+        (UnavailableCause::TlsUntrusted, true),
+        (UnavailableCause::Status(429), true),
+        (UnavailableCause::Status(502), true),
+        (UnavailableCause::Status(503), true),
+        (UnavailableCause::Status(504), true),
+        // These may be about one token.
+        (UnavailableCause::Status(500), false),
+        (UnavailableCause::Status(404), false),
+        (UnavailableCause::TooLarge, false),
+        (UnavailableCause::Malformed(why()), false),
+        (UnavailableCause::ActiveMalformed, false),
+        (UnavailableCause::ClientUnauthorized, false),
+    ] {
+        assert_eq!(cause.is_outage(), is_outage, "{cause:?}");
     }
 }
 
