@@ -190,7 +190,7 @@ kinds! {
     KEY_SET_TOO_LARGE = "key_set_too_large", Warning,
         "Configure the provider to publish fewer keys, or have validator.jwks_file or validator.jwks_uri name a set of those that sign tokens for this server.";
     KEYS_UNUSABLE = "keys_unusable", Notice,
-        "Tokens that these keys have signed are refused. Have the provider publish keys that can be used, if it signs tokens for this server with them.";
+        "Tokens that these keys have signed are refused. Configure the provider to publish keys that can be used, if it signs tokens for this server with them.";
     KEYS_DO_NOT_FIT = "no_usable_key", Error,
         "Add an algorithm to validator.algorithms for which the provider has a key.";
     ACCESS_TOKEN_ISSUER = "access_token_issuer_differs", Error,
@@ -199,7 +199,7 @@ kinds! {
         "Synchronize the clocks of server and provider by NTP; validator.clock_skew sets how far they may differ.";
 
     INTROSPECTION_SAYS_YES = "introspection_says_yes", Error,
-        "Correct validator.introspection_endpoint, or have the provider fixed: any text would be accepted as an opaque token.";
+        "Correct validator.introspection_endpoint, or fix this at the provider: any text would be accepted as an opaque token.";
 
     HEALTHY = "ok", Ok, "";
 }
