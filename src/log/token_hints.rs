@@ -1,16 +1,50 @@
 //! Hints by what a refused token says of itself: whose it is, and what kind. None of that is verified, and is said so.
 
-use oauth_core::{Policy, Printable, Reject, TokenKind, near_miss};
+use oauth_core::{Misspelt, Policy, Printable, Reject, TokenKind, near_miss};
 
 use crate::log::circumstances::Circumstances;
 
 /// A hint that is more to the point than that of the check which failed. `None`: the token seems to be an access token
 /// of the line's issuer.
 pub fn token_hint(reject: &Reject, policy: &Policy, known: &Circumstances<'_>) -> Option<String> {
+    if let Reject::Expired { seconds_ago } = reject {
+        return expired_hint(*seconds_ago, known);
+    }
     if !may_be_meant_for_another(reject) {
         return None;
     }
-    other_issuer_hint(policy, known).or_else(|| other_kind_hint(policy, known))
+    other_issuer_hint(policy, known)
+        .or_else(|| other_kind_hint(policy, known))
+        .or_else(|| comma_hint(reject))
+        .or_else(|| misspelt_hint(reject, policy, known))
+}
+
+/// A scope that is several, by mistake.
+fn comma_hint(reject: &Reject) -> Option<String> {
+    let Reject::InsufficientScope { missing } = reject else {
+        return None;
+    };
+    let mut scopes = missing.as_str().split(", ");
+    let one = scopes.find(|scope| scope.contains(','))?;
+    Some(format!(
+        "\"{one}\" in scope= of the HBA line is one scope, since a comma does not separate scopes. Separate them by \
+            spaces: scope=\"{}\".",
+        one.replace(',', " ")
+    ))
+}
+
+/// Is it what is demanded, in another spelling?
+fn misspelt_hint(reject: &Reject, policy: &Policy, known: &Circumstances<'_>) -> Option<String> {
+    let Misspelt { named, wanted, by } = known.sketch?.misspelt(reject, policy)?;
+    let place = match reject {
+        Reject::AudMismatch { .. } => "validator.audience",
+        Reject::ClientNotAllowed { .. } => "validator.client_ids",
+        _ => "scope= of the HBA line",
+    };
+    Some(format!(
+        "The token names \"{named}\", and {place} has \"{wanted}\". They differ only by {by}, but must be equal: \
+            correct the one that is wrong."
+    ))
 }
 
 /// Whether a token for something else, or of another kind, fails in this way. What fails later has been told apart.
@@ -35,6 +69,16 @@ fn may_be_meant_for_another(reject: &Reject) -> bool {
             | Reject::ClientNotAllowed { .. }
             | Reject::InsufficientScope { .. }
     )
+}
+
+/// For how long was it good? Its signature has been verified by then.
+fn expired_hint(seconds_ago: u64, known: &Circumstances<'_>) -> Option<String> {
+    let sketch = known.sketch?;
+    let lifetime = sketch.expires_at?.checked_sub(sketch.issued_at?)?;
+    Some(format!(
+        "The token expired {seconds_ago} s ago; it was good for {lifetime} s (\"iat\" to \"exp\"). The client must get a new \
+            one. If it just did, compare the clocks of provider and server: check_config() does."
+    ))
 }
 
 /// Whose token is it?

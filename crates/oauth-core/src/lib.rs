@@ -84,7 +84,7 @@ pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::roles::{NoCatalog, RoleCatalog};
 pub use diagnosis::near_miss::{NearMiss, near_miss};
-pub use diagnosis::sketch::{Sketch, TokenKind};
+pub use diagnosis::sketch::{Misspelt, Sketch, TokenKind};
 pub use failure::misconfigured::Misconfigured;
 pub use failure::reject::Reject;
 pub use failure::unavailable::{Document, PackedUnavailable, Unavailable, UnavailableCause};

@@ -2,6 +2,7 @@
 //! evidence and the setting that are named, and that no setting is to be loosened where that is not the cure.
 
 mod kinds;
+mod spelling;
 mod whose;
 
 use rig::{Issuer, Server, ServerBuilder};

@@ -6,10 +6,12 @@ use serde_json::Value;
 
 use crate::basics::bearer::Bearer;
 use crate::basics::json::{self, Object};
+use crate::basics::printable::Printable;
 use crate::checks::access_token::{audiences, names_other_kind, text};
 use crate::checks::claims::validate_issuer;
 use crate::checks::scope::has_scope;
 use crate::checks::shape::MAX_HEADER_BYTES;
+use crate::diagnosis::near_miss::{NearMiss, near_miss};
 use crate::failure::reject::Reject;
 use crate::policy::Policy;
 
@@ -26,6 +28,20 @@ pub struct Sketch {
     pub issued_at: Option<i64>,
     /// `exp` (RFC 7519 §4.1.4), seconds since 1970.
     pub expires_at: Option<i64>,
+    audiences: Vec<String>,
+    scopes: Vec<String>,
+    clients: Vec<String>,
+}
+
+/// A value that differs from the one that is demanded only by its spelling.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misspelt {
+    /// What the token has.
+    pub named: Printable,
+    /// What the policy demands.
+    pub wanted: Printable,
+    /// By what they differ.
+    pub by: NearMiss,
 }
 
 /// A token that is not an access token for this server, and what shows it.
@@ -77,8 +93,54 @@ impl Sketch {
             kind: kind(&header, &claims),
             issued_at: number("iat"),
             expires_at: number("exp"),
+            audiences: audiences(&claims).map(str::to_owned).collect(),
+            scopes: scopes(&claims),
+            clients: clients(&claims).map(str::to_owned).collect(),
         })
     }
+
+    /// What of the token would have passed the check that refused it, if it were spelt as the policy has it.
+    pub fn misspelt(&self, reject: &Reject, policy: &Policy) -> Option<Misspelt> {
+        let (named, wanted): (&[String], Vec<&str>) = match reject {
+            Reject::AudMismatch { .. } => (&self.audiences, policy.audience().iter().collect()),
+            Reject::InsufficientScope { .. } => (&self.scopes, policy.demanded_scopes().collect()),
+            Reject::ClientNotAllowed { .. } => {
+                (&self.clients, policy.client_ids().iter().collect())
+            }
+            _ => return None,
+        };
+        let mut pairs = named
+            .iter()
+            .flat_map(|named| wanted.iter().map(move |wanted| (named, wanted)));
+        pairs.find_map(|(named, wanted)| {
+            Some(Misspelt {
+                by: near_miss(named, wanted)?,
+                named: Printable::new(named),
+                wanted: Printable::new(wanted),
+            })
+        })
+    }
+}
+
+/// RFC 6749 §3.3: words in a string; or an array of strings.
+fn scopes(claims: &Object) -> Vec<String> {
+    let lists = ["scope", "scp"].iter().filter_map(|name| claims.get(*name));
+    lists
+        .flat_map(|list| match list {
+            Value::String(words) => words.split_ascii_whitespace().map(str::to_owned).collect(),
+            Value::Array(words) => words
+                .iter()
+                .filter_map(|word| word.as_str().map(str::to_owned))
+                .collect(),
+            _ => Vec::new(),
+        })
+        .collect()
+}
+
+/// The clients that claims name, as most providers do.
+fn clients(claims: &Object) -> impl Iterator<Item = &str> {
+    let names = ["azp", "client_id", "appid", "cid"].iter();
+    names.filter_map(|name| text(claims, name))
 }
 
 fn object(part: &str, max_size: usize) -> Option<Object> {
@@ -116,9 +178,7 @@ fn kind(header: &Object, claims: &Object) -> Option<TokenKind> {
         return Some(TokenKind::IdToken { claim });
     }
     // A token for its own client tells that client something.
-    let client = ["azp", "client_id"]
-        .iter()
-        .find_map(|name| text(claims, name));
+    let client = clients(claims).next();
     let is_for_client = client.is_some_and(|client| {
         let mut all = audiences(claims);
         all.next() == Some(client) && all.next().is_none()

@@ -1,7 +1,7 @@
 //! What a token says of itself, proven or not.
 
 use court::*;
-use oauth_core::{Bearer, Sketch, TokenKind};
+use oauth_core::{Bearer, NearMiss, Printable, Reject, Sketch, TokenKind};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -107,6 +107,52 @@ fn reads_nothing_of_what_is_not_a_jwt_or_too_large() {
         .raw_claims(*br#"{"iss":"a","iss":"b"}"#)
         .encode();
     assert_eq!(sketch_of(&twice, LIMIT), None);
+}
+
+#[test]
+fn finds_what_is_only_spelt_in_another_way() {
+    let policy = policy()
+        .audience("https://pg.example.com/, other".parse().unwrap())
+        .required_scopes("openid,postgres extra")
+        .client_ids("psql-client".parse().unwrap())
+        .build()
+        .unwrap();
+    let found = |token: Token, reject: &Reject| {
+        let sketch = Sketch::of(&Bearer::new(&token.encode()), &policy).unwrap();
+        let found = sketch.misspelt(reject, &policy)?;
+        Some((found.named.to_string(), found.wanted.to_string(), found.by))
+    };
+    let nothing = || Printable::new("");
+    let audience = Reject::AudMismatch { named: nothing() };
+    let scope = Reject::InsufficientScope { missing: nothing() };
+    let client = Reject::ClientNotAllowed { client: nothing() };
+    let token = || good_token().claim("aud", json!(["account", "https://pg.example.com"]));
+    let spelt = |named: &str, wanted: &str, by| Some((named.to_owned(), wanted.to_owned(), by));
+    assert_eq!(
+        found(token(), &audience),
+        spelt(
+            "https://pg.example.com",
+            "https://pg.example.com/",
+            NearMiss::TrailingSlash
+        )
+    );
+    assert_eq!(found(token().claim("aud", "account"), &audience), None);
+    for scopes in [json!("email Extra"), json!(["email", "Extra"])] {
+        assert_eq!(
+            found(token().claim("scope", scopes), &scope),
+            spelt("Extra", "extra", NearMiss::Case)
+        );
+    }
+    assert_eq!(found(token().claim("scope", "postgres"), &scope), None);
+    assert_eq!(
+        found(token().claim("azp", "psql_client"), &client),
+        spelt("psql_client", "psql-client", NearMiss::Hyphen)
+    );
+    // Only what the failed check compares.
+    assert_eq!(
+        found(token().claim("azp", "psql_client"), &Reject::IatMissing),
+        None
+    );
 }
 
 proptest! {
