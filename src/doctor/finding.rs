@@ -177,6 +177,8 @@ kinds! {
         "Have the line of pg_ident.conf name whose identities may take the role, or use \\1 to give each identity a role of its own.";
     SCOPE_EMPTY = "scope_empty", Warning,
         "Add a scope to the line that only clients of this database get and that tokens carry.";
+    SCOPE_WITH_COMMA = "scope_with_comma", Warning,
+        "Separate the scopes of the line by spaces, as in scope=\"openid postgres\".";
     CONTRADICTS_PRESET = "contradicts_preset", Warning,
         "Remove the setting, so that the provider's default applies, or correct validator.provider.";
     ID_TOKEN_MAY_PASS = "id_token_may_pass", Warning,

@@ -2,6 +2,7 @@
 
 use oauth_core::{
     Doubt, IdentityClaims, IdentityPrefix, Issuer, Misconfigured, PolicyBuilder, Printable,
+    near_miss,
 };
 
 use crate::doctor::configuration::Configuration;
@@ -53,6 +54,7 @@ pub fn examine<'a>(
         .into_iter()
         .collect();
     findings.extend(examine_map(rule, configuration));
+    findings.extend(examine_scope(line));
     if rule.kind == "hostssl" && !configuration.has_tls {
         findings.push(
             finding::TLS_OFF
@@ -154,6 +156,16 @@ fn examine_map(rule: &HbaRule, configuration: &Configuration) -> Option<Finding>
     examine_catch_all(configuration, map)
 }
 
+/// A scope that is several, by mistake.
+fn examine_scope(line: &HbaLine) -> Option<Finding> {
+    let mut scopes = line.scope.split_ascii_whitespace();
+    let one = scopes.find(|scope| scope.contains(','))?;
+    Some(finding::SCOPE_WITH_COMMA.with(format!(
+        "\"{}\" is one scope: a comma does not separate scopes.",
+        Printable::new(one)
+    )))
+}
+
 /// What the settings say about the tokens of this line.
 fn examine_settings(
     settings: &Settings,
@@ -237,9 +249,10 @@ fn examine_near_miss(settings: &Settings, line: &HbaLine, issuer: &Issuer) -> Op
     if named.clone().any(|(_, own)| own == issuer.identifier()) {
         return None;
     }
-    let (name, own) = named.find(|(_, own)| is_near_miss(own, issuer.identifier()))?;
+    let (name, own, by) =
+        named.find_map(|(name, own)| Some((name, own, near_miss(own, issuer.identifier())?)))?;
     let found = finding::PROFILE_NEAR_MISS.with(format!(
-        "Profile \"{name}\" is for {own}, but the line's issuer is {}: the server's own settings apply instead of the profile.",
+        "Profile \"{name}\" is for {own}, but the line's issuer is {}: they differ only by {by}, and the server's own settings apply instead of the profile.",
         issuer.identifier(),
     ));
     // For example, without an audience set for the server they admit no one.
@@ -249,22 +262,6 @@ fn examine_near_miss(settings: &Settings, line: &HbaLine, issuer: &Issuer) -> Op
         true => found.into_warning(),
         false => found,
     })
-}
-
-/// Whether two issuers differ by what the eye overlooks: slashes at the end, capitals, the usual port.
-fn is_near_miss(a: &str, b: &str) -> bool {
-    let essence = |url: &str| {
-        let url = url.trim_end_matches('/').to_lowercase();
-        let (host, path) = match url
-            .strip_prefix("https://")
-            .map(|rest| rest.split_once('/'))
-        {
-            Some(Some((host, path))) => (host.to_owned(), format!("/{path}")),
-            _ => (url.clone(), String::new()),
-        };
-        format!("{}{path}", host.trim_end_matches(":443"))
-    };
-    a != b && essence(a) == essence(b)
 }
 
 fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {

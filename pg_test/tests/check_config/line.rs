@@ -76,6 +76,19 @@ fn scope_is_empty_or_wholly_optional() {
 }
 
 #[test]
+fn scope_has_a_comma() {
+    let (issuer, builder) = healthy();
+    let server = started(builder);
+    server.set_hba(&[&line("hostssl", issuer.url(), "openid,postgres email", "")]);
+    server.reload();
+    let detail = only_detail(&server, "warning scope_with_comma");
+    assert!(
+        detail.contains("\"openid,postgres\" is one scope"),
+        "{detail}"
+    );
+}
+
+#[test]
 fn delegation_has_no_claim_for_roles() {
     let (issuer, builder) = healthy();
     let server = started(builder);
