@@ -109,13 +109,13 @@ impl Browser {
     /// Opens a page.
     #[track_caller]
     pub fn get(&mut self, url: &str) -> Page {
-        self.navigate("GET", url, &[])
+        self.navigate("GET", url, &[], PAGES)
     }
 
     /// Sends a form with these fields.
     #[track_caller]
     pub fn post(&mut self, url: &str, fields: &[(&str, &str)]) -> Page {
-        self.navigate("POST", url, fields)
+        self.navigate("POST", url, fields, ANYTHING)
     }
 
     /// Sends a page's first form; `entries` are typed over the values that it has.
@@ -126,22 +126,29 @@ impl Browser {
         let kept = form.fields.iter().map(|(n, v)| (n.as_str(), v.as_str()));
         let kept = kept.filter(|(name, _)| entries.iter().all(|(typed, _)| typed != name));
         let fields: Vec<_> = kept.chain(entries.iter().copied()).collect();
-        self.navigate(&form.method, &form.action, &fields)
+        self.navigate(&form.method, &form.action, &fields, PAGES)
     }
 
     #[track_caller]
-    fn navigate(&mut self, method: &str, url: &str, fields: &[(&str, &str)]) -> Page {
+    fn navigate(
+        &mut self,
+        method: &str,
+        url: &str,
+        fields: &[(&str, &str)],
+        accepted: &str,
+    ) -> Page {
         let fields = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
         let page = match (method, fields.as_str()) {
-            ("POST", _) | (_, "") => self.send(method, url, fields, MAX_REDIRECTS),
+            ("POST", _) | (_, "") => self.send(method, url, fields, accepted, MAX_REDIRECTS),
             _ => {
                 let (page, _) = url.split_once('?').unwrap_or((url, ""));
                 self.send(
                     method,
                     &format!("{page}?{fields}"),
                     String::new(),
+                    accepted,
                     MAX_REDIRECTS,
                 )
             }
@@ -167,13 +174,19 @@ impl Browser {
 
     /// One request, one answer, without following anything.
     pub fn request(&mut self, method: &str, url: &str, body: &str) -> io::Result<Page> {
-        self.send(method, url, body.to_owned(), 0)
+        self.send(method, url, body.to_owned(), ANYTHING, 0)
     }
 
-    fn send(&self, method: &str, url: &str, body: String, redirects: u32) -> io::Result<Page> {
+    fn send(
+        &self,
+        method: &str,
+        url: &str,
+        body: String,
+        accepted: &str,
+        redirects: u32,
+    ) -> io::Result<Page> {
         let request = Request::builder().method(method).uri(url);
-        // Keycloak answers people and devices at the same address.
-        let request = request.header("Accept", "text/html, */*;q=0.8");
+        let request = request.header("Accept", accepted);
         let answer = match method {
             "POST" => {
                 let request = request.header("Content-Type", "application/x-www-form-urlencoded");
@@ -198,6 +211,10 @@ impl Browser {
 }
 
 const MAX_REDIRECTS: u32 = 10;
+
+/// What a person's browser accepts, and what a program does: Keycloak answers both at one address.
+const PAGES: &str = "text/html, */*;q=0.8";
+const ANYTHING: &str = "*/*";
 
 fn read(answer: Response<Body>) -> io::Result<Page> {
     let url = answer.get_uri().to_string();
