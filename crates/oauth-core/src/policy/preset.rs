@@ -69,6 +69,19 @@ impl Preset {
         }
     }
 
+    /// The claims that name the client, the one that counts first.
+    pub fn client_claims(&self) -> &'static [&'static str] {
+        self.0.client_claims
+    }
+
+    /// The claims that carry scopes; none if the provider's tokens have no such claim.
+    pub fn scope_claims(&self) -> &'static [&'static str] {
+        match self.0.scope.may_lack {
+            true => &[],
+            false => self.0.scope.claims,
+        }
+    }
+
     pub(crate) fn rules(&self) -> &'static ProviderRules {
         self.0
     }

@@ -301,3 +301,34 @@ fn an_issuer_that_serves_strangers_needs_a_claim_that_names_us() {
         assert_eq!(code, expected, "{name} {claims}");
     }
 }
+
+/// The manual's table says of each preset what it sets, and a change to either that is not made in both is noticed.
+#[test]
+fn manual_has_what_each_preset_sets() {
+    const PAGE: &str = include_str!("../../../../docs/providers/README.md");
+    let (_, table) = PAGE.split_once("## What a preset sets").unwrap();
+    let rows = table.lines().filter(|line| line.starts_with("| `"));
+    let told: Vec<Vec<String>> = rows
+        .map(|row| {
+            let cells = row.trim_matches('|').split('|');
+            cells.map(|cell| cell.trim().replace('`', "")).collect()
+        })
+        .collect();
+    let names: Vec<&str> = told.iter().map(|row| row[0].as_str()).collect();
+    for preset in Preset::ALL {
+        let index = names.iter().position(|name| *name == preset.name());
+        let row = &told[index.unwrap_or_else(|| panic!("{preset} is not in the table"))];
+        let default_of = |setting| preset.default_of(setting).unwrap_or_default();
+        assert_eq!(row[1], default_of("token_types"), "{preset}");
+        assert_eq!(row[2], default_of("identity_claim"), "{preset}");
+        assert_eq!(row[3], default_of("role_claim"), "{preset}");
+        assert_eq!(row[4], preset.client_claims().join(", "), "{preset}");
+        let (scopes, _) = row[5].split_once(';').unwrap_or((&row[5], ""));
+        let expected = match preset.scope_claims() {
+            [] => "none".to_owned(),
+            claims => claims.join(", "),
+        };
+        assert_eq!(scopes, expected, "{preset}");
+    }
+    assert_eq!(names.len(), Preset::ALL.len());
+}
