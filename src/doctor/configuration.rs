@@ -24,7 +24,7 @@ pub struct Configuration {
     /// Maps, and the superusers that one of their lines can give.
     mapped_superusers: Vec<(String, String)>,
     /// Maps, a regular expression that matches everything, and the role, always the same, that it gives.
-    catch_alls: Vec<(String, String, String)>,
+    catch_all_maps: Vec<(String, String, String)>,
     /// Lists, as they are in force.
     pub preload_libraries: String,
     pub oauth_libraries: String,
@@ -46,7 +46,7 @@ const MAPPED_SUPERUSERS: &str = "SELECT DISTINCT f.map_name, s.name \
      JOIN superuser s ON names_superuser ORDER BY 1, 2";
 
 /// What no expression matches by chance: identities of every shape that providers give.
-const CATCH_ALLS: &str = "SELECT map_name, sys_name, pg_username FROM pg_ident_file_mappings \
+const CATCH_ALL_MAPS: &str = "SELECT map_name, sys_name, pg_username FROM pg_ident_file_mappings \
      WHERE error IS NULL AND sys_name LIKE '/%' AND strpos(pg_username, '\\1') = 0 AND NOT EXISTS (SELECT FROM unnest( \
      ARRAY['q', 'Zoe.Q-7_x@sub.example.org', '0f8fad5b-d9cb-469f-a165-70867728950e', 'CORP\\zoe q', '42', \
      'system:serviceaccount:q:z', 'spiffe://q.example/z?#', 'repo:q/z:ref:refs/heads/main', 'CiRk+/=']) AS identity \
@@ -78,7 +78,7 @@ impl Configuration {
             mapped_superusers: rows(&of_superusers(MAPPED_SUPERUSERS), |row| {
                 Ok((text(row, 1)?, text(row, 2)?))
             }),
-            catch_alls: rows(CATCH_ALLS, |row| {
+            catch_all_maps: rows(CATCH_ALL_MAPS, |row| {
                 Ok((text(row, 1)?, text(row, 2)?, text(row, 3)?))
             }),
             preload_libraries,
@@ -90,7 +90,7 @@ impl Configuration {
 
     /// The regular expression of this map that matches everything, and the one role that it gives.
     pub fn catch_all_of(&self, map: &str) -> Option<(&str, &str)> {
-        let mut lines = self.catch_alls.iter();
+        let mut lines = self.catch_all_maps.iter();
         let (_, expression, role) = lines.find(|(of, _, _)| of == map)?;
         Some((expression, role))
     }

@@ -149,11 +149,23 @@ fn examine_encryption(rule: &HbaRule, require_tls: bool) -> Option<Finding> {
 fn examine_map(rule: &HbaRule, configuration: &Configuration) -> Option<Finding> {
     let map = rule.option("map")?;
     if !configuration.maps.iter().any(|known| known == map) {
-        return Some(finding::MAP_MISSING.with(format!(
-            "The line has map={map}, but pg_ident.conf has no line for this map."
-        )));
+        return Some(missing_map(
+            &format!("The line has map={map}"),
+            configuration,
+        ));
     }
     examine_catch_all(configuration, map)
+}
+
+/// A map that pg_ident.conf does not have, with those that it has.
+fn missing_map(named: &str, configuration: &Configuration) -> Finding {
+    let known = Printable::list(configuration.maps.iter().map(String::as_str));
+    let others = match configuration.maps.as_slice() {
+        [] => "no map".to_owned(),
+        _ => format!("only: {known}"),
+    };
+    let detail = format!("{named}, but pg_ident.conf has no line for this map; it has {others}.");
+    finding::MAP_MISSING.with(detail)
 }
 
 /// A scope that is several, by mistake.
@@ -183,9 +195,8 @@ fn examine_settings(
     if let Ok(MapName(Some(map))) = settings.text(Text::RoleMap)
         && !configuration.maps.contains(&map)
     {
-        let detail =
-            format!("validator.role_map is \"{map}\", but pg_ident.conf has no line for this map.");
-        findings.push(finding::MAP_MISSING.with(detail));
+        let named = format!("validator.role_map is \"{map}\"");
+        findings.push(missing_map(&named, configuration));
     }
     if let Ok(MapName(Some(map))) = settings.text(Text::RoleMap) {
         findings.extend(examine_catch_all(configuration, &map));

@@ -74,7 +74,7 @@ fn other_values_are_no_near_miss() {
         ("https://idp.example.com:8443", "https://idp.example.com"),
         ("https://idp.example.com:80", "https://idp.example.com"),
         ("openid", "openid postgres"),
-        ("alice", "alise"),
+        ("alice", "alicia"),
     ] {
         assert_eq!(near_miss(one, other), None, "{one} {other}");
     }
