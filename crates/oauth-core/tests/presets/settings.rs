@@ -331,4 +331,9 @@ fn manual_has_what_each_preset_sets() {
         assert_eq!(scopes, expected, "{preset}");
     }
     assert_eq!(names.len(), Preset::ALL.len());
+    // Below the table.
+    let algorithms = preset("spiffe").default_of("algorithms").unwrap();
+    assert!(algorithms.contains("ES512") && !algorithms.contains("EdDSA"));
+    assert!(PAGE.contains("`spiffe` omits EdDSA from\n`algorithms`"));
+    assert_eq!(preset("generic").default_of("algorithms"), None);
 }
