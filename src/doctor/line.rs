@@ -14,6 +14,7 @@ use crate::settings;
 use crate::settings::Settings;
 use crate::settings::hba_rules::HbaRule;
 use crate::settings::line_options::LineOptions;
+use crate::settings::provider::ProviderKeys;
 use crate::settings::tables::{Switch, Text};
 use crate::settings::values::MapName;
 
@@ -108,6 +109,14 @@ pub fn examine<'a>(
         findings,
         provider: known,
     }
+}
+
+/// Where the keys for a line come from, if the line and its settings are good enough to ask.
+pub fn provider_of(rule: &HbaRule) -> Option<ProviderKeys> {
+    let line = rule.oauth_line()?;
+    let options = rule.line_options().ok()?;
+    let settings = settings::for_line(&line, &options).ok()?;
+    settings::read_keys(&settings, &line.issuer).ok()
 }
 
 fn identity_prefixes(settings: &Settings) -> Result<Vec<String>, Misconfigured> {

@@ -53,6 +53,9 @@ fn check_config() -> TableIterator<
 /// The server's findings first, then those of the lines in their order.
 fn examine(configuration: &Configuration) -> Vec<Finding> {
     let mut providers = Providers::default();
+    let rules = configuration.hba.iter();
+    let sources: Vec<_> = rules.filter_map(line::provider_of).collect();
+    providers.ask_all(&sources);
     let lines: Vec<Line<'_>> = configuration
         .hba
         .iter()

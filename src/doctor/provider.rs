@@ -13,7 +13,7 @@ use ureq::http::Response;
 use crate::doctor::clock::ProviderClock;
 use crate::doctor::finding::{self, Finding};
 use crate::memory::key_cache_layout::IssuerKey;
-use crate::provider::fetch_thread;
+use crate::provider::fetch_thread::{self, UnderWay};
 use crate::provider::http_client::UreqClient;
 use crate::provider::key_file;
 use crate::settings;
@@ -48,7 +48,7 @@ impl Providers {
         source: &ProviderKeys,
         policy: Option<&PolicyBuilder>,
     ) -> Examined {
-        let answer = self.ask(source);
+        let answer = self.answer_of(source);
         let mut findings = Vec::new();
         let mut summary = None;
         match &answer.keys {
@@ -93,11 +93,30 @@ impl Providers {
         Examined { findings, summary }
     }
 
-    fn ask(&mut self, source: &ProviderKeys) -> &ProviderAnswer {
+    /// Asks them at the same time, so that those that hang cost one timeout together. Serves interrupts.
+    pub fn ask_all(&mut self, sources: &[ProviderKeys]) {
+        let mut new: Vec<(IssuerKey, &ProviderKeys)> = Vec::new();
+        for source in sources {
+            let key = source.cache_key();
+            if !new.iter().any(|(of, _)| *of == key) {
+                new.push((key, source));
+            }
+        }
+        for some in new.chunks(AT_ONCE) {
+            let begun: Vec<_> = some
+                .iter()
+                .map(|(key, source)| (*key, ask(source)))
+                .collect();
+            let answers = begun.into_iter().map(|(key, begun)| (key, begun.finish()));
+            self.0.extend(answers);
+        }
+    }
+
+    fn answer_of(&mut self, source: &ProviderKeys) -> &ProviderAnswer {
         let key = source.cache_key();
         let known = self.0.iter().position(|(of, _)| *of == key);
         let index = known.unwrap_or_else(|| {
-            self.0.push((key, ask(source)));
+            self.0.push((key, ask(source).finish()));
             self.0.len() - 1
         });
         &self.0[index].1
@@ -170,18 +189,47 @@ pub fn examine_introspection(settings: &Settings, source: &ProviderKeys) -> Exam
     }
 }
 
-fn ask(source: &ProviderKeys) -> ProviderAnswer {
+/// Providers that are asked at the same time: each takes a thread and some descriptors.
+const AT_ONCE: usize = 16;
+
+/// A question to a provider.
+enum Asked {
+    /// It needed no network, or could not be sent.
+    Answered(ProviderAnswer),
+    UnderWay(UnderWay<ProviderAnswer>),
+}
+
+impl Asked {
+    fn finish(self) -> ProviderAnswer {
+        match self {
+            Asked::Answered(answer) => answer,
+            Asked::UnderWay(request) => request.finish().unwrap_or_else(ProviderAnswer::failed),
+        }
+    }
+}
+
+impl ProviderAnswer {
+    fn of_keys(keys: Result<JwkSet, Failure>) -> Self {
+        ProviderAnswer {
+            keys,
+            access_token_issuer: None,
+            clock: None,
+        }
+    }
+
+    fn failed(failure: Failure) -> Self {
+        ProviderAnswer::of_keys(Err(failure))
+    }
+}
+
+fn ask(source: &ProviderKeys) -> Asked {
     let jwks_uri = match &source.location {
         KeyLocation::File(path) => {
             let keys = fs::metadata(path)
                 .map_err(|error| key_file::invalid(&error.to_string()))
                 .and_then(|metadata| key_file::parse(path, &metadata));
             let keys = keys.map_err(Failure::from);
-            return ProviderAnswer {
-                keys,
-                access_token_issuer: None,
-                clock: None,
-            };
+            return Asked::Answered(ProviderAnswer::of_keys(keys));
         }
         KeyLocation::JwksUri(url) => Some(url.clone()),
         KeyLocation::Metadata => None,
@@ -189,7 +237,7 @@ fn ask(source: &ProviderKeys) -> ProviderAnswer {
     let deadline = Instant::now() + source.timeout;
     let (issuer, http) = (source.issuer.clone(), source.http.prepare());
     let asked = jwks_uri.as_ref().unwrap_or(issuer.discovery()).clone();
-    let answer = fetch_thread::run_until(deadline, &asked, move || {
+    let request = fetch_thread::start(deadline, &asked, move || {
         let client = Watched {
             client: UreqClient::new(http, deadline)?,
             clock: RefCell::default(),
@@ -205,11 +253,10 @@ fn ask(source: &ProviderKeys) -> ProviderAnswer {
             clock: client.clock.into_inner(),
         })
     });
-    answer.unwrap_or_else(|failure| ProviderAnswer {
-        keys: Err(failure),
-        access_token_issuer: None,
-        clock: None,
-    })
+    match request {
+        Ok(request) => Asked::UnderWay(request),
+        Err(failure) => Asked::Answered(ProviderAnswer::failed(failure)),
+    }
 }
 
 /// Records the time that the answers state.

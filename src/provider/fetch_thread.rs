@@ -42,10 +42,29 @@ pub fn run_until<T: Send + 'static>(
     url: &Endpoint,
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
+    start(deadline, url, work)?.finish()
+}
+
+/// Work on a helper thread, which ends by itself if no one waits for it.
+pub struct UnderWay<T> {
+    result: Arc<Mutex<Option<Result<T, Failure>>>>,
+    /// Readable when the thread has ended.
+    done: UnixStream,
+    url: Endpoint,
+    deadline: Instant,
+}
+
+/// Starts `work` as [`run_until`] does, so that several requests can be made at the same time.
+pub fn start<T: Send + 'static>(
+    deadline: Instant,
+    url: &Endpoint,
+    work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+) -> Result<UnderWay<T>, Failure> {
     let result = Arc::new(Mutex::new(None));
     let slot = Arc::clone(&result);
-    let (mut done, done_by_thread) = UnixStream::pair().map_err(lack)?;
+    let (done, done_by_thread) = UnixStream::pair().map_err(lack)?;
     ensure_descriptors(&done).map_err(lack)?;
+    done.set_nonblocking(true).map_err(internal)?;
     spawn_without_signals(move || {
         // Closed when the thread ends for any reason, which wakes the backend.
         let _done = done_by_thread;
@@ -56,20 +75,31 @@ pub fn run_until<T: Send + 'static>(
         let why = Printable::new(&error.to_string());
         unavailable(url, UnavailableCause::NoThread(why))
     })?;
+    Ok(UnderWay {
+        result,
+        done,
+        url: url.clone(),
+        deadline,
+    })
+}
 
-    done.set_nonblocking(true).map_err(internal)?;
-    while !is_closed(&mut done)? {
-        let left = (deadline + GRACE).saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(unavailable(url, UnavailableCause::Timeout));
+impl<T> UnderWay<T> {
+    /// Waits for the result, as [`run_until`] does.
+    pub fn finish(mut self) -> Result<T, Failure> {
+        while !is_closed(&mut self.done)? {
+            let left = (self.deadline + GRACE).saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(unavailable(&self.url, UnavailableCause::Timeout));
+            }
+            if is_worker_called() {
+                return Err(Internal(Printable::new("interrupted")).into());
+            }
+            wait(&self.done, left);
         }
-        if is_worker_called() {
-            return Err(Internal(Printable::new("interrupted")).into());
-        }
-        wait(&done, left);
+        let outcome = self.result.lock().take();
+        outcome
+            .unwrap_or_else(|| Err(Internal(Printable::new("the helper thread panicked")).into()))
     }
-    let outcome = result.lock().take();
-    outcome.unwrap_or_else(|| Err(Internal(Printable::new("the helper thread panicked")).into()))
 }
 
 /// Descriptors that a request takes at the same time, at most: one to wait with, a connection, and what the resolver needs.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Response, Server, now};
 use serde_json::json;
 
-use crate::{assert_findings, clinic, good_line, healthy, only_detail, started};
+use crate::{assert_findings, clinic, good_line, healthy, line, only_detail, started};
 
 fn patient() -> (Issuer, Server) {
     let (issuer, builder) = healthy();
@@ -230,6 +230,44 @@ fn a_provider_that_hangs_does_not_hold_the_doctor() {
         assert_eq!(error.code(), "57014");
     });
     assert!(start.elapsed() < Duration::from_secs(30));
+}
+
+/// One after the other, the second would be asked a minute later.
+#[test]
+fn providers_are_asked_at_the_same_time() {
+    let issuers = [(); 3].map(|()| Issuer::builder().https().start());
+    let server = started(clinic().set("validator.http_timeout", "60s"));
+    let lines: Vec<String> = issuers
+        .iter()
+        .map(|issuer| {
+            issuer.fail(Endpoint::Discovery, Fault::Hang);
+            line("hostssl", issuer.url(), Issuer::SCOPE, "")
+        })
+        .collect();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+    server.set_hba(&lines);
+    server.reload();
+    thread::scope(|scope| {
+        let check = scope.spawn(|| {
+            let mut session = Login::by_socket(&server, "postgres").run().session();
+            session.query("SELECT * FROM validator.check_config()")
+        });
+        let pid = server.wait_for_backend("wait_event = 'ValidatorFetch'");
+        let limit = Instant::now() + Duration::from_secs(30);
+        while issuers
+            .iter()
+            .any(|issuer| issuer.hits(Endpoint::Discovery) == 0)
+        {
+            assert!(Instant::now() < limit, "not all were asked");
+            thread::sleep(Duration::from_millis(20));
+        }
+        server.sql(&format!("SELECT pg_cancel_backend({pid})"));
+        let error = check.join().expect("no panic").expect_err("canceled");
+        assert_eq!(error.code(), "57014");
+    });
+    for issuer in &issuers {
+        assert_eq!(issuer.hits(Endpoint::Discovery), 1);
+    }
 }
 
 #[test]
