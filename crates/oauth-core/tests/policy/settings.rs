@@ -266,6 +266,11 @@ fn a_mistake_in_required_claims_is_told_with_its_place() {
         ("acr like", 5, operator),
         ("a=b, c", 7, operator),
         ("\"a=b\", \"c\"", 10, operator),
+        // In double quotes, space before the name counts, so that an operator is the name of a claim.
+        ("\" in (a)\"", 6, operator),
+        ("\" like (a*)\"", 8, operator),
+        ("\" present\"", 10, operator),
+        ("\" absent\"", 9, operator),
         ("a=", 3, "a value is missing"),
         ("a= , b=c", 3, "a value is missing"),
         ("a in ()", 7, "a value is missing"),
