@@ -63,11 +63,13 @@ pub fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
     if let Some(cause) = cause {
         let _ = write!(facts, " cause={cause}");
     }
+    if let Some(url) = url {
+        let _ = write!(facts, " url={}", url.to_fact());
+    }
     if let Some(number) = known.hba_line {
         let _ = write!(facts, " hba_line={number}");
     }
     for (name, value) in [
-        ("url", url),
         ("profile", profile.as_ref()),
         ("line_issuer", line_issuer.as_ref()),
         ("token_issuer", token_issuer.as_ref()),
