@@ -63,7 +63,6 @@ fn may_be_meant_for_another(reject: &Reject) -> bool {
             | Reject::IssMismatch { .. }
             | Reject::AudMissing
             | Reject::AudMismatch { .. }
-            | Reject::NotAnAccessToken { .. }
             | Reject::AccessTokenUnproven { .. }
             | Reject::ClientMissing
             | Reject::ClientNotAllowed { .. }

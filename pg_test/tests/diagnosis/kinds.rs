@@ -49,7 +49,7 @@ fn token_for_microsoft_graph_is_recognized_whatever_the_preset() {
     let server = server_for(&issuer).start();
     let altered = issuer
         .token("alice")
-        .header("nonce", "n")
+        .claim("aud", "00000003-0000-0000-c000-000000000000")
         .signature_fault(SignatureFault::FlippedBit);
     explain(&server, "alice", &altered.encode(), "bad_signature")
         .says(&["Microsoft Graph", "a scope of your own application"])

@@ -22,7 +22,7 @@ fn id_token(issuer: &Issuer) -> Token {
 fn id_token_with_the_audience_of_the_server_is_refused() {
     let (issuer, server) = start();
     let verdict = server.refuses("alice", &id_token(&issuer).encode(), "typ_not_allowed");
-    let hint = "If this is an ID token, configure the client to send the access token";
+    let hint = "This is an ID token, as its claim \"nonce\" shows (unverified). Configure the client to send the access token.";
     assert!(verdict.log.contains(hint), "{}", verdict.log);
     // Where providers mark no type and the line demands no scope, its claims give it away.
     server.set_hba(&[&oauth_line(issuer.url(), "").replace(Issuer::SCOPE, "openid")]);

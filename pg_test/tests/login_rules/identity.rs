@@ -314,7 +314,11 @@ fn no_text_of_a_token_passes_for_another_fact_of_the_log() {
         let detail = explanations(&verdict.log).next().expect("a refusal");
         let found = facts(&format!("reason={detail}"));
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["reason", "issuer", "kid"], "{detail}");
+        assert_eq!(
+            names,
+            ["reason", "hba_line", "line_issuer", "kid"],
+            "{detail}"
+        );
         // It is read as what it was, but for backslashes that escape nothing.
         assert_eq!(values(&found, "kid"), [kid], "{detail}");
 

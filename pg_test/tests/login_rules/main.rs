@@ -30,8 +30,9 @@ fn start() -> (Issuer, Server) {
 
 /// The sources of the modules above, and of what the provider says of tokens: what they refuse tokens for can be read
 /// off.
-const SOURCES: [&str; 13] = [
+const SOURCES: [&str; 14] = [
     include_str!("../field/keys.rs"),
+    include_str!("../field/net_encryption.rs"),
     include_str!("../introspection/answers.rs"),
     include_str!("access.rs"),
     include_str!("claims.rs"),

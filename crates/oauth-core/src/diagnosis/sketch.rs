@@ -67,6 +67,12 @@ const GRAPH: [&str; 3] = [
     "https://graph.microsoft.com/",
 ];
 
+/// What the issuers of Microsoft Entra ID begin with, in both versions of tokens.
+const MICROSOFT: [&str; 2] = [
+    "https://login.microsoftonline.com/",
+    "https://sts.windows.net/",
+];
+
 /// Claims that only ID tokens have (OpenID Connect Core 1.0 §2, §3.1.3.6, §3.3.2.11).
 const OF_ID_TOKENS: [&str; 3] = ["nonce", "at_hash", "c_hash"];
 
@@ -162,7 +168,11 @@ fn kind(header: &Object, claims: &Object) -> Option<TokenKind> {
     if is("refresh") || is("offline") || is("rt+jwt") {
         return Some(TokenKind::RefreshToken);
     }
-    if header.contains_key("nonce") || audiences(claims).any(|aud| GRAPH.contains(&aud)) {
+    // Microsoft signs such a token over a hash of the nonce, which only its own services know to compute.
+    let is_microsofts = text(claims, "iss")
+        .is_some_and(|iss| MICROSOFT.iter().any(|beginning| iss.starts_with(beginning)));
+    let is_for_microsoft = is_microsofts && header.contains_key("nonce");
+    if is_for_microsoft || audiences(claims).any(|aud| GRAPH.contains(&aud)) {
         return Some(TokenKind::MicrosoftGraph);
     }
     if is("id") || is("id_token") || names_other_kind(claims) {

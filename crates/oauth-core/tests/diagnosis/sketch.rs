@@ -69,9 +69,12 @@ fn tells_other_kinds_of_tokens() {
             Some(TokenKind::LogoutToken),
         ),
         (
-            good_token().header("nonce", "x"),
+            good_token()
+                .header("nonce", "x")
+                .claim("iss", "https://sts.windows.net/t/"),
             Some(TokenKind::MicrosoftGraph),
         ),
+        (good_token().header("nonce", "x"), None),
         (
             good_token().claim("aud", "00000003-0000-0000-c000-000000000000"),
             Some(TokenKind::MicrosoftGraph),
