@@ -90,6 +90,8 @@ furnish() {
 copy_settings() {
     local file
     cp --dereference /etc/resolv.conf "$root/etc/resolv.conf"
+    # As Debian's installer writes it; without it, whether there is a localhost is up to the resolver.
+    printf '%s\n' '127.0.0.1 localhost' '::1 localhost ip6-localhost ip6-loopback' >"$root/etc/hosts"
     for file in /etc/apt/auth.conf /etc/apt/auth.conf.d /etc/npmrc /usr/etc/npmrc /etc/pip.conf \
         "$HOME"/.{npmrc,pip,config/pip,config/go/env,m2/settings.xml} "$HOME"/.cargo/{config,credentials}.toml; do
         [[ -e $file ]] || continue

@@ -51,11 +51,13 @@ pub fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
         Failure::Unavailable(Unavailable { url, cause }) => (Some(cause.code()), Some(url)),
         _ => (None, None),
     };
-    let line_issuer = known
-        .policy
-        .map(|policy| Printable::new(policy.issuer().identifier()));
+    let of_line = known.policy.map(|policy| policy.issuer().identifier());
+    let line_issuer = of_line.map(Printable::new);
     let another = known.sketch.filter(|sketch| sketch.is_from_another);
-    let token_issuer = another.and_then(|sketch| sketch.issuer.as_deref().map(Printable::new));
+    let of_token = another.and_then(|sketch| sketch.issuer.as_deref());
+    let token_issuer = of_token
+        .filter(|issuer| Some(*issuer) != of_line)
+        .map(Printable::new);
     let profile = known.profile.map(Printable::new);
     let evidence = known.evidence;
     let mut facts = format!("reason={}", failure.code());

@@ -88,6 +88,10 @@ fn other_issuer_hint(policy: &Policy, known: &Circumstances<'_>) -> Option<Strin
         .as_deref()
         .filter(|_| sketch.is_from_another)?;
     let own = policy.issuer().identifier();
+    if named == own {
+        // It is another tenant's, or of a kind that does not name the issuer: the check itself says more.
+        return None;
+    }
     let line = match known.hba_line {
         Some(number) => format!("line {number} of pg_hba.conf, which matched,"),
         None => "the line of pg_hba.conf".to_owned(),

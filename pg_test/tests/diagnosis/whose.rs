@@ -93,3 +93,18 @@ fn matching_profile_is_named() {
     let token = issuer.token("alice").claim("aud", "other").encode();
     explain(&server, "alice", &token, "aud_mismatch").has_fact("hba_line=3 profile=corp");
 }
+
+#[test]
+fn issuer_that_access_tokens_do_not_name_is_not_called_another() {
+    let issuer = Issuer::builder().start();
+    let server = server_for(&issuer)
+        .set("validator.provider", "adfs")
+        .set(
+            "validator.access_token_issuer",
+            "http://fs.corp.example/adfs/services/trust",
+        )
+        .start();
+    let token = issuer.token("alice").encode();
+    let hint = explain(&server, "alice", &token, "typ_not_allowed").hint;
+    assert!(!hint.contains("says that it is from"), "{hint}");
+}

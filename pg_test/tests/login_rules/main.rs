@@ -30,9 +30,10 @@ fn start() -> (Issuer, Server) {
 
 /// The sources of the modules above, and of what the provider says of tokens: what they refuse tokens for can be read
 /// off.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 15] = [
     include_str!("../field/keys.rs"),
     include_str!("../field/net_encryption.rs"),
+    include_str!("../field/tokens.rs"),
     include_str!("../introspection/answers.rs"),
     include_str!("access.rs"),
     include_str!("claims.rs"),
