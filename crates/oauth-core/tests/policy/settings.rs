@@ -144,7 +144,14 @@ fn token_types_ignore_case_and_the_prefix_application() {
             "{text}: {typ:?}"
         );
     }
-    for text in ["", " ", ",", "at+jwt,,-"] {
+    for text in [
+        "",
+        " ",
+        ",",
+        "at+jwt,,-",
+        "application/",
+        "at+jwt, APPLICATION/",
+    ] {
         assert!(text.parse::<TokenTypes>().is_err(), "{text:?}");
     }
 }
