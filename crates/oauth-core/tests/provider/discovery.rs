@@ -3,8 +3,8 @@
 use crate::network::{DISCOVERY, JWKS, Network};
 use court::*;
 use oauth_core::{
-    Endpoint, Failure, FoundKeys, Issuer, KeyReference, KeySource, Printable, Unavailable,
-    UnavailableCause, fetch_jwk_set,
+    Endpoint, Failure, FoundKeys, Issuer, KeyReference, KeySource, MAX_RESPONSE_BYTES, Printable,
+    Unavailable, UnavailableCause, fetch_jwk_set,
 };
 use serde_json::json;
 
@@ -124,6 +124,18 @@ fn only_status_200_is_an_answer() {
         let network = Network::sound().answering(JWKS, status, document(&[signing_key().jwk()]));
         assert_eq!(network.fault(), (JWKS.into(), code, 2), "{status}");
     }
+}
+
+#[test]
+fn document_may_have_256_kb_and_no_byte_more() {
+    let padded = |bytes: usize| {
+        let mut keys = document(&[signing_key().jwk()]);
+        keys.resize(bytes, b' ');
+        Network::sound().answering(JWKS, 200, keys)
+    };
+    assert!(padded(MAX_RESPONSE_BYTES).fetch().is_ok());
+    let fault = padded(MAX_RESPONSE_BYTES + 1).fault();
+    assert_eq!(fault, (JWKS.into(), "too_large", 2));
 }
 
 #[test]
