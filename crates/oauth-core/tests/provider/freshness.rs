@@ -332,3 +332,14 @@ fn background_refresh_is_due_ahead_of_the_end() {
     assert!(!state.is_due(SECOND * 60, at(3541)));
     assert!(state.is_due(SECOND * 60, at(3542)));
 }
+
+#[test]
+fn fetch_is_under_way_until_it_ends_or_is_given_up() {
+    let mut state = Freshness::COLD;
+    assert!(!state.is_fetching(at(0)));
+    state.begin(at(5));
+    assert!(state.is_fetching(at(4)) && !state.is_fetching(at(6)));
+    state.begin(at(5));
+    state.succeed(HOUR, &LIMITS, at(1));
+    assert!(!state.is_fetching(at(1)));
+}
