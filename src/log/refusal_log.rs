@@ -53,11 +53,8 @@ pub fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
     };
     let of_line = known.policy.map(|policy| policy.issuer().identifier());
     let line_issuer = of_line.map(Printable::new);
-    let another = known.sketch.filter(|sketch| sketch.is_from_another);
-    let of_token = another.and_then(|sketch| sketch.issuer.as_deref());
-    let token_issuer = of_token
-        .filter(|issuer| Some(*issuer) != of_line)
-        .map(Printable::new);
+    let of_token = known.sketch.and_then(|sketch| sketch.other_issuer());
+    let token_issuer = of_token.map(Printable::new);
     let profile = known.profile.map(Printable::new);
     let evidence = known.evidence;
     let mut facts = format!("reason={}", failure.code());

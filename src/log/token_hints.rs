@@ -82,16 +82,8 @@ fn expired_hint(seconds_ago: u64, known: &Circumstances<'_>) -> Option<String> {
 
 /// Whose token is it?
 fn other_issuer_hint(policy: &Policy, known: &Circumstances<'_>) -> Option<String> {
-    let sketch = known.sketch?;
-    let named = sketch
-        .issuer
-        .as_deref()
-        .filter(|_| sketch.is_from_another)?;
+    let named = known.sketch?.other_issuer()?;
     let own = policy.issuer().identifier();
-    if named == own {
-        // It is another tenant's, or of a kind that does not name the issuer: the check itself says more.
-        return None;
-    }
     let line = match known.hba_line {
         Some(number) => format!("line {number} of pg_hba.conf, which matched,"),
         None => "the line of pg_hba.conf".to_owned(),

@@ -158,10 +158,7 @@ fn sketch_of(
 
 /// The line of pg_hba.conf for the issuer that a refused token names, if it is not the one that matched.
 fn line_for_another(sketch: &Sketch) -> Option<i32> {
-    let named = sketch
-        .issuer
-        .as_deref()
-        .filter(|_| sketch.is_from_another)?;
+    let named = sketch.other_issuer()?;
     issuers_of_lines()
         .into_iter()
         .find_map(|(number, url)| (settings::issuer_name(&url) == named).then_some(number))

@@ -1,5 +1,5 @@
-//! pg_hba.conf and pg_ident.conf as the files are now, read by the server's own parser: for SQL. A session has no longer
-//! what a login goes by, and PostgreSQL's views show neither what was quoted nor, in version 19, the settings on lines.
+//! pg_hba.conf and pg_ident.conf as the files are now, read by the server's own parser: for SQL, and to explain a
+//! refusal. A session has no longer what a login goes by, and PostgreSQL's views show neither what was quoted nor, in version 19, the settings on lines.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 

@@ -42,7 +42,7 @@ fn warm_logins_need_no_provider() {
         ] {
             server.refuses("alice", &spoiled.encode(), reason);
         }
-        // Whether its key was replaced can not be asked; the cached one decides.
+        // Whether its key was replaced cannot be asked; the cached one decides.
         let forged = token.signature_fault(rig::SignatureFault::FlippedBit);
         let mark = server.log().mark();
         let login = Login::new(&server, "alice").token(&forged.encode());

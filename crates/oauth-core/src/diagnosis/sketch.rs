@@ -20,8 +20,7 @@ use crate::policy::Policy;
 pub struct Sketch {
     /// `iss`, as it is, for comparisons; bounded as the token is.
     pub issuer: Option<String>,
-    /// Whether `iss` is there, and not what the policy demands of the issuer's tokens.
-    pub is_from_another: bool,
+    is_from_another: bool,
     /// What kind of token it seems to be, if not an access token.
     pub kind: Option<TokenKind>,
     /// `iat` (RFC 7519 §4.1.6), seconds since 1970.
@@ -92,10 +91,12 @@ impl Sketch {
         let number = |name: &str| claims.get(name).and_then(Value::as_i64);
         Some(Sketch {
             issuer: text(&claims, "iss").map(str::to_owned),
-            is_from_another: matches!(
-                validate_issuer(&claims, policy),
-                Err(Reject::IssMismatch { .. } | Reject::TenantMismatch)
-            ),
+            // Where the issuer itself is refused, the token is another tenant's, or of a kind that does not name it.
+            is_from_another: text(&claims, "iss") != Some(policy.issuer().identifier())
+                && matches!(
+                    validate_issuer(&claims, policy),
+                    Err(Reject::IssMismatch { .. } | Reject::TenantMismatch)
+                ),
             kind: kind(&header, &claims),
             issued_at: number("iat"),
             expires_at: number("exp"),
@@ -103,6 +104,11 @@ impl Sketch {
             scopes: scopes(&claims),
             clients: clients(&claims).map(str::to_owned).collect(),
         })
+    }
+
+    /// `iss`, if it is neither what the policy demands nor the issuer itself.
+    pub fn other_issuer(&self) -> Option<&str> {
+        self.issuer.as_deref().filter(|_| self.is_from_another)
     }
 
     /// What of the token would have passed the check that refused it, if it were spelt as the policy has it.
