@@ -1,4 +1,4 @@
-//! The messages that docs/troubleshooting.md says a client sees.
+//! The messages of PostgreSQL that docs/troubleshooting.md explains.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,23 +37,30 @@ fn is_libpq(path: &Path) -> bool {
     name.starts_with("libpq-oauth") || name.starts_with("libpq.so.5.")
 }
 
+/// The messages of a section's table: those that it explains, and those that the explanations quote.
+fn quoted_in<'a>(page: &'a str, section: &str) -> Vec<&'a str> {
+    let (_, section) = page
+        .split_once(&format!("\n## {section}\n"))
+        .unwrap_or_else(|| panic!("no section {section}"));
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    // The third column says what to do.
+    rows.flat_map(|row| row.split('|').skip(1).take(2))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .filter(|quoted| quoted.contains(' '))
+        .collect()
+}
+
 #[test]
 fn every_message_is_one_of_postgresqls() {
     let pages = page::all();
     let page = pages
         .iter()
         .find(|page| page.path.ends_with("docs/troubleshooting.md"));
-    let (_, section) = page
-        .and_then(|page| page.text.split_once("\n## What the client says\n"))
-        .expect("a section about messages");
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
-    let messages: Vec<&str> = rows
-        // Also what the server's log says, in the second column.
-        .flat_map(|row| row.split('`').skip(1).step_by(2))
-        .filter(|quoted| quoted.contains(' '))
-        .collect();
-    assert!(messages.len() > 10, "{messages:?}");
+    let page = &page.expect("the page").text;
+    let mut messages = quoted_in(page, "What the client says");
+    messages.extend(quoted_in(page, "What PostgreSQL's log says"));
+    assert!(messages.len() > 20, "{messages:?}");
     let speakers = speakers();
     let has_device_flow = speakers
         .iter()
