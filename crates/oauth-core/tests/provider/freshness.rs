@@ -298,6 +298,13 @@ fn a_clock_that_was_set_back_neither_prolongs_freshness_nor_blocks_fetches() {
     assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
     state.begin(at(day + 5));
     assert_eq!(state.plan(false, &LIMITS, at(0)), Plan::Fetch);
+
+    // No pause is longer than two minutes, so one that seems to be is the clock's fault.
+    let mut paused = Freshness::COLD;
+    paused.fail(0, at(119));
+    assert_eq!(paused.plan(false, &LIMITS, at(0)), Plan::Unavailable);
+    paused.fail(0, at(120));
+    assert_eq!(paused.plan(false, &LIMITS, at(0)), Plan::Fetch);
 }
 
 #[test]

@@ -36,7 +36,12 @@ fn url_of_a_proxy_has_scheme_host_and_port() {
         let proxy: Proxy = url.parse().expect(url);
         assert_eq!(proxy.printable().as_str(), shown);
         assert_eq!(proxy.is_tls(), is_tls, "{url}");
+        assert_eq!(proxy.as_str(), url);
+        assert_eq!(proxy.uri().to_string().trim_end_matches('/'), shown);
     }
+    let of_length = |bytes: usize| format!("http://{}.example", "a".repeat(bytes - 15));
+    assert!(of_length(512).parse::<Proxy>().is_ok());
+    assert!(of_length(513).parse::<Proxy>().is_err());
     let long = format!("http://{}.example", "a".repeat(600));
     for (url, why) in [
         ("", "not a URL"),
