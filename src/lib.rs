@@ -15,6 +15,7 @@ mod sql;
 use pgrx::prelude::*;
 
 use login::{callbacks, session_start};
+use postgres::inherited_pages::{Inherited, inherit_own_pages};
 use provider::{refresh_worker, trust_roots};
 use settings::gucs;
 
@@ -39,5 +40,22 @@ pub extern "C-unwind" fn _PG_init() {
         if !oauth_core::warm_up() {
             pgrx::warning!("validator cannot verify its built-in test signatures");
         }
+        report_inherited(&inherit_own_pages());
     }
+}
+
+fn report_inherited(inherited: &Inherited) {
+    let Inherited {
+        mappings,
+        of,
+        bytes,
+        error,
+    } = inherited;
+    let kilobytes = bytes / 1024;
+    let why = error
+        .as_ref()
+        .map_or(String::new(), |error| format!(": {error}"));
+    pgrx::debug1!(
+        "validator: backends inherit {mappings} of {of} read-only mappings of the module, {kilobytes} kB{why}"
+    );
 }

@@ -9,6 +9,7 @@ pub mod containment;
 pub mod hba;
 pub mod hba_match;
 pub mod ident_match;
+pub mod inherited_pages;
 pub mod query;
 pub mod random;
 pub mod role_catalog;

@@ -1,5 +1,6 @@
 //! `CREATE EXTENSION validator`, which the validator itself does not need.
 
+mod inherited_pages;
 mod updates;
 
 use rig::{Issuer, Login, Server};
