@@ -104,7 +104,7 @@ pub fn read_for_all() {
     if let Some(file) = system.bundle
         && let Some(version) = version_of(&file)
     {
-        let roots = Arc::new(read(Some(&file), None));
+        let roots = Arc::new(read_in_one_piece(&file));
         // Set once in a process; the library is initialized once.
         let _ = INHERITED.set(Bundle {
             file,
@@ -112,6 +112,27 @@ pub fn read_for_all() {
             roots,
         });
     }
+}
+
+/// The certificates of a bundle in one block of memory, which stays for good. As some 140 blocks, with what parsing them
+/// leaves free, they would lie all over the postmaster's heap, and each login would copy more of its pages.
+fn read_in_one_piece(bundle: &Path) -> Roots {
+    let pem = fs::read(bundle).unwrap_or_default();
+    let mut lengths = Vec::with_capacity(256);
+    let mut ders = Vec::with_capacity(pem.len());
+    for item in parse_pem(&pem).filter_map(Result::ok) {
+        if let PemItem::Certificate(certificate) = item {
+            ders.extend_from_slice(certificate.der());
+            lengths.push(certificate.der().len());
+        }
+    }
+    let mut rest: &'static [u8] = ders.leak();
+    let next = |length| {
+        let (first, others) = rest.split_at_checked(length)?;
+        rest = others;
+        Some(Certificate::from_der(first))
+    };
+    lengths.into_iter().filter_map(next).collect()
 }
 
 fn version_of(file: &Path) -> Option<FileVersion> {
