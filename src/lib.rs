@@ -14,7 +14,7 @@ mod sql;
 
 use pgrx::prelude::*;
 
-use login::{callbacks, session_start};
+use login::{second_copy, session_start};
 use postgres::inherited_pages::{Inherited, inherit_own_pages};
 use provider::{refresh_worker, trust_roots};
 use settings::gucs;
@@ -27,7 +27,7 @@ pgrx::extension_sql_file!("../sql/validator--0.1.0.sql", name = "objects");
 #[pg_guard]
 pub extern "C-unwind" fn _PG_init() {
     if gucs::are_defined() {
-        callbacks::refuse_second_copy();
+        second_copy::refuse_second_copy();
         return;
     }
     gucs::define();

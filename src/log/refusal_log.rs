@@ -10,14 +10,15 @@ use crate::log::circumstances::Circumstances;
 use crate::log::hints::{hint, key_set_hint};
 use crate::log::server_log;
 
-/// Logs why the token was refused.
-pub fn log_refusal(role: &str, failure: &Failure, known: &Circumstances<'_>) {
+/// Logs why the token was refused. Returns the facts.
+pub fn log_refusal(role: &str, failure: &Failure, known: &Circumstances<'_>) -> String {
     let message = format!(
         "OAuth token refused for user \"{}\": {failure}",
         Printable::new(role)
     );
     let (facts, hint) = describe(failure, known);
-    server_log::log(message, Some(facts), hint);
+    server_log::log(message, Some(facts.clone()), hint);
+    facts
 }
 
 /// Logs that keys could not be fetched again, while logins continue with the cached ones.
@@ -46,7 +47,7 @@ pub fn describe(failure: &Failure, known: &Circumstances<'_>) -> (String, Option
 
 /// The facts in the form `name=value`, the stable reason code first. `identity` is the one that the token names, proven or
 /// not; `token_issuer`, which is there if it is not the line's, and `kid` are whatever the sender has written.
-pub fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
+fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
     let (cause, url) = match failure {
         Failure::Unavailable(Unavailable { url, cause }) => (Some(cause.code()), Some(url)),
         _ => (None, None),

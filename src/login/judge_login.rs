@@ -1,0 +1,184 @@
+//! The steps of every login by token, whichever way the token came: settings, judgement, the session that begins, and for
+//! a refusal the statistics and the log.
+
+use std::ffi::CStr;
+
+use oauth_core::{
+    Bearer, Decision, Failure, LoginAttempt, Misconfigured, Policy, Printable, Reject, Sketch,
+    SystemClock, judge,
+};
+
+use crate::log::circumstances::Circumstances;
+use crate::log::refusal_log::log_refusal;
+use crate::login::second_copy::is_second_copy;
+use crate::login::{session_claims, session_start};
+use crate::memory;
+use crate::postgres::auth_file::issuers_of_lines;
+use crate::postgres::client_certificate::TlsPeer;
+use crate::postgres::connection;
+use crate::postgres::containment::{contain, end_backend};
+use crate::postgres::hba::HbaLine;
+use crate::postgres::role_catalog::ServerCatalog;
+use crate::provider::introspection::introspector;
+use crate::settings;
+use crate::settings::LoginSettings;
+use crate::settings::line_options::LineOptions;
+
+/// How often a login is judged again if the caches are flushed during it.
+const MAX_REPEATS: usize = 3;
+
+/// The way by which a token came, as the administrator has set it up.
+pub struct Source {
+    /// The matched line of pg_hba.conf.
+    ///
+    /// Errors: it does not say what a token is judged by.
+    pub line: Result<HbaLine, Misconfigured>,
+    /// The settings of that line.
+    pub options: Result<LineOptions, Misconfigured>,
+}
+
+/// A login that was judged; a refusal has been counted and logged.
+pub struct Judged {
+    decision: Decision,
+    /// The facts about a refusal, as the log has them; PostgreSQL 19 takes them, too.
+    #[cfg_attr(not(feature = "pg19"), allow(dead_code))]
+    pub refusal: Option<String>,
+}
+
+impl Judged {
+    pub fn is_authorized(&self) -> bool {
+        self.decision.is_authorized()
+    }
+
+    /// Who the bearer is, also if the role was refused.
+    pub fn authn_id(&self) -> Option<&str> {
+        self.decision.authn_id()
+    }
+
+    /// Whether the module itself has failed.
+    pub fn is_our_fault(&self) -> bool {
+        matches!(self.decision.outcome(), Err(Failure::Internal(_)))
+    }
+
+    /// The session may begin: its claims are kept for it.
+    pub fn keep_claims(self) {
+        session_claims::keep(self.decision);
+    }
+}
+
+/// Runs a part of a login. None of PostgreSQL's errors and no panic in it reaches the client: it is logged, and this
+/// backend ends.
+pub fn contained<T>(role: &CStr, work: impl FnOnce() -> T) -> T {
+    contain(work).unwrap_or_else(|failure| {
+        let _ = contain(|| {
+            log_refusal(&role.to_string_lossy(), &failure, &Circumstances::default());
+        });
+        end_backend()
+    })
+}
+
+/// Judges a token for a role. A session that is granted is prepared; a refusal is counted and logged.
+pub fn judge_login(source: Source, token: &CStr, role: &CStr) -> Judged {
+    let (decision, settings) = decide(&source, token, role);
+    let line = source.line.as_ref().ok();
+    let refusal = decision.outcome().err().map(|failure| {
+        count_refusal(line, failure);
+        let policy = settings.as_ref().map(|settings| &settings.policy);
+        let sketch = sketch_of(token, failure, policy);
+        let known = Circumstances {
+            policy,
+            evidence: Some(decision.evidence()),
+            sketch: sketch.as_ref(),
+            hba_line: line.map(|line| line.number),
+            other_line: sketch.as_ref().and_then(line_for_another),
+            profile: settings.as_ref().and_then(|settings| settings.profile),
+        };
+        log_refusal(&role.to_string_lossy(), failure, &known)
+    });
+    Judged { decision, refusal }
+}
+
+/// What a refused token says of itself. If the fault is not the token's, that does not matter.
+fn sketch_of(token: &CStr, failure: &Failure, policy: Option<&Policy>) -> Option<Sketch> {
+    let is_rejected = matches!(failure, Failure::Reject(_));
+    let policy = policy.filter(|_| is_rejected)?;
+    Sketch::of(&Bearer::new(token.to_str().ok()?), policy)
+}
+
+/// The line of pg_hba.conf for the issuer that a refused token names, if it is not the one that matched.
+fn line_for_another(sketch: &Sketch) -> Option<i32> {
+    let named = sketch.other_issuer()?;
+    issuers_of_lines()
+        .into_iter()
+        .find_map(|(number, url)| (settings::issuer_name(&url) == named).then_some(number))
+}
+
+/// Counts a refusal, if there is memory to count in: to attach to it might be what has failed.
+fn count_refusal(line: Option<&HbaLine>, failure: &Failure) {
+    if let (Some(line), Some(statistics)) = (line, memory::attached_statistics()) {
+        statistics.count_refused(&settings::issuer_name(&line.issuer), failure);
+    }
+}
+
+/// The steps in their order.
+fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<LoginSettings>) {
+    if is_second_copy() {
+        return (Decision::refused(Misconfigured::LoadedTwice), None);
+    }
+    let line = match &source.line {
+        Ok(line) => line,
+        Err(misconfigured) => return (Decision::refused(misconfigured.clone()), None),
+    };
+    // First of all: without shared memory nothing is counted, and no login succeeds.
+    memory::attach();
+    let revocations = memory::revocations();
+    // Before anything is read that the token is judged by.
+    let mut begun = revocations.now();
+    let options = source.options.as_ref().map_err(Clone::clone);
+    let settings = match options.and_then(|options| settings::read(line, options)) {
+        Ok(settings) => settings,
+        Err(misconfigured) => return (Decision::refused(misconfigured), None),
+    };
+    // Before the token is looked at, so that nothing is fetched for it.
+    if settings.require_tls && !connection::is_private() {
+        return (Decision::refused(Reject::TlsRequired), Some(settings));
+    }
+    // RFC 6750 §2.1: a bearer token is ASCII.
+    let Ok(token) = token.to_str() else {
+        return (Decision::refused(Reject::BadEncoding), Some(settings));
+    };
+    // Claims are UTF-8, so none can name such a role, and nothing that only looks like it may.
+    let Ok(role) = role.to_str() else {
+        let values = Printable::new("");
+        return (
+            Decision::refused(Reject::RoleNotGranted { values }),
+            Some(settings),
+        );
+    };
+    let attempt = LoginAttempt {
+        token: Bearer::new(token),
+        role,
+        peer: &TlsPeer,
+        catalog: &ServerCatalog,
+        introspector: introspector(&settings.introspection),
+    };
+    let judge = || judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
+    let mut decision = judge();
+    // The same as if the client were refused and tried again; session_start ends a login that is still overtaken.
+    for _ in 0..MAX_REPEATS {
+        match revocations
+            .after_flush(begun)
+            .filter(|_| decision.is_authorized())
+        {
+            Some(later) => (begun, decision) = (later, judge()),
+            None => break,
+        }
+    }
+    if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {
+        // Here, where what fails refuses the login.
+        if let Err(fault) = session_start::prepare(grant, &settings, identity, begun) {
+            return (Decision::refused(fault), Some(settings));
+        }
+    }
+    (decision, Some(settings))
+}
