@@ -38,8 +38,9 @@ stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)$(if $(C
 module_profile := $(if $(CASSERT),quick,release)
 module_target := $(CURDIR)/target$(if $(CASSERT),/cassert)
 library := $(module_target)/$(module_profile)/libvalidator.so
+pam_library := $(CURDIR)/target/release/libpam_validator.so
 # The real providers, and the proxy, that tests start.
-providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh) $$(scripts/tinyproxy.sh)
+providers = $$(scripts/pam-wrapper.sh) $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh) $$(scripts/tinyproxy.sh)
 test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
 
 packages := $(CURDIR)/target/packages
@@ -50,6 +51,12 @@ define install_module
 @$(SUDO) install -m 755 $(library) $(1)/validator.so.new
 @$(SUDO) mv -f $(1)/validator.so.new $(1)/validator.so
 @$(SUDO) install -m 644 validator.control sql/validator--*.sql $(2)/extension
+endef
+# $(call install_pam_module,FOLDER)
+define install_pam_module
+@umask 022 && $(SUDO) install -d -m 755 $(1)
+@$(SUDO) install -m 644 $(pam_library) $(1)/pam_validator.so.new
+@$(SUDO) mv -f $(1)/pam_validator.so.new $(1)/pam_validator.so
 endef
 pkglibdir = $(DESTDIR)$$($(pg_config) --pkglibdir)
 sharedir = $(DESTDIR)$$($(pg_config) --sharedir)
@@ -113,6 +120,8 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@cargo fmt --manifest-path crates/pam-validator/Cargo.toml --check
+	@cargo clippy --release $(cargo_flags) --manifest-path crates/pam-validator/Cargo.toml -- -D warnings
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy --profile quick $(cargo_flags) --workspace --all-targets $(features) --features pg_test/real-providers -- -D warnings
 	@if scripts/packages.sh lint && type shellcheck >/dev/null 2>&1; \
 	then shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh packaging/*.sh .ci/run; \
@@ -154,6 +163,7 @@ build: build-tools pg ## build the module
 	@# The library alone: cargo omits link-time optimization if it also makes an rlib.
 	@PGRX_PG_CONFIG_PATH=$(pg_config) CARGO_TARGET_DIR=$(module_target) \
 	cargo rustc --profile $(module_profile) --lib --crate-type cdylib $(cargo_flags) $(features)
+	@cargo build --release $(cargo_flags) --manifest-path crates/pam-validator/Cargo.toml
 
 install: build ## build the module and install it into PostgreSQL (SUDO=sudo: write there as root; DESTDIR=FOLDER: for packagers)
 	$(call install_module,$(pkglibdir),$(sharedir))
@@ -189,13 +199,14 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,tinyproxy-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,tinyproxy-,pam-wrapper-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
 
 stage: build
 	$(call install_module,$(stage)/lib,$(stage)/share)
+	$(call install_pam_module,$(stage)/lib)
 
 bench-tool: stage
 	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c
@@ -206,6 +217,7 @@ provider: test-packages
 	@scripts/django-oauth-toolkit.sh >/dev/null
 	@scripts/glewlwyd.sh >/dev/null
 	@scripts/tinyproxy.sh >/dev/null
+	@scripts/pam-wrapper.sh >/dev/null
 
 build-tools:
 	@scripts/packages.sh module postgresql

@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )
         .allowlist_type("HbaLine|IdentLine|TokenizedAuthLine|Port")
         .allowlist_function("check_usermap|open_auth_file|tokenize_auth_file|free_auth_file|parse_hba_line|parse_ident_line|pg_regexec|pg_foreach_ifaddr|RegisterOAuthHBAOptions|GetOAuthHBAOption")
-        .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC|ClientAuthentication_hook")
+        .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC|ClientAuthentication_hook|MyClientConnectionInfo")
         // PostgreSQL's errors unwind through these functions.
         .override_abi(bindgen::Abi::CUnwind, ".*")
         .wrap_unsafe_ops(true)

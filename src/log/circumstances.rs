@@ -14,6 +14,8 @@ pub struct Circumstances<'a> {
     pub hba_line: Option<i32>,
     /// The number of a line for the issuer that the token names, where that is not the matched line's.
     pub other_line: Option<i32>,
+    /// The token came as a password, through a line of the method `pam`.
+    pub is_password: bool,
     /// The name of the profile that applies.
     pub profile: Option<&'a str>,
 }

@@ -6,6 +6,7 @@ use oauth_core::{
 };
 
 use crate::log::circumstances::Circumstances;
+use crate::log::password_hints::{self, password_hint};
 use crate::log::provider_hints::{any_provider_hint, provider_hint};
 use crate::log::token_hints::token_hint;
 
@@ -17,9 +18,13 @@ pub fn hint(failure: &Failure, known: &Circumstances<'_>) -> Option<String> {
             .and_then(|policy| provider_hint(reject, policy))
             .or_else(|| token_hint(reject, policy?, known))
             .or_else(|| any_provider_hint(reject, policy?, known.evidence))
+            .or_else(|| password_hint(reject, policy, known))
             .or_else(|| reject_hint(reject, policy)),
         Failure::Unavailable(unavailable) => Some(unavailable_hint(&unavailable.cause)),
-        Failure::Misconfigured(misconfigured) => Some(misconfigured_hint(misconfigured)),
+        Failure::Misconfigured(misconfigured) => Some(
+            password_hints::misconfigured_hint(misconfigured)
+                .unwrap_or_else(|| misconfigured_hint(misconfigured)),
+        ),
         Failure::Internal(_) => {
             Some("This is a defect of the validator module; please report it.".to_owned())
         }

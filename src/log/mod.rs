@@ -2,6 +2,7 @@
 
 pub mod circumstances;
 pub mod hints;
+mod password_hints;
 mod provider_hints;
 pub mod refusal_log;
 pub mod server_log;

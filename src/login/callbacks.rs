@@ -5,7 +5,7 @@ use std::ffi::{CStr, CString, c_char};
 use oauth_core::Misconfigured;
 use pgrx::{pg_guard, pg_sys};
 
-use crate::login::judge_login::{Judged, Source, contained, judge_login};
+use crate::login::judge_login::{Form, Judged, Source, contained, judge_login};
 use crate::postgres::abi::{
     OAuthValidatorCallbacks, PG_OAUTH_VALIDATOR_MAGIC, ValidatorModuleResult, ValidatorModuleState,
     ValidatorStartupCB,
@@ -86,10 +86,13 @@ fn fill(
 /// The matched line, which gives the issuer and what the token is for.
 fn source(state: *const ValidatorModuleState) -> Source {
     let why = "pg_hba.conf names none";
+    let line = hba::matched_line();
     Source {
-        line: hba::matched_line().ok_or(Misconfigured::IssuerInvalid { why }),
+        number: line.as_ref().map(|line| line.number),
+        line: line.ok_or(Misconfigured::IssuerInvalid { why }),
         // SAFETY: the state that PostgreSQL gave to validate_cb, in which we are.
         options: unsafe { line_options::read(state) },
+        form: Form::Bearer,
     }
 }
 

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 
 use oauth_core::{
     Bearer, Decision, Failure, LoginAttempt, Misconfigured, Policy, Printable, Reject, Sketch,
-    SystemClock, judge,
+    SystemClock, is_token, judge,
 };
 
 use crate::log::circumstances::Circumstances;
@@ -13,6 +13,7 @@ use crate::log::refusal_log::log_refusal;
 use crate::login::second_copy::is_second_copy;
 use crate::login::{session_claims, session_start};
 use crate::memory;
+use crate::memory::revocations::Begun;
 use crate::postgres::auth_file::issuers_of_lines;
 use crate::postgres::client_certificate::TlsPeer;
 use crate::postgres::connection;
@@ -29,12 +30,25 @@ const MAX_REPEATS: usize = 3;
 
 /// The way by which a token came, as the administrator has set it up.
 pub struct Source {
+    /// The number of the matched line of pg_hba.conf, if there is one.
+    pub number: Option<i32>,
     /// The matched line of pg_hba.conf.
     ///
-    /// Errors: it does not say what a token is judged by.
+    /// Errors: neither it nor a setting says what a token is judged by.
     pub line: Result<HbaLine, Misconfigured>,
     /// The settings of that line.
     pub options: Result<LineOptions, Misconfigured>,
+    /// What it comes as.
+    pub form: Form,
+}
+
+/// What a token comes as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// By SASL OAUTHBEARER, which is for tokens only.
+    Bearer,
+    /// As a password, and so perhaps a person's.
+    Password,
 }
 
 /// A login that was judged; a refusal has been counted and logged.
@@ -77,25 +91,53 @@ pub fn contained<T>(role: &CStr, work: impl FnOnce() -> T) -> T {
     })
 }
 
+/// Decides whether a client may be asked for a token. A refusal is counted and logged.
+pub fn may_be_asked(source: &Source, role: &CStr) -> bool {
+    match open(source) {
+        Ok(_) => true,
+        Err((failure, settings)) => {
+            let known = Circumstances::default();
+            refuse(source, role, &failure, settings.as_deref(), known);
+            false
+        }
+    }
+}
+
 /// Judges a token for a role. A session that is granted is prepared; a refusal is counted and logged.
 pub fn judge_login(source: Source, token: &CStr, role: &CStr) -> Judged {
     let (decision, settings) = decide(&source, token, role);
-    let line = source.line.as_ref().ok();
     let refusal = decision.outcome().err().map(|failure| {
-        count_refusal(line, failure);
         let policy = settings.as_ref().map(|settings| &settings.policy);
         let sketch = sketch_of(token, failure, policy);
         let known = Circumstances {
-            policy,
             evidence: Some(decision.evidence()),
             sketch: sketch.as_ref(),
-            hba_line: line.map(|line| line.number),
             other_line: sketch.as_ref().and_then(line_for_another),
-            profile: settings.as_ref().and_then(|settings| settings.profile),
+            ..Circumstances::default()
         };
-        log_refusal(&role.to_string_lossy(), failure, &known)
+        refuse(&source, role, failure, settings.as_ref(), known)
     });
     Judged { decision, refusal }
+}
+
+/// Counts and logs a refusal. Returns the facts about it.
+fn refuse(
+    source: &Source,
+    role: &CStr,
+    failure: &Failure,
+    settings: Option<&LoginSettings>,
+    known: Circumstances<'_>,
+) -> String {
+    let line = source.line.as_ref().ok();
+    count_refusal(line, failure);
+    let known = Circumstances {
+        policy: settings.map(|settings| &settings.policy),
+        hba_line: source.number,
+        profile: settings.and_then(|settings| settings.profile),
+        is_password: source.form == Form::Password,
+        ..known
+    };
+    log_refusal(&role.to_string_lossy(), failure, &known)
 }
 
 /// What a refused token says of itself. If the fault is not the token's, that does not matter.
@@ -120,29 +162,51 @@ fn count_refusal(line: Option<&HbaLine>, failure: &Failure) {
     }
 }
 
-/// The steps in their order.
-fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<LoginSettings>) {
+/// Why a login ends before its token is looked at, and its settings, if they could be read.
+type NotOpen = (Failure, Option<Box<LoginSettings>>);
+
+/// The steps before the token is looked at. Nothing is asked of anyone in them.
+fn open(source: &Source) -> Result<(LoginSettings, Begun), NotOpen> {
+    let misconfigured = |fault: Misconfigured| (fault.into(), None);
     if is_second_copy() {
-        return (Decision::refused(Misconfigured::LoadedTwice), None);
+        return Err(misconfigured(Misconfigured::LoadedTwice));
     }
-    let line = match &source.line {
-        Ok(line) => line,
-        Err(misconfigured) => return (Decision::refused(misconfigured.clone()), None),
-    };
+    let line = source
+        .line
+        .as_ref()
+        .map_err(|fault| misconfigured(fault.clone()))?;
     // First of all: without shared memory nothing is counted, and no login succeeds.
     memory::attach();
-    let revocations = memory::revocations();
     // Before anything is read that the token is judged by.
-    let mut begun = revocations.now();
+    let begun = memory::revocations().now();
     let options = source.options.as_ref().map_err(Clone::clone);
-    let settings = match options.and_then(|options| settings::read(line, options)) {
-        Ok(settings) => settings,
-        Err(misconfigured) => return (Decision::refused(misconfigured), None),
-    };
-    // Before the token is looked at, so that nothing is fetched for it.
-    if settings.require_tls && !connection::is_private() {
-        return (Decision::refused(Reject::TlsRequired), Some(settings));
+    let settings = options
+        .and_then(|options| settings::read(line, options))
+        .map_err(misconfigured)?;
+    match is_open_to_others(source.form, &settings) {
+        true => Err((Reject::TlsRequired.into(), Some(Box::new(settings)))),
+        false => Ok((settings, begun)),
     }
+}
+
+/// Whether others might read what the client sends.
+fn is_open_to_others(form: Form, settings: &LoginSettings) -> bool {
+    let needs_encryption = form == Form::Password && settings.password_requires_tls;
+    (needs_encryption && !connection::is_encrypted_or_by_socket())
+        || (settings.require_tls && !connection::is_private())
+}
+
+/// The steps in their order.
+fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<LoginSettings>) {
+    let (settings, mut begun) = match open(source) {
+        Ok(opened) => opened,
+        Err((failure, settings)) => {
+            return (
+                Decision::refused(failure),
+                settings.map(|settings| *settings),
+            );
+        }
+    };
     // RFC 6750 §2.1: a bearer token is ASCII.
     let Ok(token) = token.to_str() else {
         return (Decision::refused(Reject::BadEncoding), Some(settings));
@@ -155,6 +219,10 @@ fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<Login
             Some(settings),
         );
     };
+    // What may be a person's password is neither judged nor shown to the provider.
+    if source.form == Form::Password && !is_token(&Bearer::new(token), &settings.policy) {
+        return (Decision::refused(Reject::NotAJwt), Some(settings));
+    }
     let attempt = LoginAttempt {
         token: Bearer::new(token),
         role,
@@ -165,6 +233,7 @@ fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<Login
     let judge = || judge(&attempt, &settings.policy, &settings.keys, &SystemClock);
     let mut decision = judge();
     // The same as if the client were refused and tried again; session_start ends a login that is still overtaken.
+    let revocations = memory::revocations();
     for _ in 0..MAX_REPEATS {
         match revocations
             .after_flush(begun)
@@ -176,7 +245,8 @@ fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<Login
     }
     if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {
         // Here, where what fails refuses the login.
-        if let Err(fault) = session_start::prepare(grant, &settings, identity, begun) {
+        let is_password = source.form == Form::Password;
+        if let Err(fault) = session_start::prepare(grant, &settings, identity, begun, is_password) {
             return (Decision::refused(fault), Some(settings));
         }
     }

@@ -2,6 +2,7 @@
 
 pub mod callbacks;
 mod judge_login;
+mod password;
 pub mod second_copy;
 pub mod session_claims;
 pub mod session_expiry;

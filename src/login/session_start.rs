@@ -12,7 +12,8 @@ use crate::memory;
 use crate::memory::revocations::Begun;
 use crate::memory::session_registry::NewSession;
 use crate::postgres::abi;
-use crate::postgres::text::copied_lossy;
+use crate::postgres::connection;
+use crate::postgres::text::{c_string, copied_lossy};
 use crate::postgres::time;
 use crate::settings::LoginSettings;
 
@@ -23,6 +24,8 @@ struct Expected {
     session: NewSession,
     begun: Begun,
     log_accepted: bool,
+    /// The token came as a password, so that PostgreSQL does not know whose it is.
+    is_password: bool,
 }
 
 /// The hook of another module, which runs before ours.
@@ -39,6 +42,7 @@ pub fn prepare(
     settings: &LoginSettings,
     identity: &str,
     begun: Begun,
+    is_password: bool,
 ) -> Result<(), Internal> {
     let policy = &settings.policy;
     if settings.session_expiry && grant.expires_at() != Timestamp::FOREVER {
@@ -55,6 +59,7 @@ pub fn prepare(
         },
         begun,
         log_accepted: settings.log_accepted,
+        is_password,
     });
     Ok(())
 }
@@ -102,8 +107,12 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
         session,
         begun,
         log_accepted,
+        is_password,
     }) = expected.filter(|_| status == STATUS_OK)
     {
+        if is_password {
+            connection::set_authenticated_identity(&c_string(&session.identity));
+        }
         memory::sessions().enter(&session);
         // After registration: a later revocation finds the session.
         if memory::revocations().overtook(begun, &session) {

@@ -1,7 +1,9 @@
 //! The connection that this backend serves: whether anyone between client and server could read it; and addresses.
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use pgrx::pg_sys;
 
 use crate::postgres::{abi, hba};
 
@@ -9,6 +11,14 @@ use crate::postgres::{abi, hba};
 pub fn is_private() -> bool {
     hba::port()
         .is_some_and(|port| port.ssl_in_use || is_local(&port.raddr) || has_gss_encryption(port))
+}
+
+/// The same, but that nothing on this machine is trusted but a Unix socket.
+pub fn is_encrypted_or_by_socket() -> bool {
+    hba::port().is_some_and(|port| {
+        let is_socket = i32::from(port.raddr.addr.ss_family) == libc::AF_UNIX;
+        port.ssl_in_use || is_socket || has_gss_encryption(port)
+    })
 }
 
 /// Whether the peer is at a Unix socket or a loopback address. Of any other kind of address nothing is known.
@@ -62,5 +72,16 @@ fn has_gss_encryption(port: &'static abi::Port) -> bool {
             unsafe extern "C" fn(*const abi::Port) -> bool,
         >(symbol);
         get_enc(port)
+    }
+}
+
+/// Has PostgreSQL take `identity` for who has authenticated, which `system_user` shows. For the end of an authentication,
+/// when PostgreSQL has noted somebody else: the role that was requested, as its method `pam` does.
+pub fn set_authenticated_identity(identity: &CStr) {
+    // SAFETY: the main thread; a variable of this process, and a copy that lives as long as it does. The string before it
+    // belongs to the same context, and is left there.
+    unsafe {
+        let copy = pg_sys::MemoryContextStrdup(pg_sys::TopMemoryContext, identity.as_ptr());
+        abi::MyClientConnectionInfo.authn_id = copy;
     }
 }

@@ -101,8 +101,8 @@ fn is_lack(code: PgSqlErrorCode) -> bool {
     )
 }
 
-/// Ends this backend with the message of every OAuth login that fails, in the client's language, and without waiting
-/// for the client.
+/// Ends this backend with PostgreSQL's message of every login that fails by the method of the matched line, in the
+/// client's language, and without waiting for the client.
 pub fn end_backend() -> ! {
     // The functions behind ereport(), as utils/elog.h declares them; pgrx does not bind them.
     unsafe extern "C-unwind" {
@@ -111,13 +111,13 @@ pub fn end_backend() -> ! {
         fn errmsg(format: *const c_char, ...) -> c_int;
         fn errfinish(filename: *const c_char, lineno: c_int, funcname: *const c_char);
     }
-    const GENERIC: &CStr = c"OAuth bearer authentication failed for user \"%s\"";
-    let role = hba::port().map_or(std::ptr::null_mut(), |port| port.user_name);
-    let role = if role.is_null() {
-        c"".as_ptr()
-    } else {
-        role.cast_const()
+    const OAUTH: &CStr = c"OAuth bearer authentication failed for user \"%s\"";
+    const PAM: &CStr = c"PAM authentication failed for user \"%s\"";
+    let generic = match hba::matched_pam_line() {
+        Some(_) => PAM,
+        None => OAUTH,
     };
+    let role = hba::requested_role().unwrap_or(c"").as_ptr();
     let code = PgSqlErrorCode::ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
     // SAFETY: called in this order, as ereport() does, in the main thread. The format takes one string, and the role's
     // name is NUL-terminated and lives as long as the process. No place is named: the client would be told. At this
@@ -125,7 +125,7 @@ pub fn end_backend() -> ! {
     unsafe {
         if errstart(pg_sys::FATAL as c_int, std::ptr::null()) {
             errcode(code as c_int);
-            errmsg(GENERIC.as_ptr(), role);
+            errmsg(generic.as_ptr(), role);
             errfinish(std::ptr::null(), 0, std::ptr::null());
         }
         pg_sys::proc_exit(1);

@@ -1,9 +1,12 @@
 //! The line of pg_hba.conf that this connection matched.
 
+use std::ffi::CStr;
+
+use oauth_core::IdentityRule;
 use pgrx::pg_sys;
 
 use crate::postgres::abi;
-use crate::postgres::text::copied;
+use crate::postgres::text::{copied, copied_lossy};
 
 /// What the matched line says about OAuth, copied: the line's memory is gone after authentication.
 pub struct HbaLine {
@@ -17,7 +20,20 @@ pub struct HbaLine {
     pub delegated: bool,
     /// `map`: pg_ident.conf says which identities may take which role. Otherwise the identity must equal the role.
     pub mapped: bool,
+    /// How identity and role are compared where PostgreSQL does not do it after the judgement.
+    pub identity_rule: Option<IdentityRule>,
 }
+
+/// What the matched line says where its method is `pam`.
+pub struct PamLine {
+    /// Its number in its file.
+    pub number: i32,
+    /// `pamservice`, or PostgreSQL's default for it.
+    pub service: String,
+}
+
+/// PostgreSQL's `PGSQL_PAM_SERVICE`.
+pub const DEFAULT_PAM_SERVICE: &str = "postgresql";
 
 /// A line of a configuration file.
 #[derive(Clone, PartialEq)]
@@ -33,7 +49,7 @@ pub fn port() -> Option<&'static abi::Port> {
     unsafe { pg_sys::MyProcPort.cast::<abi::Port>().as_ref() }
 }
 
-/// The line that this connection matched. `None` outside of authentication.
+/// The line for tokens that this connection matched. `None` outside of authentication.
 pub fn matched_line() -> Option<HbaLine> {
     // SAFETY: called from validate_cb only, while the backend authenticates: MyProcPort->hba is
     // the matched line and stays unchanged (src/backend/libpq/auth.c, ClientAuthentication).
@@ -48,5 +64,36 @@ pub fn matched_line() -> Option<HbaLine> {
         // PostgreSQL treats an empty name as unset; a name that is not UTF-8 is still a name.
         // SAFETY: as above.
         mapped: !line.usermap.is_null() && unsafe { *line.usermap } != 0,
+        identity_rule: None,
     })
+}
+
+/// The line that this connection matched, if its method is `pam` and the connection is being authenticated by it. Later,
+/// PostgreSQL has given the line's memory back.
+pub fn matched_pam_line() -> Option<PamLine> {
+    // SAFETY: a plain variable of this process.
+    if !unsafe { pg_sys::ClientAuthInProgress } {
+        return None;
+    }
+    // SAFETY: null, or the matched line, which stays unchanged while the client authenticates.
+    let line = unsafe { port()?.hba.as_ref()? };
+    if line.auth_method != abi::UserAuth_uaPAM {
+        return None;
+    }
+    // SAFETY: null, or a NUL-terminated string of pg_hba.conf's parsed lines.
+    let service = unsafe { copied_lossy(line.pamservice) };
+    Some(PamLine {
+        number: line.linenumber,
+        service: match service.is_empty() {
+            true => DEFAULT_PAM_SERVICE.to_owned(),
+            false => service,
+        },
+    })
+}
+
+/// The role that the client requests. `None` outside of a connection.
+pub fn requested_role() -> Option<&'static CStr> {
+    let role = port()?.user_name;
+    // SAFETY: null, or NUL-terminated and alive as long as the process.
+    (!role.is_null()).then(|| unsafe { CStr::from_ptr(role) })
 }

@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::postgres::text::{borrowed, c_string};
-use crate::settings::tables::{self, Kind, Level, NUMBERS, SWITCHES, Setting, TEXTS};
+use crate::settings::tables::{self, Kind, NUMBERS, SWITCHES, Setting, TEXTS};
 use crate::settings::tables::{Number, Switch, Text};
 use crate::settings::values::{ProfileNames, invalid};
 
@@ -94,7 +94,7 @@ pub fn are_defined() -> bool {
 
 /// Defines all settings of the server, and those of the profiles that `validator.profiles` names by now.
 pub fn define() {
-    define_all(PREFIX, &SERVER, Level::Server);
+    define_all(PREFIX, &SERVER, true);
     // A list that does not parse has been refused before, so it names none.
     let _ = define_profiles();
 }
@@ -120,7 +120,7 @@ pub fn define_profiles() -> Result<Vec<Profile>, Misconfigured> {
                 name,
                 values: Box::leak(Box::new(Values::new())),
             };
-            define_all(&profile.prefix(), profile.values, Level::Profile);
+            define_all(&profile.prefix(), profile.values, false);
             defined.push(profile);
             profile
         }));
@@ -139,12 +139,11 @@ impl Profile {
     }
 }
 
-/// Defines the settings that can be made at `place`, and reserves the prefix, so that a misspelt name is reported.
-fn define_all(prefix: &str, values: &'static Values, level: Level) {
-    let is_here = |of: Level| of == level || of == Level::Both;
-    for setting in tables::all().filter(|setting| is_here(setting.level)) {
+/// Defines the settings of the server, or of a profile, and reserves the prefix, so that a misspelt name is reported.
+fn define_all(prefix: &str, values: &'static Values, is_server: bool) {
+    for setting in tables::all().filter(|setting| is_server || setting.level.has_profiles()) {
         define_one(prefix, setting.name, |name| {
-            define_variable(name, setting, values, level)
+            define_variable(name, setting, values, is_server)
         });
     }
     let prefix = c_string(prefix);
@@ -153,7 +152,7 @@ fn define_all(prefix: &str, values: &'static Values, level: Level) {
 }
 
 /// Has PostgreSQL keep the setting's value among `values`.
-fn define_variable(name: &CStr, setting: &Setting, values: &'static Values, level: Level) {
+fn define_variable(name: &CStr, setting: &Setting, values: &'static Values, is_server: bool) {
     let (name, description) = (name.as_ptr(), setting.description.as_ptr());
     let (details, context) = (setting.details.as_ptr(), pg_sys::GucContext::PGC_SIGHUP);
     // SAFETY: descriptions and value are static; PostgreSQL copies name and default.
@@ -174,7 +173,7 @@ fn define_variable(name: &CStr, setting: &Setting, values: &'static Values, leve
                 0,
                 Some(check_hook),
                 None,
-                show_hook(which).filter(|_| level == Level::Server),
+                show_hook(which).filter(|_| is_server),
             ),
             Kind::Number {
                 which,

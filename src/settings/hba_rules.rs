@@ -39,6 +39,7 @@ impl HbaRule {
             scope: self.option("scope").unwrap_or_default().to_owned(),
             delegated: self.option("delegate_ident_mapping") == Some("true"),
             mapped: self.option("map").is_some_and(|map| !map.is_empty()),
+            identity_rule: None,
         })
     }
 

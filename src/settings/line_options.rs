@@ -42,6 +42,14 @@ impl LineOptions {
         LineOptions::at(String::new())
     }
 
+    /// Those of a line that names a profile and has no settings.
+    pub fn naming(profile: &str, place: String) -> Self {
+        LineOptions {
+            profile: Some(profile.to_owned()),
+            ..LineOptions::at(place)
+        }
+    }
+
     const fn at(place: String) -> Self {
         LineOptions {
             place,

@@ -31,6 +31,8 @@ pub struct LoginSettings {
     pub keys: ProviderKeys,
     /// Whether a token that others could read on its way here is refused.
     pub require_tls: bool,
+    /// Whether a password is not asked for over an unencrypted connection.
+    pub password_requires_tls: bool,
     /// Asks the provider about tokens, if the policy requires it.
     pub introspection: Option<ProviderIntrospection>,
     /// Whether a session ends when its token does.
@@ -56,6 +58,7 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
         policy,
         keys,
         require_tls: settings.switch(Switch::RequireTls),
+        password_requires_tls: settings.switch(Switch::PasswordRequiresTls),
         introspection,
         session_expiry: settings.switch(Switch::SessionExpiry),
         log_accepted: settings.switch(Switch::LogAccepted),
@@ -78,6 +81,7 @@ pub fn policy_of(
         .required_scopes(&line.scope)
         .delegated(line.delegated)
         .mapped(line.mapped)
+        .identity_rule(line.identity_rule.clone())
         .access_token_issuer(settings.text(Text::AccessTokenIssuer)?)
         .audience(settings.text(Text::Audience)?)
         .identity_prefix(settings.text(Text::IdentityPrefix)?)

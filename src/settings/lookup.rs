@@ -49,8 +49,7 @@ impl<'a> Settings<'a> {
     fn find<T>(&self, on_line: Option<T>, name: &str, level: Level) -> Found<T> {
         match (on_line, self.profile) {
             (Some(value), _) => Found::OnLine(value),
-            (None, Some(profile)) if level == Level::Profile => Found::InProfile(profile),
-            (None, Some(profile)) if level == Level::Both && is_set(&profile.prefix(), name) => {
+            (None, Some(profile)) if level.has_profiles() && is_set(&profile.prefix(), name) => {
                 Found::InProfile(profile)
             }
             _ => Found::OfServer,

@@ -6,6 +6,7 @@ pub mod hba_rules;
 pub mod line_options;
 mod login;
 mod lookup;
+mod password;
 mod profiles;
 pub mod provider;
 pub mod tables;
@@ -13,5 +14,6 @@ pub mod values;
 
 pub use login::{LoginSettings, issuer_name, policy_of, read, read_introspection, read_keys};
 pub use lookup::Settings;
+pub use password::line_of_service;
 pub use profiles::{for_line, profile_issuers};
 pub use values::invalid;

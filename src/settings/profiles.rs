@@ -33,8 +33,8 @@ fn profile_of(url: &str) -> Result<Option<Profile>, Misconfigured> {
     }
     let mut chosen = None;
     for profile in profiles {
-        let settings = Settings::of_profile(profile);
-        if is_for(&settings, url)? == Some(true) && chosen.replace(profile).is_some() {
+        if is_for(profile, url)? == Some(true) && chosen.replace(profile).is_some() {
+            let settings = Settings::of_profile(profile);
             return Err(settings.invalid(Text::Issuer, "another profile has the same issuer"));
         }
     }
@@ -52,27 +52,32 @@ fn profile_named(
     let profile = profiles
         .find(|profile| profile.name() == name)
         .ok_or_else(|| invalid("validator.profiles does not name it"))?;
-    match is_for(&Settings::of_profile(profile), &line.issuer)? {
+    match is_for(profile, &line.issuer)? {
         Some(false) => Err(invalid("it is for another issuer")),
         _ => Ok(profile),
     }
 }
 
 /// Whether a profile names this issuer. `None`: it names none.
-fn is_for(settings: &Settings, url: &str) -> Result<Option<bool>, Misconfigured> {
+fn is_for(profile: Profile, url: &str) -> Result<Option<bool>, Misconfigured> {
     // Whether plain http is allowed is checked later; here issuers are only compared.
     let issuer = Issuer::parse_allowing(url, true)?;
-    let IssuerUrl(own) = settings.text(Text::Issuer)?;
-    Ok(own.map(|own| own.identifier() == issuer.identifier()))
+    Ok(own_issuer(profile)?.map(|own| own.identifier() == issuer.identifier()))
+}
+
+/// The issuer that a profile names; not the server's.
+fn own_issuer(profile: Profile) -> Result<Option<Issuer>, Misconfigured> {
+    let IssuerUrl(own) = match gucs::is_set(&profile.prefix(), "issuer") {
+        true => Settings::of_profile(profile).text(Text::Issuer)?,
+        false => IssuerUrl(None),
+    };
+    Ok(own)
 }
 
 /// Each profile's name, and the issuer that it is for, if it names one.
 pub fn profile_issuers() -> Result<Vec<(&'static str, Option<Issuer>)>, Misconfigured> {
     gucs::define_profiles()?
         .into_iter()
-        .map(|profile| {
-            let IssuerUrl(own) = Settings::of_profile(profile).text(Text::Issuer)?;
-            Ok((profile.name(), own))
-        })
+        .map(|profile| Ok((profile.name(), own_issuer(profile)?)))
         .collect()
 }

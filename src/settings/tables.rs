@@ -19,10 +19,17 @@ use crate::settings::values::{
 pub enum Level {
     /// `validator.NAME`: it is the server's.
     Server,
-    /// `validator_PROFILE.NAME`: it makes no sense elsewhere.
-    Profile,
-    /// Both; a profile's value goes before.
+    /// `validator_PROFILE.NAME`, too; a profile's value goes before. In PostgreSQL 19 also a line of pg_hba.conf.
     Both,
+    /// As `Both`, but for lines of pg_hba.conf: those that it is for cannot have settings.
+    NotOnLines,
+}
+
+impl Level {
+    /// Whether a profile can have a value of its own.
+    pub fn has_profiles(self) -> bool {
+        self != Level::Server
+    }
 }
 
 /// A row of the tables.
@@ -84,9 +91,15 @@ texts! {
     Profiles = "profiles": Server, ProfileNames, c"",
         c"Names of profiles: sets of settings for one issuer each.",
         c"A comma-separated list. Profile \"corp\" has the settings validator_corp.issuer, validator_corp.audience and so on.";
-    Issuer = "issuer": Profile, IssuerUrl, c"",
-        c"Issuer that this profile is for.",
-        c"As the HBA line has it, or its well-known URI.";
+    Issuer = "issuer": NotOnLines, IssuerUrl, c"",
+        c"Issuer of tokens that come as passwords; of a profile, the issuer that it is for.",
+        c"Its identifier, or its well-known URI. A line of pg_hba.conf with the method \"oauth\" names its own.";
+    PasswordScope = "password_scope": NotOnLines, PlainText, c"",
+        c"Scopes that a token must carry which comes as a password.",
+        c"Separated by spaces. They are to lines of pg_hba.conf with the method \"pam\" what scope is to the others.";
+    PasswordMap = "password_map": NotOnLines, MapName, c"",
+        c"Map of pg_ident.conf from identities to roles for tokens that come as passwords.",
+        c"If unset, role_claim alone decides where it is set, and otherwise the identity must equal the role.";
     Provider = "provider": Both, Preset, c"generic",
         c"Provider whose conventions are the defaults of other settings.",
         c"One of generic, keycloak, entra, okta, auth0, cognito, google, gitlab, github-actions, kubernetes, authentik, zitadel, ping, spiffe, dex, adfs.";
@@ -265,6 +278,9 @@ switches! {
     RequireTls = "require_tls": Both, true,
         c"Refuses tokens that come over unencrypted TCP from another host.",
         c"Unix sockets and loopback addresses need no encryption. If off, the lines of pg_hba.conf alone decide.";
+    PasswordRequiresTls = "password_requires_tls": NotOnLines, true,
+        c"Refuses to ask for a token as a password over an unencrypted connection.",
+        c"Unix sockets need no encryption, loopback addresses do. If off, require_tls still applies.";
     IntrospectionAudienceRequired = "introspection_audience_required": Both, true,
         c"Requires \"aud\" in the introspection response for an opaque token.",
         c"If off, it may be missing; if present, it must still be accepted.";

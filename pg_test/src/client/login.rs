@@ -27,7 +27,8 @@ pub enum FirstResponse {
     Bytes(Vec<u8>),
     /// No initial response; after the server's empty challenge, these bytes.
     Late(Vec<u8>),
-    /// The first half of the message that carries this token; then the client closes the connection.
+    /// The first half of the message that carries this token; then the client closes the connection. As a password, the
+    /// first half of the token, as what cuts passwords would send it.
     Half(String),
     /// Nothing: the client closes the connection when it is asked to authenticate.
     Close,
@@ -204,6 +205,10 @@ impl Login {
                     refusal.asked_for_token = true;
                     self.respond(wire)?;
                 }
+                Message::AuthenticationCleartextPassword => {
+                    refusal.asked_for_password = true;
+                    wire.send(&self.as_password()?)?;
+                }
                 Message::AuthenticationSaslContinue(body) if body.data().is_empty() => {
                     let FirstResponse::Late(bytes) = &self.first else {
                         return Err(Ending::Reset);
@@ -240,6 +245,21 @@ impl Login {
             FirstResponse::Close => return Err(Ending::ClosedByClient),
         };
         wire.send(&bytes)
+    }
+
+    /// What this client sends as a password, where the server asks for one.
+    fn as_password(&self) -> Result<BytesMut, Ending> {
+        let (bytes, is_whole) = match &self.first {
+            FirstResponse::Token(token) => (token.as_bytes(), true),
+            FirstResponse::Half(token) => (token.as_bytes(), false),
+            FirstResponse::Bytes(bytes) => (bytes.as_slice(), true),
+            FirstResponse::Discovery | FirstResponse::Late(_) | FirstResponse::Close => {
+                return Err(Ending::ClosedByClient);
+            }
+        };
+        let half = &bytes[..bytes.len() / 2];
+        let password = if is_whole { bytes } else { half };
+        Ok(message(|m| frontend::password_message(password, m)))
     }
 
     fn respond_to_document(&self, wire: &mut Wire) -> Result<(), Ending> {
@@ -302,6 +322,8 @@ pub struct Refusal {
     pub connection_error: Option<String>,
     /// Whether the server asked for OAUTHBEARER.
     pub asked_for_token: bool,
+    /// Whether the server asked for a password in clear text.
+    pub asked_for_password: bool,
     /// The server's error document (RFC 7628 §3.2.2), as it came.
     pub document: Option<String>,
     /// Every ErrorResponse.
@@ -319,6 +341,7 @@ impl Default for Refusal {
         Refusal {
             connection_error: None,
             asked_for_token: false,
+            asked_for_password: false,
             document: None,
             errors: Vec::new(),
             received: Vec::new(),

@@ -132,6 +132,19 @@ pub fn tinyproxy() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
+/// The library that has a program's PAM read its files from a folder of ours. `None`: this machine's packages have none.
+pub fn pam_wrapper() -> Option<PathBuf> {
+    let library = std::env::var_os("PAM_WRAPPER_LIBRARY")?;
+    Some(library)
+        .filter(|library| !library.is_empty())
+        .map(PathBuf::from)
+}
+
+/// Whether PostgreSQL is built with PAM.
+pub fn has_pam() -> bool {
+    pg_config("--configure").contains("--with-pam")
+}
+
 /// Says that the test which calls this cannot be done here, and why. `make test` counts it as skipped, not as passed.
 #[allow(clippy::print_stderr)] // Who runs the tests by hand sees it there.
 pub fn skip(why: &str) {

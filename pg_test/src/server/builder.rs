@@ -77,6 +77,20 @@ impl ServerBuilder {
         self
     }
 
+    /// Takes back the lines that were added to pg_hba.conf.
+    pub(crate) fn without_lines(mut self) -> Self {
+        self.configuration.hba.clear();
+        self
+    }
+
+    /// Adds a PAM service by the text of its file. Needs what [`can_use_pam`](crate::can_use_pam) tells.
+    pub fn pam_service(mut self, name: &str, text: &str) -> Self {
+        let service = (name.to_owned(), text.to_owned());
+        self.configuration.pam_services.retain(|(n, _)| n != name);
+        self.configuration.pam_services.push(service);
+        self
+    }
+
     /// Sets a variable in the server's environment.
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         let variable = (name.to_owned(), value.to_owned());

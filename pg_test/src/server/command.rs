@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 
 use crate::machine::{child, environment};
 use crate::server::files::Configuration;
+use crate::server::pam_files;
 
 /// `postgres` in the foreground, in a mount namespace of its own if it sees other files than we do.
 pub(crate) fn postgres(data: &Path, folder: &Path, configuration: &Configuration) -> Command {
@@ -22,6 +23,9 @@ pub(crate) fn postgres(data: &Path, folder: &Path, configuration: &Configuration
     command
         .env_remove("SSL_CERT_FILE")
         .env_remove("SSL_CERT_DIR");
+    if !configuration.pam_services.is_empty() {
+        pam_files::use_services(&mut command, folder);
+    }
     command.envs(configuration.environment.iter().cloned());
     if mounts.is_empty() {
         child::as_server_user(&mut command);

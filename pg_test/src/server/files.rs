@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::issuer::Issuer;
 use crate::machine::{child, environment, scratch};
+use crate::server::pam_files;
 
 /// The lines that let the rig and its standbys in, over the Unix socket of the server's own folder.
 pub(crate) const HBA_ADMIN_LINES: &str =
@@ -28,6 +29,8 @@ pub(crate) struct Configuration {
     pub(crate) environment: Vec<(String, String)>,
     /// Files that the server sees in /etc, by name and text.
     pub(crate) etc: Vec<(String, String)>,
+    /// PAM services, by name and text of their files.
+    pub(crate) pam_services: Vec<(String, String)>,
     /// The size of a /dev/shm of the server's own.
     pub(crate) dev_shm: Option<u64>,
 }
@@ -42,6 +45,7 @@ impl Configuration {
             ident: vec![],
             environment: vec![],
             etc: vec![],
+            pam_services: vec![],
             dev_shm: None,
         };
         for (name, value) in [
@@ -96,6 +100,9 @@ impl Configuration {
             &data.join("pg_hba.conf"),
             &format!("{HBA_ADMIN_LINES}\n{}\n", self.hba.join("\n")),
         );
+        if !self.pam_services.is_empty() {
+            pam_files::write_services(socket_folder, &self.pam_services);
+        }
         write(
             &data.join("pg_ident.conf"),
             &format!("{}\n", self.ident.join("\n")),

@@ -4,6 +4,8 @@ pub(crate) mod builder;
 pub(crate) mod command;
 pub(crate) mod files;
 pub(crate) mod log;
+pub(crate) mod pam;
+mod pam_files;
 pub(crate) mod verdict;
 
 use std::ffi::OsStr;
@@ -243,6 +245,15 @@ impl Server {
         self.state().configuration.hba = lines.iter().map(|l| l.to_string()).collect();
     }
 
+    /// Adds a PAM service or replaces it, from the next login on.
+    pub fn set_pam_service(&self, name: &str, text: &str) {
+        let mut state = self.state();
+        let services = &mut state.configuration.pam_services;
+        services.retain(|(n, _)| n != name);
+        services.push((name.to_owned(), text.to_owned()));
+        pam_files::write_services(&self.folder, services);
+    }
+
     /// Replaces the lines of pg_ident.conf.
     pub fn set_ident(&self, lines: &[&str]) {
         self.state().configuration.ident = lines.iter().map(|l| l.to_string()).collect();
@@ -428,6 +439,9 @@ impl State {
         if status.is_none() {
             let _ = child.kill();
             let _ = child.wait();
+        }
+        if !self.configuration.pam_services.is_empty() {
+            pam_files::remove_litter();
         }
         status
     }

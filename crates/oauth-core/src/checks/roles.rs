@@ -8,6 +8,7 @@ use crate::basics::printable::Printable;
 use crate::failure::Failure;
 use crate::failure::reject::Reject;
 use crate::policy::Policy;
+use crate::policy::values::IdentityRule;
 
 /// Values that a claim may list, and bytes that they may have together.
 const MAX_VALUES: usize = 1000;
@@ -40,7 +41,8 @@ impl RoleCatalog for NoCatalog {
 }
 
 /// Where a policy has a claim for roles, the requested role must be one that the claim allows: as a value, byte for
-/// byte, or by the server's map. Then, what the token alone decides must not give power over the whole server.
+/// byte, or by the server's map. Where the server leaves it to this judgement, identity and role must belong together.
+/// Then, what the token alone decides must not give power over the whole server.
 pub(crate) fn authorize_role(
     claims: &Object,
     identity: &str,
@@ -57,6 +59,9 @@ pub(crate) fn authorize_role(
             .into());
         }
     }
+    if let Some(rule) = policy.identity_rule() {
+        validate_identity(rule, identity, role, catalog)?;
+    }
     if provider_alone_decides(policy, identity, role)
         && !policy.allows_superuser()
         && let Some(power) = catalog.server_wide_power(role)?
@@ -64,6 +69,26 @@ pub(crate) fn authorize_role(
         return Err(Reject::RoleTooPowerful { power }.into());
     }
     Ok(())
+}
+
+/// What PostgreSQL does itself after a judgement by an HBA line of its method `oauth`.
+fn validate_identity(
+    rule: &IdentityRule,
+    identity: &str,
+    role: &str,
+    catalog: &dyn RoleCatalog,
+) -> Result<(), Failure> {
+    let name = || Printable::new(identity);
+    match rule {
+        IdentityRule::EqualsRole if identity == role => Ok(()),
+        IdentityRule::EqualsRole => Err(Reject::IdentityNotRole { identity: name() }.into()),
+        IdentityRule::ByMap(map) if catalog.map_allows(map, identity, role)? => Ok(()),
+        IdentityRule::ByMap(map) => Err(Reject::IdentityNotMapped {
+            identity: name(),
+            map: Printable::new(map),
+        }
+        .into()),
+    }
 }
 
 /// Whether nothing that the administrator has written stands between the token and the role: under delegation, and

@@ -15,6 +15,13 @@ causes! {
             /// Why.
             why: &'static str,
         } = "issuer_invalid", "issuer is not valid: {why}";
+        /// A token came as a password, and no setting names its issuer.
+        IssuerUnset {
+            /// The PAM service of the HBA line.
+            service: Printable,
+        } = "issuer_unset", "no issuer is configured for the PAM service \"{service}\"";
+        /// The PAM service is the one that libpam adds to others.
+        PamServiceOther = "pam_service_other", "PAM service is called \"other\"";
         /// A setting has an invalid value.
         SettingInvalid {
             /// The setting's name.
@@ -65,6 +72,8 @@ mod tests {
             Misconfigured::Disabled,
             Misconfigured::AudienceUnset,
             Misconfigured::IssuerInvalid { why: "" },
+            Misconfigured::IssuerUnset { service: text() },
+            Misconfigured::PamServiceOther,
             Misconfigured::SettingInvalid {
                 setting: text(),
                 why: text(),

@@ -207,6 +207,18 @@ causes! {
             /// The values.
             values: Printable,
         } = "role_not_granted", "token does not grant the requested role";
+        /// Nothing maps identities to roles, and the identity is not the role's name.
+        IdentityNotRole {
+            /// The identity.
+            identity: Printable,
+        } = "identity_not_role", "identity is not the requested role";
+        /// The server's map does not give the role to the identity.
+        IdentityNotMapped {
+            /// The identity.
+            identity: Printable,
+            /// The map's name.
+            map: Printable,
+        } = "identity_not_mapped", "no line of the map gives the requested role to the identity";
         /// The role does not exist.
         RoleUnknown = "role_unknown", "requested role does not exist";
         /// The role has power over the whole server, which a token alone must not give.

@@ -9,6 +9,7 @@ use crate::failure::Failure;
 use crate::keys::public_key::PublicKey;
 use crate::keys::source::FoundKeys;
 use crate::policy::Policy;
+use crate::policy::values::IdentityRule;
 
 /// One step of a judgement, and how it ended.
 #[derive(Debug)]
@@ -117,7 +118,11 @@ pub(crate) fn binding_fact(claims: &Object) -> String {
 
 pub(crate) fn role_fact(claims: &Object, policy: &Policy) -> String {
     let Some(claim) = policy.role_claim() else {
-        return "pg_ident.conf decides".to_owned();
+        return match policy.identity_rule() {
+            None => "pg_ident.conf decides".to_owned(),
+            Some(IdentityRule::EqualsRole) => "the identity equals the role".to_owned(),
+            Some(IdentityRule::ByMap(map)) => fact("map", map),
+        };
     };
     let value = claim.find(claims).map(ToString::to_string);
     fact(claim.as_str(), value.as_deref().unwrap_or_default())

@@ -22,7 +22,9 @@ use crate::policy::introspection_rules::IntrospectionRules;
 use crate::policy::preset::Preset;
 use crate::policy::provider_rules::IssuerRule;
 use crate::policy::required_claims::RequiredClaims;
-use crate::policy::values::{IdentityCase, IdentityPrefix, RoleSeparator, TokenTypes};
+use crate::policy::values::{
+    IdentityCase, IdentityPrefix, IdentityRule, RoleSeparator, TokenTypes,
+};
 use crate::provider::issuer::Issuer;
 
 /// More would not be a difference of clocks, but a longer life for tokens.
@@ -60,6 +62,7 @@ pub struct Policy {
     max_token_size: usize,
     delegated: bool,
     mapped: bool,
+    identity_rule: Option<IdentityRule>,
     role_claim: Option<ClaimPath>,
     role_separator: RoleSeparator,
     role_map: Option<String>,
@@ -90,6 +93,7 @@ impl Policy {
             max_token_size: 16 * 1024,
             delegated: false,
             mapped: false,
+            identity_rule: None,
             role_claim: None,
             role_separator: RoleSeparator::default(),
             role_map: None,
@@ -166,6 +170,12 @@ impl Policy {
 
     pub(crate) fn is_mapped(&self) -> bool {
         self.mapped
+    }
+
+    /// What this judgement demands of identity and role. `None`: the server itself checks them after it, or mapping is
+    /// delegated.
+    pub(crate) fn identity_rule(&self) -> Option<&IdentityRule> {
+        self.identity_rule.as_ref().filter(|_| !self.delegated)
     }
 
     pub(crate) fn allows_superuser(&self) -> bool {
@@ -340,6 +350,14 @@ impl PolicyBuilder {
     /// Otherwise the identity must equal the role.
     pub fn mapped(mut self, mapped: bool) -> Self {
         self.0.mapped = mapped;
+        self
+    }
+
+    /// How identity and role are compared where the server does not do that after this judgement, as for a token that
+    /// came as a password. `None`: the server does it.
+    pub fn identity_rule(mut self, rule: Option<IdentityRule>) -> Self {
+        self.0.mapped |= matches!(rule, Some(IdentityRule::ByMap(_)));
+        self.0.identity_rule = rule;
         self
     }
 

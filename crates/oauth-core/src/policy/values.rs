@@ -172,6 +172,15 @@ impl FromStr for RoleSeparator {
     }
 }
 
+/// How an identity and the requested role must belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IdentityRule {
+    /// The identity is the role's name.
+    EqualsRole,
+    /// The server's map of this name gives the role to the identity.
+    ByMap(String),
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

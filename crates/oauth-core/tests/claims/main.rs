@@ -12,6 +12,7 @@ mod grant;
 mod identity;
 mod identity_claims;
 mod issuer_and_audience;
+mod password;
 mod required_claims;
 mod roles;
 mod scope;
