@@ -4,7 +4,7 @@ use crate::keys::algorithm::Algorithm;
 use crate::keys::jwk::JwkSet;
 use crate::policy::catch_all_audience::is_catch_all_audience;
 use crate::policy::preset::Preset;
-use crate::policy::provider_rules::{ProviderRules, ScopeRule};
+use crate::policy::provider_rules::{AudienceRule, ProviderRules, ScopeRule};
 use crate::policy::{Policy, PolicyBuilder};
 
 /// Something in a policy that is probably not what was meant.
@@ -32,6 +32,20 @@ impl PolicyBuilder {
     pub fn catch_all_audiences(&self) -> impl Iterator<Item = &str> {
         let audience = self.parts().audience().iter();
         audience.filter(|audience| is_catch_all_audience(audience))
+    }
+
+    /// Accepted audiences that are also listed as clients: what such a client gets for itself names them, whatever it is
+    /// for. Not of providers that always name the client in access tokens.
+    pub fn audiences_of_clients(&self) -> impl Iterator<Item = &str> {
+        let policy = self.parts();
+        let is_usual = names_client_as_audience(policy.preset());
+        let audience = policy.audience().iter();
+        audience.filter(move |audience| !is_usual && policy.client_ids().contains(audience))
+    }
+
+    /// Accepted audiences.
+    pub fn audiences(&self) -> impl Iterator<Item = &str> {
+        self.parts().audience().iter()
     }
 
     /// What is probably not meant.
@@ -71,6 +85,11 @@ impl PolicyBuilder {
     pub fn accepts_a_key_of(&self, keys: &JwkSet) -> bool {
         keys.has_key_for(self.parts().algorithms())
     }
+}
+
+/// Amazon Cognito and authentik know no other audience.
+fn names_client_as_audience(preset: Preset) -> bool {
+    preset.rules().audience == AudienceRule::AudOrClientId || preset.name() == "authentik"
 }
 
 fn accepts_no_type_of(policy: &Policy, rules: &ProviderRules) -> bool {

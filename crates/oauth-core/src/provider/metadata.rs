@@ -13,12 +13,13 @@ const MEMBERS: json::Members<'static> = &[
         "issuer",
         "jwks_uri",
         INTROSPECTION_ENDPOINT,
-        "mtls_endpoint_aliases",
+        ALIASES,
         "access_token_issuer",
     ],
     &[INTROSPECTION_ENDPOINT],
 ];
 const INTROSPECTION_ENDPOINT: &str = "introspection_endpoint";
+const ALIASES: &str = "mtls_endpoint_aliases";
 
 /// The parts of the provider's metadata that are used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,35 @@ impl ProviderMetadata {
     }
 }
 
+/// What the metadata says that no login goes by, and that shows whether settings fit it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MetadataRemarks {
+    /// RFC 8414 §2, RFC 8705 §5: where tokens can be asked about, with and without a client's certificate.
+    pub introspection_endpoints: Vec<String>,
+    /// RFC 8705 §3.3: the provider can bind access tokens to the certificates of clients.
+    pub binds_tokens: bool,
+}
+
+impl MetadataRemarks {
+    /// What a metadata document says. Of a document that cannot be read, or says one of this twice, nothing is known.
+    pub fn parse(bytes: &[u8]) -> Self {
+        const BINDS: &str = "tls_client_certificate_bound_access_tokens";
+        const NAME: &str = INTROSPECTION_ENDPOINT;
+        const READ: json::Members<'static> = &[&[NAME, ALIASES, BINDS], &[NAME]];
+        let Ok(document) = json::parse_document(bytes, READ) else {
+            return MetadataRemarks::default();
+        };
+        let alias = document.get(ALIASES).and_then(|aliases| aliases.get(NAME));
+        let named = [document.get(NAME), alias].into_iter().flatten();
+        MetadataRemarks {
+            introspection_endpoints: named
+                .filter_map(|url| url.as_str().map(str::to_owned))
+                .collect(),
+            binds_tokens: document.get(BINDS) == Some(&Value::Bool(true)),
+        }
+    }
+}
+
 /// RFC 8414 §2: where the provider can be asked about a token (RFC 7662). A provider of opaque tokens need not have
 /// keys, so nothing else is checked. RFC 8705 §5: a client that presents a certificate goes to the alias for such
 /// clients, where there is one.
@@ -64,7 +94,7 @@ pub(crate) fn parse_introspection_endpoint(
 ) -> Result<Endpoint, UnavailableCause> {
     const NAME: &str = INTROSPECTION_ENDPOINT;
     let document = parse_document(bytes, issuer)?;
-    let aliases = document.get("mtls_endpoint_aliases");
+    let aliases = document.get(ALIASES);
     match aliases.and_then(Value::as_object) {
         Some(aliases) if by_certificate && aliases.get(NAME).is_some_and(|url| !url.is_null()) => {
             parse_endpoint(aliases, NAME, issuer)

@@ -147,3 +147,23 @@ fn audiences_that_any_client_can_get_are_told() {
         assert!(told(audience).is_empty(), "{audience}");
     }
 }
+
+#[test]
+fn audiences_that_are_clients_too_are_told_but_of_providers_that_name_the_client_always() {
+    let told = |preset: &str, audience: &str, clients: &str| {
+        let builder = policy(preset)
+            .audience(audience.parse().expect("audiences"))
+            .client_ids(clients.parse().expect("clients"));
+        Vec::from_iter(builder.audiences_of_clients().map(str::to_owned))
+    };
+    assert_eq!(told("generic", "psql", "psql"), ["psql"]);
+    assert_eq!(
+        told("keycloak", "a, psql, web", "web, psql"),
+        ["psql", "web"]
+    );
+    assert!(told("keycloak", "https://pg.example/", "psql").is_empty());
+    assert!(told("keycloak", "psql", "").is_empty());
+    assert!(told("keycloak", "psql", "PSQL").is_empty());
+    assert!(told("cognito", "psql", "psql").is_empty());
+    assert!(told("authentik", "psql", "psql").is_empty());
+}

@@ -2,7 +2,9 @@
 
 use crate::network::{DISCOVERY, JWKS, Network};
 use court::*;
-use oauth_core::{Issuer, ProviderMetadata, UnavailableCause, fetch_introspection_endpoint};
+use oauth_core::{
+    Issuer, MetadataRemarks, ProviderMetadata, UnavailableCause, fetch_introspection_endpoint,
+};
 use serde_json::{Value, json};
 
 /// The cause that a metadata document is refused for.
@@ -118,6 +120,42 @@ fn issuer_of_access_tokens_is_told_as_it_is_written() {
     // The document's own issuer is compared as before.
     let document = json!({"issuer": name, "jwks_uri": JWKS, "access_token_issuer": ISSUER});
     assert_eq!(metadata_fault(document.to_string()), "issuer_mismatch");
+}
+
+#[test]
+fn remarks_are_read_where_they_are_plain_and_never_refuse_a_document() {
+    const BINDS: &str = "tls_client_certificate_bound_access_tokens";
+    let told = |document: &str| MetadataRemarks::parse(document.as_bytes());
+    let nothing = MetadataRemarks::default();
+    assert!(!nothing.binds_tokens && nothing.introspection_endpoints.is_empty());
+    let full = json!({
+        "introspection_endpoint": "https://a.example/i",
+        "mtls_endpoint_aliases": {"introspection_endpoint": "https://b.example/i"},
+        BINDS: true,
+    });
+    let found = told(&full.to_string());
+    assert!(found.binds_tokens);
+    assert_eq!(
+        found.introspection_endpoints,
+        ["https://a.example/i", "https://b.example/i"]
+    );
+    for value in all_but_strings().into_iter().filter(|value| *value != true) {
+        let odd = json!({
+            "introspection_endpoint": value,
+            "mtls_endpoint_aliases": value,
+            BINDS: value,
+        });
+        assert_eq!(told(&odd.to_string()), nothing, "{value}");
+    }
+    assert!(!told(&json!({BINDS: "true"}).to_string()).binds_tokens);
+    for broken in ["", "[]", "{", "null"] {
+        assert_eq!(told(broken), nothing, "{broken}");
+    }
+    // Nothing is known of what is said twice, and a login reads the document all the same.
+    let twice =
+        format!(r#"{{"issuer":"{ISSUER}","jwks_uri":"{JWKS}","{BINDS}":true,"{BINDS}":false}}"#);
+    assert_eq!(told(&twice), nothing);
+    assert_eq!(metadata_fault(&twice), "none");
 }
 
 #[test]
