@@ -13,6 +13,12 @@ pub struct ProviderClock {
     received: SystemTime,
 }
 
+/// Clocks that differ by less are taken to agree about a third one.
+const AGREEMENT: Duration = Duration::from_secs(10);
+
+/// `validator.clock_skew` has no larger value.
+const MAX_SKEW: Duration = Duration::from_secs(300);
+
 impl ProviderClock {
     /// RFC 9110 §6.6.1: `Date` is when the answer was made; RFC 9111 §5.1: `Age` is how long a cache has kept it.
     pub fn read(headers: &HeaderMap, sent: SystemTime) -> Option<Self> {
@@ -43,14 +49,56 @@ impl ProviderClock {
         behind.saturating_sub(Duration::from_secs(1))
     }
 
-    /// A sentence about the difference.
-    pub fn describe(&self) -> String {
-        let seconds = self.differs_by().as_secs();
-        let side = if self.ahead().is_zero() {
-            "behind"
-        } else {
-            "ahead of"
-        };
-        format!("The provider's clock is {seconds} s {side} this server's.")
+    /// Whether both differ from ours by the same.
+    fn agrees_with(&self, other: &ProviderClock) -> bool {
+        self.ahead().abs_diff(other.ahead()) <= AGREEMENT
+            && self.behind().abs_diff(other.behind()) <= AGREEMENT
     }
+
+    /// Sentences about the difference: what it does, whose clock is probably wrong, and what the setting can do about it.
+    pub fn describe(&self, allowed: Duration, others: &[ProviderClock]) -> String {
+        let seconds = self.differs_by().as_secs();
+        let (side, effect) = if self.ahead().is_zero() {
+            ("behind", "tokens expire here that much too early (expired)")
+        } else {
+            (
+                "ahead of",
+                "new tokens are refused for that long (issued_in_future, not_yet_valid)",
+            )
+        };
+        format!(
+            "The provider's clock is {seconds} s {side} this server's, by its answer's Date: {effect}. {}. {}.",
+            self.whose(others),
+            reach(self.differs_by(), allowed)
+        )
+    }
+
+    fn whose(&self, others: &[ProviderClock]) -> String {
+        let count = others.len();
+        let (noun, has) = match count {
+            1 => ("other provider", "has"),
+            _ => ("other providers", "have"),
+        };
+        if count > 0 && others.iter().all(|other| self.agrees_with(other)) {
+            format!(
+                "{count} {noun} {has} the same time, so it is this server's clock that is wrong"
+            )
+        } else if count > 0 && others.iter().all(|other| other.differs_by() <= AGREEMENT) {
+            format!(
+                "{count} {noun} {has} this server's time, so it is the provider's clock that is wrong"
+            )
+        } else {
+            "Which of the two is wrong cannot be told from here".to_owned()
+        }
+    }
+}
+
+/// What `validator.clock_skew` does about a difference that is larger than it.
+fn reach(difference: Duration, allowed: Duration) -> String {
+    let (allowed, most) = (allowed.as_secs(), MAX_SKEW.as_secs());
+    let does = match difference < MAX_SKEW {
+        true => "which would cover this, and let all tokens live longer",
+        false => "which does not cover this",
+    };
+    format!("validator.clock_skew is {allowed} s, and {most} s at most, {does}")
 }

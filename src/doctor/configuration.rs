@@ -15,12 +15,21 @@ pub struct FileSetting {
     pub is_known: bool,
 }
 
+/// A line of pg_ident.conf.
+pub struct IdentLine {
+    pub map: String,
+    /// A name, or a regular expression behind a slash.
+    pub system_user: String,
+    pub place: FileLine,
+}
+
 /// All that can be read without asking a provider.
 pub struct Configuration {
     pub hba: Vec<HbaRule>,
     pub settings: Vec<FileSetting>,
-    /// The names of the maps in pg_ident.conf.
-    pub maps: Vec<String>,
+    pub ident: Vec<IdentLine>,
+    /// The names of the roles that can log in.
+    pub login_roles: Vec<String>,
     /// Maps, and the superusers that one of their lines can give.
     mapped_superusers: Vec<(String, String)>,
     /// Maps, a regular expression that matches everything, and the role, always the same, that it gives.
@@ -39,7 +48,10 @@ const SETTINGS: &str = "SELECT f.sourcefile, f.sourceline, lower(f.name), f.sett
      FROM pg_file_settings f LEFT JOIN pg_settings s ON s.name = lower(f.name) \
      WHERE lower(f.name) ~ '^validator(_[^.]*)?[.]' ORDER BY f.seqno";
 
-const MAPS: &str = "SELECT DISTINCT map_name FROM pg_ident_file_mappings WHERE error IS NULL";
+const IDENT: &str = "SELECT file_name, line_number, map_name, sys_name FROM pg_ident_file_mappings \
+     WHERE error IS NULL ORDER BY map_number";
+
+const LOGIN_ROLES: &str = "SELECT rolname::text FROM pg_roles WHERE rolcanlogin ORDER BY 1";
 
 const MAPPED_SUPERUSERS: &str = "SELECT DISTINCT f.map_name, s.name \
      FROM (SELECT map_name, pg_username AS item FROM pg_ident_file_mappings WHERE error IS NULL) f \
@@ -74,7 +86,14 @@ impl Configuration {
                     is_known: row.get(6)?.unwrap_or(false),
                 })
             }),
-            maps: rows(MAPS, |row| text(row, 1)),
+            ident: rows(IDENT, |row| {
+                Ok(IdentLine {
+                    place: place(row)?,
+                    map: text(row, 3)?,
+                    system_user: text(row, 4)?,
+                })
+            }),
+            login_roles: rows(LOGIN_ROLES, |row| text(row, 1)),
             mapped_superusers: rows(&of_superusers(MAPPED_SUPERUSERS), |row| {
                 Ok((text(row, 1)?, text(row, 2)?))
             }),
@@ -86,6 +105,24 @@ impl Configuration {
             has_tls: ssl == "on",
             asks_for_certificates: ssl == "on" && !ssl_ca_file.is_empty(),
         }
+    }
+
+    /// The names of the maps in pg_ident.conf.
+    pub fn maps(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.ident.iter().map(|line| line.map.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    pub fn has_map(&self, map: &str) -> bool {
+        self.ident.iter().any(|line| line.map == map)
+    }
+
+    /// How many lines of pg_hba.conf use this map, whatever their method is.
+    pub fn users_of(&self, map: &str) -> usize {
+        let rules = self.hba.iter();
+        rules.filter(|rule| rule.option("map") == Some(map)).count()
     }
 
     /// The regular expression of this map that matches everything, and the one role that it gives.

@@ -162,24 +162,36 @@ kinds! {
     TLS_OFF = "tls_off", Error,
         "Set ssl = on, with a server certificate.";
     CERTIFICATES_NOT_ASKED_FOR = "certificates_not_asked_for", Error,
-        "Set ssl = on and ssl_ca_file to the certificate of the authority that issues client certificates, or set validator.require_bound_token = off.";
+        "Set ssl = on and ssl_ca_file to the certificate of the authority that issues client certificates; or, if no tokens are to be bound, leave validator.require_bound_token off.";
     ISSUER_HTTP = "issuer_http", Error,
         "Use an https issuer: anyone between this server and the provider could replace its keys.";
     MAP_MISSING = "map_missing", Error,
         "Add lines for the map to pg_ident.conf, or correct its name.";
+    MAP_UNREACHABLE = "map_unreachable", Error,
+        "Write the names in pg_ident.conf as identities are (\"identity\" of validator.check_token()), or change validator.identity_prefix or validator.identity_case.";
+    SHADOWED = "shadowed", Error,
+        "Put the line above the other one, or let them differ in types, databases, roles or addresses.";
+    SHADOWED_BY_MEMBERSHIP = "shadowed_by_membership", Warning,
+        "Unless these roles are meant to log in by the earlier line, take them out of its group, or put this line above it.";
+    NO_ROLE = "no_role", Warning,
+        "Correct the roles of the line, or create them; for a group, GRANT it to the roles that are to log in.";
     SUPERUSER_ALLOWED = "superuser_allowed", Warning,
         "Unless the provider's administrators may be superusers here, set validator.allow_superuser = off, or name a group of roles without superusers on the line.";
     SUPERUSER_MAPPED = "superuser_mapped", Warning,
         "Unless the provider's administrators may be superusers here, name a group of roles without superusers on the line, or correct the lines of the map.";
     AUDIENCE_CATCH_ALL = "audience_catch_all", Warning,
         "Configure the provider to put an audience for this server into its access tokens, and set validator.audience to that alone.";
+    AUDIENCE_IS_CLIENT = "audience_is_client", Warning,
+        "Configure the provider to put an audience for this server into its access tokens, and set validator.audience to that alone.";
+    AUDIENCE_NEAR_MISS = "audience_near_miss", Warning,
+        "Set validator.audience exactly as \"aud\" of the provider's access tokens has it; better is an audience for this server, which is not the issuer.";
     MAP_CATCH_ALL = "map_catch_all", Warning,
         "Have the line of pg_ident.conf name whose identities may take the role, or use \\1 to give each identity a role of its own.";
     SCOPE_EMPTY = "scope_empty", Warning,
         "Add a scope to the line that only clients of this database get and that tokens carry.";
     SCOPE_WITH_COMMA = "scope_with_comma", Warning,
         "Separate the scopes of the line by spaces, as in scope=\"openid postgres\".";
-    CONTRADICTS_PRESET = "contradicts_preset", Warning,
+    CONTRADICTS_PRESET = "contradicts_preset", Error,
         "Remove the setting, so that the provider's default applies, or correct validator.provider.";
     ID_TOKEN_MAY_PASS = "id_token_may_pass", Warning,
         "Set validator.provider to the provider's preset, if there is one, or configure the provider to issue access tokens with typ at+jwt.";
@@ -198,10 +210,13 @@ kinds! {
     ACCESS_TOKEN_ISSUER = "access_token_issuer_differs", Error,
         "Set validator.access_token_issuer to \"access_token_issuer\" of the provider's discovery document, or correct validator.provider.";
     CLOCK_DIFFERS = "clock_differs", Error,
-        "Synchronize the clocks of server and provider by NTP; validator.clock_skew sets how far they may differ.";
+        "Synchronize the clock that is wrong by NTP. A larger validator.clock_skew would let expired tokens pass for as long.";
 
     INTROSPECTION_SAYS_YES = "introspection_says_yes", Error,
         "Correct validator.introspection_endpoint, or fix this at the provider: any text would be accepted as an opaque token.";
+
+    INTROSPECTION_ELSEWHERE = "introspection_elsewhere", Warning,
+        "Unless both lead to the same service, remove validator.introspection_endpoint, so that the metadata's is asked: whatever is asked decides which tokens are accepted.";
 
     HEALTHY = "ok", Ok, "";
 }

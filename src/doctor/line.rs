@@ -1,22 +1,120 @@
-//! What is wrong with a line of pg_hba.conf that names this module, and with the settings that apply to it.
+//! A line of pg_hba.conf that names this module, with the settings that apply to it, and what is wrong with them.
 
-use oauth_core::{
-    Doubt, IdentityClaims, IdentityPrefix, Issuer, Misconfigured, PolicyBuilder, Printable,
-    near_miss,
-};
+use oauth_core::{IdentityClaims, IdentityPrefix, Issuer, Misconfigured, PolicyBuilder, Printable};
 
+use crate::doctor::asking::Providers;
 use crate::doctor::configuration::Configuration;
 use crate::doctor::finding::{self, Finding};
-use crate::doctor::provider::{self, Providers};
+use crate::doctor::{introspection, maps, policy, profile, provider, shadow, superusers};
 use crate::memory::key_cache_layout::IssuerKey;
 use crate::postgres::hba::HbaLine;
+use crate::postgres::hba_cover::Reach;
 use crate::settings;
 use crate::settings::Settings;
 use crate::settings::hba_rules::HbaRule;
 use crate::settings::line_options::LineOptions;
-use crate::settings::provider::ProviderKeys;
+use crate::settings::provider::{KeyLocation, ProviderIntrospection, ProviderKeys};
 use crate::settings::tables::{Switch, Text};
-use crate::settings::values::MapName;
+
+/// What the line itself says.
+pub struct LineText<'a> {
+    rule: &'a HbaRule,
+    line: HbaLine,
+    options: LineOptions,
+    fault: Option<Misconfigured>,
+}
+
+impl<'a> LineText<'a> {
+    /// `None`: the line is not for this module.
+    pub fn of(rule: &'a HbaRule) -> Option<Self> {
+        let line = rule.oauth_line()?;
+        let (options, fault) = match rule.line_options() {
+            Ok(options) => (options, None),
+            Err(misconfigured) => (LineOptions::none(), Some(misconfigured)),
+        };
+        Some(LineText {
+            rule,
+            line,
+            options,
+            fault,
+        })
+    }
+}
+
+/// A line, with everything that a login would read of the settings.
+pub struct LineSettings<'a> {
+    text: &'a LineText<'a>,
+    pub settings: Settings<'a>,
+    /// Why it is not certain that these settings apply.
+    fault: Option<Misconfigured>,
+    /// `None` if what the line names is not an issuer.
+    pub issuer: Option<Issuer>,
+    pub policy: Result<PolicyBuilder, Misconfigured>,
+    pub keys: Result<ProviderKeys, Misconfigured>,
+    /// None if introspection is off, or keys cannot be asked for.
+    pub introspection: Result<Option<ProviderIntrospection>, Misconfigured>,
+}
+
+impl<'a> LineSettings<'a> {
+    pub fn of(text: &'a LineText<'a>) -> Self {
+        let line = &text.line;
+        let (settings, fault) = match settings::for_line(line, &text.options) {
+            Ok(settings) => (settings, None),
+            // An invalid issuer is found with the keys.
+            Err(Misconfigured::IssuerInvalid { .. }) => (Settings::of_server(), None),
+            Err(misconfigured) => (Settings::of_server(), Some(misconfigured)),
+        };
+        let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
+        // A login would also compare "iss"; any issuer serves to check everything else.
+        let some = issuer.clone().map_or_else(
+            || Issuer::parse("https://issuer.invalid"),
+            Ok::<Issuer, Misconfigured>,
+        );
+        let keys = settings::read_keys(&settings, &line.issuer);
+        LineSettings {
+            text,
+            settings,
+            fault,
+            issuer,
+            policy: some.and_then(|issuer| settings::policy_of(&settings, line, issuer)),
+            introspection: match &keys {
+                Ok(keys) => settings::read_introspection(&settings, keys),
+                Err(_) => Ok(None),
+            },
+            keys,
+        }
+    }
+
+    pub fn rule(&self) -> &'a HbaRule {
+        self.text.rule
+    }
+
+    pub fn is(&self, other: &LineSettings<'_>) -> bool {
+        self.rule().place == other.rule().place
+    }
+
+    /// The map of pg_ident.conf that decides who may take which role.
+    pub fn map(&self) -> Option<&'a str> {
+        let is_mapped = self.text.line.mapped;
+        self.rule().option("map").filter(|_| is_mapped)
+    }
+
+    /// What may stand before an identity.
+    pub fn identity_prefixes(&self) -> Result<Vec<String>, Misconfigured> {
+        let settings = &self.settings;
+        let prefix: IdentityPrefix = settings.text(Text::IdentityPrefix)?;
+        // The provider's default is one claim.
+        let Some(claims) = settings.explicit_text::<IdentityClaims>(Text::IdentityClaim)? else {
+            return Ok(vec![prefix.as_str().to_owned()]);
+        };
+        Ok(claims.prefixes(&prefix).map(str::to_owned).collect())
+    }
+
+    /// Whether the settings apply because no profile does, and the line does not choose one.
+    pub fn has_no_profile(&self) -> bool {
+        self.text.options.profile().is_none() && self.settings.profile().is_none()
+    }
+}
 
 /// A line and what was found there.
 pub struct Line<'a> {
@@ -32,106 +130,102 @@ pub struct Line<'a> {
     pub provider: Option<String>,
 }
 
-/// Looks at the line, at its settings, and asks its provider.
+/// What is wrong with one of the lines; `reach`: what earlier lines leave of each.
 pub fn examine<'a>(
-    rule: &'a HbaRule,
-    line: &HbaLine,
+    line: &LineSettings<'a>,
+    all: &[LineSettings<'a>],
+    reach: &[Reach],
     configuration: &Configuration,
-    providers: &mut Providers,
+    providers: &Providers,
 ) -> Line<'a> {
-    let mut faults = Vec::new();
-    let options = rule.line_options().unwrap_or_else(|misconfigured| {
-        faults.push(Finding::of_failure(&misconfigured.into()));
-        LineOptions::none()
-    });
-    let settings = settings::for_line(line, &options).unwrap_or_else(|misconfigured| {
-        // An invalid issuer is reported below.
-        if !matches!(misconfigured, Misconfigured::IssuerInvalid { .. }) {
-            faults.push(Finding::of_failure(&misconfigured.into()));
-        }
-        Settings::of_server()
-    });
-    let mut findings: Vec<Finding> = examine_encryption(rule, settings.switch(Switch::RequireTls))
-        .into_iter()
-        .collect();
-    findings.extend(examine_map(rule, configuration));
-    findings.extend(examine_scope(line));
-    if rule.kind == "hostssl" && !configuration.has_tls {
-        findings.push(
-            finding::TLS_OFF
-                .with("The line's type is hostssl, but ssl is off, so no connection matches it."),
-        );
+    let mut findings = examine_text(line, all, reach, configuration);
+    let settings = &line.settings;
+    for fault in [&line.text.fault, &line.fault].into_iter().flatten() {
+        findings.push(Finding::of_failure(&fault.clone().into()));
     }
-    findings.extend(faults);
     if settings.switch(Switch::RequireBoundToken) && !configuration.asks_for_certificates {
         let detail = "validator.require_bound_token is on, but the server requests no client certificates, so all tokens are refused.";
         findings.push(finding::CERTIFICATES_NOT_ASKED_FOR.with(detail));
     }
-    let issuer = Issuer::parse_allowing(&line.issuer, true).ok();
-    findings.extend(examine_settings(&settings, line, configuration));
-    findings.extend(examine_superusers(&settings, line, rule, configuration));
-    if let Some(issuer) = &issuer
-        && options.profile().is_none()
-    {
-        findings.extend(examine_near_miss(&settings, line, issuer));
+    match &line.policy {
+        Ok(of_line) => {
+            let issuer = line.issuer.as_ref().map_or("", Issuer::identifier);
+            findings.extend(policy::examine(of_line, issuer));
+        }
+        Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.clone().into())),
     }
+    findings.extend(maps::examine_role_map(line, configuration));
+    findings.extend(superusers::examine(line, configuration));
+    findings.extend(profile::examine_near_miss(line));
     let (mut known, mut cache_key) = (None, None);
-    let is_http = line.issuer.starts_with("http:");
-    match settings::read_keys(&settings, &line.issuer) {
+    let is_http = line.text.line.issuer.starts_with("http:");
+    match &line.keys {
         Ok(keys) => {
             cache_key = Some(keys.cache_key());
             if is_http {
                 let detail = "The issuer is not https; validator.allow_http allows that on a loopback address.";
                 findings.push(finding::ISSUER_HTTP.with(detail).into_warning());
             }
-            let policy = settings::policy_of(&settings, line, keys.issuer.clone());
-            let checked = providers.examine_keys(&settings, &keys, policy.ok().as_ref());
+            let checked = provider::examine(line, keys, configuration, providers);
+            let introspected = introspection::examine(line, providers);
             findings.extend(checked.findings);
-            known = checked.summary;
-            let introspected = provider::examine_introspection(&settings, &keys);
             findings.extend(introspected.findings);
-            known = known.map(|known| match introspected.summary {
-                Some(more) => format!("{known}; {more}"),
-                None => known,
-            });
+            known = checked
+                .summary
+                .map(|known| summarize(known, introspected.summary, keys));
         }
         Err(Misconfigured::IssuerInvalid { .. }) if is_http => {
             let detail = "The issuer is not https, so every login is refused.";
             findings.push(finding::ISSUER_HTTP.with(detail));
         }
-        Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.into())),
+        Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.clone().into())),
     }
     Line {
-        rule,
-        issuer,
+        rule: line.rule(),
+        issuer: line.issuer.clone(),
         cache_key,
-        identity_prefixes: identity_prefixes(&settings).unwrap_or_default(),
+        identity_prefixes: line.identity_prefixes().unwrap_or_default(),
         findings,
         provider: known,
     }
 }
 
-/// Where the keys for a line come from, if the line and its settings are good enough to ask.
-pub fn provider_of(rule: &HbaRule) -> Option<ProviderKeys> {
-    let line = rule.oauth_line()?;
-    let options = rule.line_options().ok()?;
-    let settings = settings::for_line(&line, &options).ok()?;
-    settings::read_keys(&settings, &line.issuer).ok()
+/// What pg_hba.conf and pg_ident.conf make of the line.
+fn examine_text(
+    line: &LineSettings<'_>,
+    all: &[LineSettings<'_>],
+    reach: &[Reach],
+    configuration: &Configuration,
+) -> Vec<Finding> {
+    let rule = line.rule();
+    let require_tls = line.settings.switch(Switch::RequireTls);
+    let mut findings = Vec::new();
+    let of_line = reach.iter().find(|reach| reach.place == rule.place);
+    findings.extend(of_line.and_then(|reach| shadow::examine(line, reach, configuration)));
+    findings.extend(examine_encryption(rule, require_tls));
+    findings.extend(maps::examine(line, all, configuration));
+    findings.extend(examine_scope(&line.text.line));
+    findings.extend(examine_tls(rule, require_tls, configuration));
+    findings
 }
 
-fn identity_prefixes(settings: &Settings) -> Result<Vec<String>, Misconfigured> {
-    let prefix: IdentityPrefix = settings.text(Text::IdentityPrefix)?;
-    // The provider's default is one claim.
-    let Some(claims) = settings.explicit_text::<IdentityClaims>(Text::IdentityClaim)? else {
-        return Ok(vec![prefix.as_str().to_owned()]);
+/// Where the keys of a line without findings come from, and what was and was not done.
+fn summarize(known: String, introspected: Option<String>, keys: &ProviderKeys) -> String {
+    let of_provider = match &keys.location {
+        KeyLocation::Metadata => "the provider's metadata and keys",
+        KeyLocation::JwksUri(_) => "the keys of validator.jwks_uri",
+        KeyLocation::File(_) => "the keys of validator.jwks_file",
     };
-    Ok(claims.prefixes(&prefix).map(str::to_owned).collect())
+    let introspected = introspected.map_or_else(String::new, |more| format!("; {more}"));
+    format!(
+        "{known}{introspected}. Examined: the line, the lines before it, its settings and maps, {of_provider}. No token was tried: see validator.check_token() and validator.try_login()"
+    )
 }
 
 /// Whether the line admits connections that are not encrypted, and what becomes of their tokens.
 fn examine_encryption(rule: &HbaRule, require_tls: bool) -> Option<Finding> {
     let kind = rule.kind.as_str();
-    if !matches!(kind, "host" | "hostnossl" | "hostnogssenc") {
+    if !admits_plain(rule) {
         return None;
     }
     let admits =
@@ -155,26 +249,29 @@ fn examine_encryption(rule: &HbaRule, require_tls: bool) -> Option<Finding> {
     })
 }
 
-fn examine_map(rule: &HbaRule, configuration: &Configuration) -> Option<Finding> {
-    let map = rule.option("map")?;
-    if !configuration.maps.iter().any(|known| known == map) {
-        return Some(missing_map(
-            &format!("The line has map={map}"),
-            configuration,
-        ));
-    }
-    examine_catch_all(configuration, map)
+fn admits_plain(rule: &HbaRule) -> bool {
+    matches!(rule.kind.as_str(), "host" | "hostnossl" | "hostnogssenc")
 }
 
-/// A map that pg_ident.conf does not have, with those that it has.
-fn missing_map(named: &str, configuration: &Configuration) -> Finding {
-    let known = Printable::list(configuration.maps.iter().map(String::as_str));
-    let others = match configuration.maps.as_slice() {
-        [] => "no map".to_owned(),
-        _ => format!("only: {known}"),
-    };
-    let detail = format!("{named}, but pg_ident.conf has no line for this map; it has {others}.");
-    finding::MAP_MISSING.with(detail)
+/// A line whose connections have to be encrypted, on a server that has no TLS.
+fn examine_tls(
+    rule: &HbaRule,
+    require_tls: bool,
+    configuration: &Configuration,
+) -> Option<Finding> {
+    if configuration.has_tls {
+        return None;
+    }
+    if rule.kind == "hostssl" {
+        let detail = "The line's type is hostssl, but ssl is off, so no connection matches it.";
+        return Some(finding::TLS_OFF.with(detail));
+    }
+    let refuses = admits_plain(rule) && require_tls && !rule.is_loopback();
+    refuses.then(|| {
+        finding::TLS_OFF.with(
+            "ssl is off, and validator.require_tls refuses tokens that come from another host without encryption.",
+        )
+    })
 }
 
 /// A scope that is several, by mistake.
@@ -185,135 +282,4 @@ fn examine_scope(line: &HbaLine) -> Option<Finding> {
         "\"{}\" is one scope: a comma does not separate scopes.",
         Printable::new(one)
     )))
-}
-
-/// What the settings say about the tokens of this line.
-fn examine_settings(
-    settings: &Settings,
-    line: &HbaLine,
-    configuration: &Configuration,
-) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    // A login would also compare "iss"; any issuer serves to check everything else.
-    let issuer = Issuer::parse_allowing(&line.issuer, true)
-        .or_else(|_| Issuer::parse("https://issuer.invalid"));
-    match issuer.and_then(|issuer| settings::policy_of(settings, line, issuer)) {
-        Ok(policy) => findings.extend(examine_policy(&policy)),
-        Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.into())),
-    }
-    if let Ok(MapName(Some(map))) = settings.text(Text::RoleMap)
-        && !configuration.maps.contains(&map)
-    {
-        let named = format!("validator.role_map is \"{map}\"");
-        findings.push(missing_map(&named, configuration));
-    }
-    if let Ok(MapName(Some(map))) = settings.text(Text::RoleMap) {
-        findings.extend(examine_catch_all(configuration, &map));
-    }
-    findings
-}
-
-/// Whether everybody whom the provider gives a token may take a role by this map.
-fn examine_catch_all(configuration: &Configuration, map: &str) -> Option<Finding> {
-    let (expression, role) = configuration.catch_all_of(map)?;
-    Some(finding::MAP_CATCH_ALL.with(format!(
-        "Map \"{map}\" of pg_ident.conf has \"{}\", which matches everything, and gives it the role \"{}\".",
-        Printable::new(expression),
-        Printable::new(role)
-    )))
-}
-
-/// Which roles with power over the whole server a token can give by this line.
-fn examine_superusers(
-    settings: &Settings,
-    line: &HbaLine,
-    rule: &HbaRule,
-    configuration: &Configuration,
-) -> Option<Finding> {
-    let named = |names: &[&str]| Printable::list(names.iter().copied());
-    let mut let_in = rule.superusers.iter().map(String::as_str);
-    if let Some(map) = rule.option("map").filter(|_| line.mapped) {
-        let given: Vec<&str> = let_in
-            .filter(|superuser| configuration.map_gives(map, superuser))
-            .collect();
-        return (!given.is_empty()).then(|| {
-            finding::SUPERUSER_MAPPED.with(format!(
-                "The line admits roles with power over the whole server that map={map} can give to token bearers: {}.",
-                named(&given)
-            ))
-        });
-    }
-    if !settings.switch(Switch::AllowSuperuser) {
-        return None;
-    }
-    Some(match let_in.next() {
-        Some(first) => {
-            let all: Vec<&str> = std::iter::once(first).chain(let_in).collect();
-            finding::SUPERUSER_ALLOWED.with(format!(
-                "The line admits roles with power over the whole server, and with validator.allow_superuser a token alone can give them: {}.",
-                named(&all)
-            ))
-        }
-        None => finding::SUPERUSER_ALLOWED
-            .with("With validator.allow_superuser a token alone may give roles with power over the whole server; the line admits none.")
-            .into_notice(),
-    })
-}
-
-/// A profile that was probably meant for this line, and is for another issuer.
-fn examine_near_miss(settings: &Settings, line: &HbaLine, issuer: &Issuer) -> Option<Finding> {
-    let profiles = settings::profile_issuers().ok()?;
-    let mut named = profiles
-        .iter()
-        .filter_map(|(name, own)| Some((name, own.as_ref()?.identifier())));
-    if named.clone().any(|(_, own)| own == issuer.identifier()) {
-        return None;
-    }
-    let (name, own, by) =
-        named.find_map(|(name, own)| Some((name, own, near_miss(own, issuer.identifier())?)))?;
-    let found = finding::PROFILE_NEAR_MISS.with(format!(
-        "Profile \"{name}\" is for {own}, but the line's issuer is {}: they differ only by {by}, and the server's own settings apply instead of the profile.",
-        issuer.identifier(),
-    ));
-    // For example, without an audience set for the server they admit no one.
-    let refuses_all = settings::policy_of(settings, line, issuer.clone())
-        .is_ok_and(|policy| !policy.faults().is_empty());
-    Some(match refuses_all {
-        true => found.into_warning(),
-        false => found,
-    })
-}
-
-fn examine_policy(policy: &PolicyBuilder) -> Vec<Finding> {
-    let faults = policy
-        .faults()
-        .into_iter()
-        .map(|fault| Finding::of_failure(&fault.into()));
-    let doubts = policy.doubts().into_iter().filter_map(|doubt| {
-        Some(match doubt {
-            Doubt::NoTokenTypeOfProvider => finding::CONTRADICTS_PRESET
-                .with("validator.token_types lists none of the types of the provider's access tokens (validator.provider)."),
-            Doubt::NoAlgorithmOfProvider => finding::CONTRADICTS_PRESET
-                .with("validator.algorithms lists none of the algorithms that validator.provider uses."),
-            Doubt::ProviderNamesNoClient => finding::CONTRADICTS_PRESET
-                .with("validator.client_ids is set, but tokens of validator.provider name no client, so all are refused."),
-            Doubt::IdTokenMayPass => finding::ID_TOKEN_MAY_PASS
-                .with("validator.token_types accepts the type of ID tokens, and validator.provider = generic has little else to distinguish them."),
-            Doubt::NoScopeNamed => finding::SCOPE_EMPTY
-                .with("The line's scope is empty, so a token for any purpose at this audience is accepted."),
-            Doubt::AllScopesOptional => finding::SCOPE_EMPTY
-                .with("All scopes of the line are in validator.optional_scopes, so a token needs none.")
-                .into_notice(),
-            Doubt::IdentitiesMeet => finding::IDENTITY_AMBIGUOUS
-                .with("Two claims of validator.identity_claim can give the same identity: one prefix is the beginning of the other."),
-            _ => return None,
-        })
-    });
-    let catch_all = policy.catch_all_audiences().map(|audience| {
-        finding::AUDIENCE_CATCH_ALL.with(format!(
-            "validator.audience lists \"{}\", which tokens have that are not meant for this server: every client that gets one can log in its users.",
-            Printable::new(audience)
-        ))
-    });
-    faults.chain(doubts).chain(catch_all).collect()
 }

@@ -1,23 +1,31 @@
 //! `validator.check_config()`: a doctor that looks at every line of pg_hba.conf which names this module, at the settings
 //! that apply to it, and at its provider, and says what to do.
 
+mod asking;
 mod clock;
 mod configuration;
 mod finding;
 mod identity;
+mod introspection;
 mod line;
+mod maps;
 mod memory;
+mod policy;
+mod profile;
 mod provider;
 mod server;
+mod shadow;
+mod superusers;
 
 use pgrx::prelude::*;
 
+use crate::postgres::hba_cover::reach_of;
 use crate::postgres::text::storable;
 use crate::settings::gucs;
+use asking::Providers;
 use configuration::Configuration;
 use finding::Finding;
-use line::Line;
-use provider::Providers;
+use line::{Line, LineSettings, LineText};
 
 /// One row for each finding, and one for each line without any. Asks the providers, and waits for them at most as long as
 /// a login would. `sql/` runs it with the rights of the superuser who made the extension.
@@ -52,17 +60,18 @@ fn check_config() -> TableIterator<
 
 /// The server's findings first, then those of the lines in their order.
 fn examine(configuration: &Configuration) -> Vec<Finding> {
-    let mut providers = Providers::default();
-    let rules = configuration.hba.iter();
-    let sources: Vec<_> = rules.filter_map(line::provider_of).collect();
-    providers.ask_all(&sources);
-    let lines: Vec<Line<'_>> = configuration
-        .hba
+    let texts: Vec<LineText<'_>> = configuration.hba.iter().filter_map(LineText::of).collect();
+    let read: Vec<LineSettings<'_>> = texts.iter().map(LineSettings::of).collect();
+    let providers = Providers::ask(
+        read.iter().filter_map(|line| line.keys.as_ref().ok()),
+        read.iter()
+            .filter_map(|line| line.introspection.as_ref().ok()?.as_ref()),
+    );
+    let places: Vec<_> = read.iter().map(|line| &line.rule().place).collect();
+    let reach = reach_of(&places, &configuration.login_roles);
+    let lines: Vec<Line<'_>> = read
         .iter()
-        .filter_map(|rule| {
-            let line = rule.oauth_line()?;
-            Some(line::examine(rule, &line, configuration, &mut providers))
-        })
+        .map(|line| line::examine(line, &read, &reach, configuration, &providers))
         .collect();
     let issuers: Vec<_> = lines
         .iter()

@@ -115,17 +115,17 @@ fn examine_profiles(configuration: &Configuration, issuers: &[Issuer]) -> Vec<Fi
             let is_matched = own.as_ref().is_some_and(|own| is_among(own, issuers));
             !is_matched && !is_named(name)
         })
-        .map(|(name, own)| {
-            let detail = match own {
-                None => format!(
+        .map(|(name, own)| match own {
+            // Whatever line it was meant for is left to the server's settings.
+            None => finding::PROFILE_UNUSED
+                .with(format!(
                     "validator_{name}.issuer is not set, so profile \"{name}\" applies to no line."
-                ),
-                Some(own) => format!(
-                    "No line of pg_hba.conf has the issuer of profile \"{name}\", {}.",
-                    own.identifier()
-                ),
-            };
-            finding::PROFILE_UNUSED.with(detail)
+                ))
+                .into_warning(),
+            Some(own) => finding::PROFILE_UNUSED.with(format!(
+                "No line of pg_hba.conf has the issuer of profile \"{name}\", {}.",
+                own.identifier()
+            )),
         })
         .collect()
 }

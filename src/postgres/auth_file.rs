@@ -183,6 +183,11 @@ impl Word<'_> {
         self.text.to_bytes() == text.as_bytes()
     }
 
+    /// Whether both words mean the same, wherever they stand.
+    pub fn equals(&self, other: &Word<'_>) -> bool {
+        self.text == other.text && self.is_quoted == other.is_quoted
+    }
+
     /// Searches a text for this regular expression. `None`: it does not match.
     pub fn find_in(&self, text: &str) -> Option<Found> {
         // A login has no database yet, and so no encoding: each byte is a character to it.

@@ -126,10 +126,7 @@ fn fit_address(line: &abi::HbaLine, address: Option<IpAddr>) -> Fit {
 }
 
 fn fit_network(line: &abi::HbaLine, address: Option<IpAddr>) -> Fit {
-    // SAFETY: the address and mask of a parsed line.
-    let network =
-        unsafe { Network::read((&raw const line.addr).cast(), (&raw const line.mask).cast()) };
-    match (network, address) {
+    match (Network::of(line), address) {
         (None, _) => Fit::No,
         (Some(network), Some(address)) if network.includes(address, true) => Fit::Yes,
         (Some(_), Some(_)) => Fit::No,
@@ -139,7 +136,7 @@ fn fit_network(line: &abi::HbaLine, address: Option<IpAddr>) -> Fit {
 }
 
 /// An address with its mask.
-struct Network {
+pub struct Network {
     address: IpAddr,
     mask: IpAddr,
 }
@@ -155,6 +152,22 @@ impl std::fmt::Display for Network {
 }
 
 impl Network {
+    /// That of a line with an address and a mask.
+    pub fn of(line: &abi::HbaLine) -> Option<Network> {
+        // SAFETY: the address and mask of a parsed line.
+        unsafe { Network::read((&raw const line.addr).cast(), (&raw const line.mask).cast()) }
+    }
+
+    /// Whether every address of the other one is in this one.
+    pub fn covers(&self, other: &Network) -> bool {
+        let (own, others) = (octets(self.mask), octets(other.mask));
+        let is_wider = own
+            .iter()
+            .zip(&others)
+            .all(|(own, other)| own & other == *own);
+        is_wider && self.includes(other.address, true)
+    }
+
     /// `None`: of neither family.
     ///
     /// # Safety

@@ -7,6 +7,7 @@ pub mod client_certificate;
 pub mod connection;
 pub mod containment;
 pub mod hba;
+pub mod hba_cover;
 pub mod hba_match;
 pub mod ident_match;
 pub mod inherited_pages;

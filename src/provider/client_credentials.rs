@@ -37,6 +37,11 @@ impl ClientSettings {
         read_file(file, setting).map(Some)
     }
 
+    /// Whether what authenticates this server, if anything does, is the token that it has for the provider's documents.
+    pub fn secret_is_bearer(&self) -> bool {
+        self.method == ClientAuthMethod::None
+    }
+
     /// What is sent of it to the provider of this issuer.
     pub fn proof<'a>(
         &self,

@@ -20,7 +20,7 @@ use crate::memory::statistics::{self, Row};
 use crate::postgres::random::random;
 use crate::provider::fetch_thread;
 use crate::provider::file_version::file_version;
-use crate::provider::http_client::UreqClient;
+use crate::provider::http_client::{ClientIdentity, PreparedHttp, UreqClient};
 use crate::provider::secret_file::Secret;
 use crate::provider::single_flight::{Look, Shared, SingleFlight, flight_end, obtain, timed_out};
 use crate::settings::provider::{ClientSettings, HttpSettings, ProviderIntrospection};
@@ -87,7 +87,7 @@ impl Introspector for ProviderIntrospection {
 }
 
 /// What the provider has answered about a token.
-enum Answer {
+pub enum Answer {
     Active(IntrospectionResponse),
     Refused(Reject),
 }
@@ -107,7 +107,7 @@ impl ProviderIntrospection {
     /// A stored answer must be what the provider would answer now. So its name covers all settings of the request, and
     /// the versions of the files with this server's trust roots and credentials. A file that can no longer be read is
     /// another version, too.
-    fn key_of(&self, kind: &str, what: &str) -> AnswerKey {
+    pub fn key_of(&self, kind: &str, what: &str) -> AnswerKey {
         // Names every field, so that a new one is considered here.
         let HttpSettings {
             ca_file,
@@ -222,28 +222,13 @@ impl ProviderIntrospection {
             self.http.prepare(),
             self.metadata_limits,
         );
-        let by_certificate = self.client.method == ClientAuthMethod::TlsClientAuth;
+        let by_certificate = self.is_by_certificate();
         fetch_thread::run_until(deadline, self.issuer.discovery(), move || {
             let client = UreqClient::new(http, deadline)?;
             let (endpoint, headers) =
                 fetch_introspection_endpoint(&client, &issuer, by_certificate)?;
             Ok((endpoint, freshness_lifetime(&headers, &limits)))
         })
-    }
-
-    /// Asks about a token that was never issued, past the cache: whether the provider calls it active.
-    pub fn probe(&self) -> Result<bool, Failure> {
-        // A secret that cannot be read is the administrator's fault, regardless of the provider's state.
-        let endpoint = self.endpoint.as_ref().unwrap_or(self.issuer.discovery());
-        self.client
-            .read_secret(self.http.bearer.as_ref(), endpoint)?;
-        let deadline = Instant::now() + self.timeout;
-        let endpoint = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => self.fetch_endpoint(deadline)?.0,
-        };
-        let answer = self.ask(&endpoint, &Bearer::new("never-issued"), deadline)?;
-        Ok(matches!(answer, Answer::Active(_)))
     }
 
     /// One request for this login alone.
@@ -331,27 +316,60 @@ impl ProviderIntrospection {
         token: &Bearer<'_>,
         deadline: Instant,
     ) -> Result<Answer, Failure> {
+        let bearer = self.http.bearer.as_ref();
+        let secret = self.client.read_secret(bearer, endpoint)?;
+        let question = self.question(secret, token)?;
+        let url = endpoint.clone();
+        fetch_thread::run_until(deadline, endpoint, move || question.ask(&url, deadline))
+    }
+
+    /// What is sent about a token, with what authenticates this server.
+    pub fn question(
+        &self,
+        secret: Option<Secret>,
+        token: &Bearer<'_>,
+    ) -> Result<Question, Failure> {
         let client = &self.client;
-        let secret = client.read_secret(self.http.bearer.as_ref(), endpoint)?;
         let proof = client.proof(secret.as_ref().map(Secret::expose), &self.issuer)?;
-        let form = FormRequest::introspect(token, &self.client.id, &proof);
-        let identity = match self.client.method {
+        let form = FormRequest::introspect(token, &client.id, &proof);
+        let identity = match client.method {
             ClientAuthMethod::TlsClientAuth => Some(client.read_identity()?),
             _ => None,
         };
-        let (url, http) = (endpoint.clone(), self.http.prepare());
-        fetch_thread::run_until(deadline, endpoint, move || {
-            let client = UreqClient::presenting(http, identity, deadline)?;
-            let parsed = client
-                .post(&url, &form)
-                .map_err(NotActive::Unavailable)
-                .and_then(|answer| read_answer(&answer, &url));
-            match parsed {
-                Ok(response) => Ok(Answer::Active(response)),
-                Err(NotActive::Reject(reject)) => Ok(Answer::Refused(reject)),
-                Err(NotActive::Unavailable(cause)) => Err(fetch_thread::unavailable(&url, cause)),
-            }
+        let http = self.http.prepare();
+        Ok(Question {
+            form,
+            identity,
+            http,
         })
+    }
+
+    /// Whether the endpoint for clients that present a certificate is asked.
+    pub fn is_by_certificate(&self) -> bool {
+        self.client.method == ClientAuthMethod::TlsClientAuth
+    }
+}
+
+/// One question about a token, with everything that the helper thread needs to ask it.
+pub struct Question {
+    form: FormRequest,
+    identity: Option<ClientIdentity>,
+    http: PreparedHttp,
+}
+
+impl Question {
+    /// To be called in a helper thread.
+    pub fn ask(self, url: &Endpoint, deadline: Instant) -> Result<Answer, Failure> {
+        let client = UreqClient::presenting(self.http, self.identity, deadline)?;
+        let parsed = client
+            .post(url, &self.form)
+            .map_err(NotActive::Unavailable)
+            .and_then(|answer| read_answer(&answer, url));
+        match parsed {
+            Ok(response) => Ok(Answer::Active(response)),
+            Err(NotActive::Reject(reject)) => Ok(Answer::Refused(reject)),
+            Err(NotActive::Unavailable(cause)) => Err(fetch_thread::unavailable(url, cause)),
+        }
     }
 }
 

@@ -8,6 +8,7 @@ pub mod http_client;
 pub mod http_proxy;
 pub mod http_transport;
 pub mod introspection;
+mod introspection_probe;
 pub mod key_file;
 pub mod keys;
 pub mod refresh_worker;

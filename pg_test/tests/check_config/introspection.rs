@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::time::{Duration, Instant};
 
 use rig::{ClientCheck, Endpoint, Fault, Issuer, Response, Server};
 use serde_json::json;
 
-use crate::{assert_findings, healthy, only_detail, started};
+use crate::{assert_findings, good_line, healthy, only_detail, second_line, started};
 
 const SECRET: &str = "correct horse battery staple";
 
@@ -117,6 +118,81 @@ fn endpoint_is_not_known() {
     let endpoint = format!("{}/introspect", issuer.url());
     server.reload_with(&[("validator.introspection_endpoint", &endpoint)]);
     assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn endpoint_is_another_than_the_metadata_has() {
+    let (issuer, server) = patient();
+    let endpoint = format!("{}/introspect", issuer.url());
+    let named = |plain: serde_json::Value, alias: serde_json::Value| {
+        issuer.fail(
+            Endpoint::Discovery,
+            Fault::altered(move |document| {
+                document["introspection_endpoint"] = plain.clone();
+                document["mtls_endpoint_aliases"] = json!({"introspection_endpoint": alias});
+            }),
+        );
+    };
+    server.reload_with(&[("validator.introspection_endpoint", &endpoint)]);
+    assert_findings(&server, &["ok ok"]);
+    named(json!("https://other.example/introspect"), json!(null));
+    let found = assert_findings(&server, &["warning introspection_elsewhere"]);
+    for part in [&endpoint, "has \"https://other.example/introspect\"."] {
+        assert!(found[0].detail.contains(part), "{found:?}");
+    }
+    named(json!(format!("{endpoint}/")), json!(null));
+    let detail = only_detail(&server, "warning introspection_elsewhere");
+    assert!(
+        detail.contains("differ only by a slash at the end"),
+        "{detail}"
+    );
+    // For clients that present a certificate.
+    named(json!("https://other.example/"), json!(endpoint));
+    assert_findings(&server, &["ok ok"]);
+    // Nothing to compare it with.
+    named(json!(["https://other.example/"]), json!(1));
+    assert_findings(&server, &["ok ok"]);
+    let hostile = format!("https://x\n\u{202e}{}", "y".repeat(1000));
+    named(json!(hostile), json!(null));
+    let detail = only_detail(&server, "warning introspection_elsewhere");
+    assert!(detail.contains("https://x\\u{a}\\u{202e}yyy"), "{detail}");
+    assert!(detail.len() < 500, "{detail}");
+    // Where the endpoint is the metadata's, there are no two.
+    issuer.heal();
+    server.unset("validator.introspection_endpoint");
+    server.reload();
+    assert_findings(&server, &["ok ok"]);
+}
+
+/// One after the other, they would take three timeouts.
+#[test]
+fn endpoints_that_hang_are_asked_at_the_same_time() {
+    let (issuer, server) = patient();
+    let other = Issuer::builder().https().start();
+    other.fail(Endpoint::Discovery, Fault::Hang);
+    issuer.fail(Endpoint::Introspection, Fault::Hang);
+    server.set_hba(&[&good_line(issuer.url()), &second_line(other.url())]);
+    server.reload_with(&[
+        ("validator.http_timeout", "4s"),
+        ("validator.identity_prefix", "x:"),
+    ]);
+    let start = Instant::now();
+    let found = crate::examine(&server);
+    let took = start.elapsed();
+    let late = found
+        .iter()
+        .filter(|row| row.detail.contains("no answer in time"));
+    assert_eq!(late.count(), 3, "{found:#?}");
+    assert!(took < Duration::from_millis(7500), "{took:?}");
+}
+
+#[test]
+fn lines_with_one_endpoint_and_client_ask_once() {
+    let (issuer, server) = patient();
+    server.set_hba(&[&good_line(issuer.url()), &second_line(issuer.url())]);
+    server.reload();
+    assert_findings(&server, &["ok ok", "ok ok"]);
+    assert_eq!(issuer.hits(Endpoint::Introspection), 1);
 }
 
 #[test]

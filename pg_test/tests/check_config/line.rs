@@ -72,7 +72,7 @@ fn scope_is_empty_or_wholly_optional() {
     only_detail(&server, "warning scope_empty");
     server.set_hba(&[&line("hostssl", issuer.url(), "openid", "")]);
     server.reload();
-    only_detail(&server, "notice scope_empty");
+    only_detail(&server, "warning scope_empty");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_line_lets_a_superuser_in() {
     let server = started(builder.set("validator.role_claim", "groups"));
     server.sql(
         "CREATE ROLE oauth_users; CREATE ROLE boss LOGIN SUPERUSER; CREATE ROLE retired SUPERUSER; \
-         CREATE ROLE admins; CREATE ROLE outer_admins; GRANT admins TO boss; GRANT outer_admins TO admins",
+         CREATE ROLE admins; CREATE ROLE outer_admins; CREATE ROLE \"Boss\" LOGIN; GRANT oauth_users TO alice; GRANT admins TO boss; GRANT outer_admins TO admins",
     );
     let allow = |value: &str| server.reload_with(&[("validator.allow_superuser", value)]);
     let look = |roles: &str, options: &str, expected: &str| {
@@ -145,7 +145,7 @@ fn a_line_lets_a_superuser_in() {
             let detail = look(roles, options, "warning superuser_allowed");
             assert!(detail.contains(&format!(": {superusers}.")), "{detail}");
         }
-        for roles in ["alice", "+oauth_users", "/^a", "\"Boss\"", "retired"] {
+        for roles in ["alice", "+oauth_users", "/^a", "\"Boss\"", "alice,retired"] {
             look(roles, options, "notice superuser_allowed");
         }
     }
@@ -300,6 +300,55 @@ fn an_audience_is_everybodys() {
 }
 
 #[test]
+fn an_audience_is_a_client() {
+    let (_issuer, builder) = healthy();
+    let server = started(builder.set("validator.provider", "keycloak"));
+    server.reload_with(&[
+        ("validator.audience", "https://pg.example/, psql"),
+        ("validator.client_ids", "web, psql"),
+    ]);
+    let detail = only_detail(&server, "warning audience_is_client");
+    assert!(
+        detail.contains("\"psql\" is in validator.audience"),
+        "{detail}"
+    );
+    // Its tokens name no other audience.
+    server.reload_with(&[("validator.provider", "authentik")]);
+    assert_findings(&server, &["ok ok"]);
+    server.reload_with(&[
+        ("validator.provider", "keycloak"),
+        ("validator.audience", "https://pg.example/"),
+    ]);
+    assert_findings(&server, &["ok ok"]);
+    let hostile = format!("x\u{202e}{}", "y".repeat(500));
+    server.reload_with(&[
+        ("validator.audience", &hostile),
+        ("validator.client_ids", &hostile),
+    ]);
+    let detail = only_detail(&server, "warning audience_is_client");
+    assert!(detail.contains("x\\u{202e}yyy"), "{detail}");
+    assert!(detail.len() < 500, "{detail}");
+}
+
+#[test]
+fn an_audience_is_the_issuer_but_for_its_spelling() {
+    let (issuer, builder) = healthy();
+    let server = started(builder);
+    for (audience, by) in [
+        (format!("{}/", issuer.url()), "a slash at the end"),
+        (issuer.url().replace("https", "http"), "http for https"),
+    ] {
+        server.reload_with(&[("validator.audience", &audience)]);
+        let detail = only_detail(&server, "warning audience_near_miss");
+        assert!(detail.contains(&format!("differ only by {by}")), "{detail}");
+    }
+    for audience in [issuer.url().to_owned(), format!("{}/pg", issuer.url())] {
+        server.reload_with(&[("validator.audience", &audience)]);
+        assert_findings(&server, &["ok ok"]);
+    }
+}
+
+#[test]
 fn maps_are_not_in_pg_ident() {
     let (issuer, builder) = healthy();
     let server = started(
@@ -334,14 +383,14 @@ fn settings_contradict_the_preset() {
             .set("validator.provider", "kubernetes")
             .set("validator.client_ids", "psql"),
     );
-    let detail = only_detail(&server, "warning contradicts_preset");
+    let detail = only_detail(&server, "error contradicts_preset");
     assert!(detail.contains("validator.client_ids"), "{detail}");
     server.unset("validator.client_ids");
     server.reload_with(&[
         ("validator.provider", "keycloak"),
         ("validator.token_types", "-"),
     ]);
-    let detail = only_detail(&server, "warning contradicts_preset");
+    let detail = only_detail(&server, "error contradicts_preset");
     assert!(detail.contains("validator.token_types"), "{detail}");
 }
 

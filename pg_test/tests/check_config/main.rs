@@ -2,6 +2,8 @@
 
 mod introspection;
 mod line;
+mod maps;
+mod order;
 mod profiles;
 mod provider;
 mod server;
@@ -23,6 +25,11 @@ struct Found {
 /// A line of pg_hba.conf as it should be.
 fn good_line(issuer: &str) -> String {
     line("hostssl", issuer, Issuer::SCOPE, "")
+}
+
+/// The same, for clients that the first one does not match.
+fn second_line(issuer: &str) -> String {
+    good_line(issuer).replacen("10.0.0.0/8", "192.168.0.0/16", 1)
 }
 
 fn line(kind: &str, issuer: &str, scope: &str, options: &str) -> String {
@@ -109,7 +116,13 @@ fn finds_nothing_where_nothing_is_wrong() {
     // Two lines let the rig in.
     assert_eq!(found[0].line, "3");
     assert!(found[0].detail.contains(issuer.url()), "{found:?}");
-    assert!(found[0].detail.contains("usable keys: 1"), "{found:?}");
+    for part in [
+        "usable keys: 1",
+        "Examined: the line, the lines before it, its settings and maps, the provider's metadata and keys.",
+        "No token was tried: see validator.check_token() and validator.try_login().",
+    ] {
+        assert!(found[0].detail.contains(part), "{part}: {found:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Response, Server, now};
 use serde_json::json;
 
-use crate::{assert_findings, clinic, good_line, healthy, line, only_detail, started};
+use crate::{assert_findings, clinic, good_line, healthy, line, only_detail, second_line, started};
 
 fn patient() -> (Issuer, Server) {
     let (issuer, builder) = healthy();
@@ -109,6 +109,17 @@ fn discovery_document_is_of_another_issuer() {
         "{found:?}"
     );
     assert!(found[0].advice.contains("trailing slash"), "{found:?}");
+    let near = format!(
+        "The line has \"{}\": they differ only by a slash at the end.",
+        issuer.url()
+    );
+    assert!(found[0].detail.ends_with(&near), "{found:?}");
+    issuer.fail(
+        Endpoint::Discovery,
+        Fault::altered(|document| document["issuer"] = json!("https://other.example")),
+    );
+    let detail = only_detail(&server, "error issuer_mismatch");
+    assert!(!detail.contains("differ only"), "{detail}");
 }
 
 #[test]
@@ -147,24 +158,39 @@ fn keys_are_in_a_file() {
     write("{}");
     only_detail(&server, "error setting_invalid");
     write(&json!({"keys": [Key::new(KeyKind::P256).jwk()]}).to_string());
-    assert_findings(&server, &["ok ok"]);
+    let detail = only_detail(&server, "ok ok");
+    assert!(
+        detail.contains("the keys of validator.jwks_file."),
+        "{detail}"
+    );
+}
+
+/// The time in so many seconds, as a header has it.
+fn date(server: &Server, ahead: i64) -> String {
+    server.value(&format!(
+        "SELECT to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS \"GMT\"')",
+        now() + ahead
+    ))
 }
 
 #[test]
 fn clocks_differ() {
     let (issuer, server) = patient();
     // 30 seconds are allowed.
-    let date = |ahead: i64| {
-        let sql = format!(
-            "SELECT to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS \"GMT\"')",
-            now() + ahead
-        );
-        server.value(&sql)
-    };
-    for (ahead, expected) in [(280, "ahead of"), (-280, "behind")] {
-        issuer.add_header(Endpoint::Jwks, "Date", &date(ahead));
+    for (ahead, expected, effect) in [
+        (280, "ahead of", "issued_in_future"),
+        (-280, "behind", "too early (expired)"),
+    ] {
+        issuer.add_header(Endpoint::Jwks, "Date", &date(&server, ahead));
         let detail = only_detail(&server, "error clock_differs");
-        assert!(detail.contains(expected), "{detail}");
+        for part in [
+            expected,
+            effect,
+            "Which of the two is wrong cannot be told",
+            "clock_skew is 30 s, and 300 s at most, which would cover this",
+        ] {
+            assert!(detail.contains(part), "{part}: {detail}");
+        }
         // To the second, give or take how long this takes.
         let seconds = detail
             .split_whitespace()
@@ -179,14 +205,88 @@ fn clocks_differ() {
         server.reload();
         issuer.remove_headers(Endpoint::Jwks);
     }
+    for ahead in [3600, -3600] {
+        issuer.add_header(Endpoint::Jwks, "Date", &date(&server, ahead));
+        let detail = only_detail(&server, "error clock_differs");
+        assert!(detail.contains("does not cover this"), "{detail}");
+        issuer.remove_headers(Endpoint::Jwks);
+    }
     // A cache between has kept the answer for five minutes.
-    issuer.add_header(Endpoint::Jwks, "Date", &date(-300));
+    issuer.add_header(Endpoint::Jwks, "Date", &date(&server, -300));
     issuer.add_header(Endpoint::Jwks, "Age", "300");
     assert_findings(&server, &["ok ok"]);
     issuer.remove_headers(Endpoint::Jwks);
     // No time, or none that can be read.
     issuer.add_header(Endpoint::Jwks, "Date", "yesterday");
     assert_findings(&server, &["ok ok"]);
+}
+
+#[test]
+fn other_providers_tell_whose_clock_is_wrong() {
+    let [one, two] = [(), ()].map(|()| Issuer::builder().https().start());
+    let server = started(
+        clinic()
+            .set("validator.identity_prefix", "x:")
+            .hba(&good_line(one.url()))
+            .hba(&second_line(two.url())),
+    );
+    let hour_ahead = date(&server, 3600);
+    let told = || {
+        let found = crate::examine(&server).into_iter();
+        found
+            .filter(|row| row.code == "clock_differs")
+            .map(|row| row.detail)
+            .collect::<Vec<_>>()
+    };
+    one.add_header(Endpoint::Jwks, "Date", &hour_ahead);
+    let details = told();
+    assert!(
+        details[0].contains("cannot be told from here"),
+        "{details:?}"
+    );
+    two.add_header(Endpoint::Jwks, "Date", &date(&server, 0));
+    let details = told();
+    assert_eq!(details.len(), 1, "{details:?}");
+    let whose = "1 other provider has this server's time, so it is the provider's clock";
+    assert!(details[0].contains(whose), "{details:?}");
+    two.remove_headers(Endpoint::Jwks);
+    two.add_header(Endpoint::Jwks, "Date", &hour_ahead);
+    let details = told();
+    assert_eq!(details.len(), 2, "{details:?}");
+    let whose = "1 other provider has the same time, so it is this server's clock";
+    assert!(
+        details.iter().all(|told| told.contains(whose)),
+        "{details:?}"
+    );
+}
+
+#[test]
+fn provider_can_bind_tokens_to_certificates_that_are_not_asked_for() {
+    let (issuer, server) = patient();
+    let says = |value: serde_json::Value| {
+        issuer.fail(
+            Endpoint::Discovery,
+            Fault::altered(move |document| {
+                document["tls_client_certificate_bound_access_tokens"] = value.clone();
+            }),
+        );
+    };
+    for value in [json!(false), json!("true"), json!(null), json!([true])] {
+        says(value);
+        assert_findings(&server, &["ok ok"]);
+    }
+    says(json!(true));
+    let detail = only_detail(&server, "notice certificates_not_asked_for");
+    assert!(
+        detail.contains("tokens that are bound are refused"),
+        "{detail}"
+    );
+    let authority = rig::Authority::shared().file().display().to_string();
+    server.reload_with(&[("ssl_ca_file", &authority)]);
+    assert_findings(&server, &["ok ok"]);
+    server.unset("ssl_ca_file");
+    server.reload_with(&[("validator.require_bound_token", "on")]);
+    only_detail(&server, "error certificates_not_asked_for");
 }
 
 #[test]
@@ -197,7 +297,7 @@ fn each_provider_is_asked_for_itself() {
     let server = started(
         clinic()
             .hba(&good_line(down.url()))
-            .hba(&good_line(up.url())),
+            .hba(&second_line(up.url())),
     );
     let found = assert_findings(
         &server,
@@ -308,7 +408,7 @@ fn keys_that_are_not_used_are_told_with_the_reason() {
         .collect();
     issuer.publish_only(&[&[good.jwk()], &jwks[..]].concat());
     let found = assert_findings(&server, &["ok ok"]);
-    assert!(found[0].detail.ends_with("; and 90 more."), "{found:?}");
+    assert!(found[0].detail.contains("; and 90 more."), "{found:?}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use rig::Issuer;
 
-use crate::{assert_findings, clinic, good_line, healthy, only_detail, started};
+use crate::{assert_findings, clinic, good_line, healthy, only_detail, second_line, started};
 
 #[test]
 fn module_is_not_preloaded() {
@@ -36,7 +36,8 @@ fn no_line_uses_the_module() {
 fn lines_of_other_methods_and_modules_are_left_alone() {
     let (issuer, builder) = healthy();
     let server = started(builder.set("oauth_validator_libraries", "other, validator"));
-    let other = good_line("http://other.example").replace("validator=validator", "validator=other");
+    let other =
+        second_line("http://other.example").replace("validator=validator", "validator=other");
     server.set_hba(&[
         "host all all 10.0.0.1/32 scram-sha-256",
         &other,
@@ -85,6 +86,22 @@ fn a_line_for_tls_on_a_server_without_it_never_matches() {
     server.reload_with(&[("ssl", "off")]);
     let detail = only_detail(&server, "error tls_off");
     assert!(detail.contains("ssl is off"), "{detail}");
+    // A line without that demand matches, and then the token is refused.
+    let (issuer, _) = healthy();
+    let host = good_line(issuer.url()).replacen("hostssl", "host", 1);
+    server.set_hba(&[&host]);
+    server.reload();
+    let found = assert_findings(&server, &["notice tls_not_required", "error tls_off"]);
+    assert!(
+        found[1].detail.contains("validator.require_tls"),
+        "{found:?}"
+    );
+    server.set_hba(&[&host.replacen("10.0.0.0/8", "127.0.0.1/32", 1)]);
+    server.reload();
+    assert_findings(&server, &["notice tls_not_required"]);
+    server.set_hba(&[&host]);
+    server.reload_with(&[("validator.require_tls", "off")]);
+    assert_findings(&server, &["warning tls_not_required"]);
 }
 
 #[test]
