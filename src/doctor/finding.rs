@@ -169,6 +169,8 @@ kinds! {
         "Add lines for the map to pg_ident.conf, or correct its name.";
     MAP_UNREACHABLE = "map_unreachable", Error,
         "Write the names in pg_ident.conf as identities are (\"identity\" of validator.check_token()), or change validator.identity_prefix or validator.identity_case.";
+    IDENTITY_NO_ROLE = "identity_no_role", Error,
+        "Set map= on the line, to a map of pg_ident.conf that leaves out what identities begin with, such as: corp /^corp:(.*)$ \\1";
     SHADOWED = "shadowed", Error,
         "Put the line above the other one, or let them differ in types, databases, roles or addresses.";
     SHADOWED_BY_MEMBERSHIP = "shadowed_by_membership", Warning,

@@ -99,6 +99,11 @@ impl<'a> LineSettings<'a> {
         self.rule().option("map").filter(|_| is_mapped)
     }
 
+    /// Whether the token alone decides who may take which role.
+    pub fn is_delegated(&self) -> bool {
+        self.text.line.delegated
+    }
+
     /// What may stand before an identity.
     pub fn identity_prefixes(&self) -> Result<Vec<String>, Misconfigured> {
         let settings = &self.settings;
@@ -203,7 +208,8 @@ fn examine_text(
     let of_line = reach.iter().find(|reach| reach.place == rule.place);
     findings.extend(of_line.and_then(|reach| shadow::examine(line, reach, configuration)));
     findings.extend(examine_encryption(rule, require_tls));
-    findings.extend(maps::examine(line, all, configuration));
+    let roles = of_line.map_or(&[][..], |reach| reach.roles.as_slice());
+    findings.extend(maps::examine(line, all, roles, configuration));
     findings.extend(examine_scope(&line.text.line));
     findings.extend(examine_tls(rule, require_tls, configuration));
     findings

@@ -8,14 +8,16 @@ use crate::doctor::line::LineSettings;
 use crate::settings::tables::Text;
 use crate::settings::values::MapName;
 
-/// Findings about the line's `map=`; `all`: every line of this module's, for maps that they share.
+/// Findings about the line's `map=`, or that it has none; `all`: every line of this module's, for maps that they share;
+/// `roles`: those that can log in by the line.
 pub fn examine(
     line: &LineSettings<'_>,
     all: &[LineSettings<'_>],
+    roles: &[String],
     configuration: &Configuration,
 ) -> Vec<Finding> {
     let Some(map) = line.rule().option("map") else {
-        return Vec::new();
+        return examine_without_map(line, roles).into_iter().collect();
     };
     if !configuration.has_map(map) {
         let named = format!("The line has map={}", Printable::new(map));
@@ -24,6 +26,19 @@ pub fn examine(
     let catch_all = examine_catch_all(configuration, map);
     let unreachable = examine_reach(line, all, map, configuration);
     catch_all.into_iter().chain(unreachable).collect()
+}
+
+/// Whether no identity can be the name of a role, which it must be where neither a map nor the token decides.
+fn examine_without_map(line: &LineSettings<'_>, roles: &[String]) -> Option<Finding> {
+    let identities = Identities::of(line)?;
+    let is_possible = roles.iter().any(|role| identities.is_one(role));
+    if line.is_delegated() || roles.is_empty() || is_possible {
+        return None;
+    }
+    let [prefixes, letters] = identities.described();
+    Some(finding::IDENTITY_NO_ROLE.with(format!(
+        "Identities {prefixes}{letters}, and without map= they must be the role's name, but no role that the line admits is named so."
+    )))
 }
 
 /// Findings about `validator.role_map`, whose names are values of a claim.
@@ -131,23 +146,30 @@ impl Identities {
     /// Whether one of them may match the user of a line of pg_ident.conf. A regular expression is believed to match
     /// whatever its literal beginning does not exclude.
     fn may_match(&self, system_user: &str) -> bool {
+        match system_user.strip_prefix('/') {
+            None => self.is_one(system_user),
+            Some(expression) => self.may_begin(&Beginning::of(expression)),
+        }
+    }
+
+    /// Whether this may be one of them.
+    fn is_one(&self, name: &str) -> bool {
+        self.may_begin(&Beginning {
+            text: name.to_owned(),
+            is_all: true,
+        })
+    }
+
+    fn may_begin(&self, Beginning { text, is_all }: &Beginning) -> bool {
         let fits = |rest: &str| {
             self.case == IdentityCase::AsIs || !rest.contains(|c: char| c.is_ascii_uppercase())
         };
-        let beginning = match system_user.strip_prefix('/') {
-            None => Beginning {
-                text: system_user.to_owned(),
-                is_all: true,
-            },
-            Some(expression) => Beginning::of(expression),
-        };
-        let Beginning { text, is_all } = beginning;
         self.prefixes.iter().any(|prefix| {
             match text.strip_prefix(prefix.as_str()) {
                 // An identity is never empty behind its prefix.
-                Some("") if is_all => false,
+                Some("") if *is_all => false,
                 Some(rest) => fits(rest),
-                None => !is_all && prefix.starts_with(&text),
+                None => !is_all && prefix.starts_with(text),
             }
         })
     }

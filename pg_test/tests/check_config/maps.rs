@@ -171,6 +171,39 @@ fn some_lines_of_a_map_that_several_lines_share_may_be_for_another() {
 }
 
 #[test]
+fn no_identity_is_the_name_of_a_role() {
+    let (issuer, server) = mapped();
+    let set = |options: &str| {
+        server.set_hba(&[&line("hostssl", issuer.url(), Issuer::SCOPE, options)]);
+        server.reload();
+    };
+    set("");
+    let found = assert_findings(&server, &["error identity_no_role"]);
+    assert!(
+        found[0].detail.contains("begin with \"corp:\""),
+        "{found:?}"
+    );
+    assert!(
+        found[0].advice.contains("Set map= on the line"),
+        "{found:?}"
+    );
+    // The token decides.
+    server.reload_with(&[("validator.role_claim", "groups")]);
+    set("delegate_ident_mapping=1");
+    assert_findings(&server, &["ok ok"]);
+    set("");
+    server.sql("CREATE ROLE \"corp:alice\"");
+    assert_findings(&server, &["error identity_no_role"]);
+    server.sql("ALTER ROLE \"corp:alice\" LOGIN");
+    assert_findings(&server, &["ok ok"]);
+    // The line does not admit it.
+    let line = line("hostssl", issuer.url(), Issuer::SCOPE, "");
+    server.set_hba(&[&line.replacen("all all", "all alice", 1)]);
+    server.reload();
+    only_detail(&server, "error identity_no_role");
+}
+
+#[test]
 fn missing_map_is_told_with_the_near_one() {
     let (_issuer, server) = mapped();
     for (name, near) in [

@@ -18,6 +18,11 @@ fn two_issuers() -> (Issuer, Issuer, Server) {
             .hba(&good_line(corp.url()))
             .hba(&second_line(shop.url())),
     );
+    // Without a map, an identity must be a role.
+    let roles = ["corp:alice", "shop:alice", "corp:service:etl"];
+    for role in roles {
+        server.sql(&format!("CREATE ROLE \"{role}\" LOGIN"));
+    }
     (corp, shop, server)
 }
 
