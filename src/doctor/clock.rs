@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use oauth_core::MAX_CLOCK_SKEW;
 use ureq::http::HeaderMap;
 use ureq::http::header::{AGE, DATE};
 
@@ -15,9 +16,6 @@ pub struct ProviderClock {
 
 /// Clocks that differ by less are taken to agree about a third one.
 const AGREEMENT: Duration = Duration::from_secs(10);
-
-/// `validator.clock_skew` has no larger value.
-const MAX_SKEW: Duration = Duration::from_secs(300);
 
 impl ProviderClock {
     /// RFC 9110 §6.6.1: `Date` is when the answer was made; RFC 9111 §5.1: `Age` is how long a cache has kept it.
@@ -95,8 +93,8 @@ impl ProviderClock {
 
 /// What `validator.clock_skew` does about a difference that is larger than it.
 fn reach(difference: Duration, allowed: Duration) -> String {
-    let (allowed, most) = (allowed.as_secs(), MAX_SKEW.as_secs());
-    let does = match difference < MAX_SKEW {
+    let (allowed, most) = (allowed.as_secs(), MAX_CLOCK_SKEW.as_secs());
+    let does = match difference < MAX_CLOCK_SKEW {
         true => "which would cover this, and let all tokens live longer",
         false => "which does not cover this",
     };

@@ -110,7 +110,7 @@ pub use policy::introspection_rules::{IntrospectionMode, IntrospectionRules};
 pub use policy::preset::Preset;
 pub use policy::required_claims::RequiredClaims;
 pub use policy::values::{IdentityCase, IdentityPrefix, IdentityRule, RoleSeparator, TokenTypes};
-pub use policy::{Policy, PolicyBuilder};
+pub use policy::{MAX_CLOCK_SKEW, Policy, PolicyBuilder};
 pub use provider::cache_control::freshness_lifetime;
 pub use provider::client_auth::{AssertionKey, ClientAuthMethod, ClientProof, FormRequest};
 pub use provider::fetch::{

@@ -1,6 +1,7 @@
 //! Set-ups that are broken in one realistic way each: what the first explanation says. Each case asserts the code, the
 //! evidence and the setting that are named, and that no setting is to be loosened where that is not the cure.
 
+mod doctor;
 mod kinds;
 mod spelling;
 mod whose;

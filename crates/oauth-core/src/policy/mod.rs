@@ -27,8 +27,8 @@ use crate::policy::values::{
 };
 use crate::provider::issuer::Issuer;
 
-/// More would not be a difference of clocks, but a longer life for tokens.
-const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
+/// The largest difference of clocks that a policy allows. More would not be a difference, but a longer life for tokens.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(300);
 
 /// Everything that a token of one issuer is judged by.
 ///
