@@ -9,12 +9,12 @@ use oauth_core::{
 };
 use ureq::http::Response;
 
-use crate::doctor::clock::ProviderClock;
 use crate::memory::answer_cache::AnswerKey;
 use crate::memory::key_cache_layout::IssuerKey;
 use crate::provider::fetch_thread::{self, UnderWay};
 use crate::provider::http_client::UreqClient;
 use crate::provider::key_file;
+use crate::provider::provider_clock::ProviderClock;
 use crate::settings::provider::{KeyLocation, ProviderIntrospection, ProviderKeys};
 
 /// Requests that are under way at the same time: each takes a thread and some descriptors.

@@ -2,7 +2,6 @@
 //! that apply to it, and at its provider, and says what to do.
 
 mod asking;
-mod clock;
 mod configuration;
 mod finding;
 mod identity;

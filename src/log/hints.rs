@@ -1,29 +1,46 @@
 //! What an administrator can do about a failure.
 
 use oauth_core::{
-    Document, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject,
-    UnavailableCause,
+    Algorithms, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject,
+    likely_preset,
 };
 
-use crate::log::circumstances::Circumstances;
+use crate::log::answer_hints::answer_hint;
+use crate::log::circumstances::{Circumstances, NoCertificate};
+use crate::log::key_hints::{fetched_again, key_hint};
 use crate::log::password_hints::{self, password_hint};
 use crate::log::provider_hints::{any_provider_hint, provider_hint};
+use crate::log::settings_hints::{invalid_setting_hint, meant_profile_hint, other_profile_note};
+use crate::log::time_hints::time_hint;
 use crate::log::token_hints::token_hint;
+use crate::log::unavailable_hints::unavailable_hint;
 
 /// What the administrator can do about it: what is known of the login is looked at before what the failed check says.
 pub fn hint(failure: &Failure, known: &Circumstances<'_>) -> Option<String> {
+    if let Some(hint) = meant_profile_hint(failure, known) {
+        return Some(hint);
+    }
+    let hint = first_hint(failure, known)?;
+    Some(hint + &other_profile_note(failure, known))
+}
+
+/// The most specific one that there is.
+fn first_hint(failure: &Failure, known: &Circumstances<'_>) -> Option<String> {
     let policy = known.policy;
     match failure {
         Failure::Reject(reject) => policy
             .and_then(|policy| provider_hint(reject, policy))
             .or_else(|| token_hint(reject, policy?, known))
-            .or_else(|| any_provider_hint(reject, policy?, known.evidence))
+            .or_else(|| key_hint(reject, known))
+            .or_else(|| time_hint(reject, known))
+            .or_else(|| answer_hint(reject, known))
+            .or_else(|| any_provider_hint(reject, policy?))
             .or_else(|| password_hint(reject, policy, known))
-            .or_else(|| reject_hint(reject, policy)),
-        Failure::Unavailable(unavailable) => Some(unavailable_hint(&unavailable.cause)),
+            .or_else(|| reject_hint(reject, known)),
+        Failure::Unavailable(unavailable) => Some(unavailable_hint(&unavailable.cause, known)),
         Failure::Misconfigured(misconfigured) => Some(
             password_hints::misconfigured_hint(misconfigured)
-                .unwrap_or_else(|| misconfigured_hint(misconfigured)),
+                .unwrap_or_else(|| misconfigured_hint(misconfigured, known)),
         ),
         Failure::Internal(_) => {
             Some("This is a defect of the validator module; please report it.".to_owned())
@@ -31,9 +48,11 @@ pub fn hint(failure: &Failure, known: &Circumstances<'_>) -> Option<String> {
     }
 }
 
-fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
+fn misconfigured_hint(misconfigured: &Misconfigured, known: &Circumstances<'_>) -> String {
     match misconfigured {
-        Misconfigured::Disabled => "Set validator.enabled = on to accept tokens again.".to_owned(),
+        Misconfigured::Disabled => "Somebody has switched tokens off on purpose: find out why. Set validator.enabled = on to \
+            accept them again."
+            .to_owned(),
         Misconfigured::AudienceUnset => "Set validator.audience to the value that the provider \
             puts into \"aud\" of tokens meant for this server."
             .to_owned(),
@@ -41,8 +60,7 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             exactly as its discovery document has it."
             .to_owned(),
         Misconfigured::SettingInvalid { setting, .. } => {
-            format!("Correct {setting} and reload. If the module is preloaded, removing the setting takes effect only \
-                after a restart.")
+            invalid_setting_hint(setting, known)
         }
         Misconfigured::RoleClaimUnset => "With delegate_ident_mapping=1 the token alone decides who may take which \
             role. Set validator.role_claim to the claim that lists roles, or use map=... in pg_hba.conf instead."
@@ -52,7 +70,8 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
             one_of.join(", ")
         ),
         Misconfigured::CertificatesUnsupported { .. } => {
-            "Use a server that is built with OpenSSL, or configure the provider to issue tokens that are not bound."
+            "Use a server that is built with OpenSSL, or configure the provider to issue tokens that are not bound, which are \
+                good for whoever has them."
                 .to_owned()
         }
         Misconfigured::ServerResources { .. } => "If shared memory is exhausted, enlarge /dev/shm, or preload the \
@@ -73,140 +92,19 @@ fn misconfigured_hint(misconfigured: &Misconfigured) -> String {
     }
 }
 
-/// By the code, which also a failure has that another login has reported.
-fn unavailable_hint(cause: &UnavailableCause) -> String {
-    if let UnavailableCause::Status(401 | 403) = cause {
-        return "The provider does not serve this URL publicly. See validator.http_bearer_file."
-            .to_owned();
-    }
-    if let UnavailableCause::Redirect {
-        to: Some(to),
-        document,
-        ..
-    } = cause
-    {
-        return redirect_hint(to, *document);
-    }
-    match cause.code() {
-        "timeout" | "name_resolution" | "connection" => {
-            "The database server itself must be able to reach this URL. Check the name, routes and firewalls from \
-                there, and validator.http_timeout. If it can only be reached through a proxy, set validator.http_proxy."
-        }
-        "proxy_failed" => {
-            "The proxy of validator.http_proxy failed, not the provider. Check its URL, that it lets the database server \
-                connect to this URL's host and port, and validator.ca_file if it speaks TLS. validator.no_proxy names hosts \
-                that are reached without it."
-        }
-        "proxy_unauthorized" => {
-            "Write user:password for the proxy of validator.http_proxy into a file, and name that in \
-                validator.http_proxy_secret_file. Only Basic authentication is supported."
-        }
-        "no_thread" => {
-            "Raise the limit on processes and threads of the server's user (ulimit -u), its service (TasksMax of \
-                systemd) or its container (pids.max)."
-        }
-        "tls_untrusted" => {
-            "If a private authority issued the provider's certificate, set validator.ca_file to a file with that \
-                authority's certificate. If a public one did, the provider may not send the certificates between, or \
-                something on the way presents its own."
-        }
-        "tls_no_authorities" => {
-            "Install the package ca-certificates, or set validator.ca_file to a file with the certificate of the \
-                provider's authority."
-        }
-        "tls_ca_certificate" => {
-            "Give the provider a certificate of its own, with CA:FALSE, that this authority has issued; the authority's \
-                stays in validator.ca_file. docs/operations.md has the commands."
-        }
-        "tls_certificate_version" => {
-            "Give the provider a certificate of version 3, with the host in subjectAltName. docs/operations.md has the \
-                commands."
-        }
-        "tls_name_missing" => {
-            "Give the provider a certificate that has the host of this URL in subjectAltName; the common name does not \
-                count. docs/operations.md has the commands."
-        }
-        "tls_name_mismatch" => {
-            "Use a host that the certificate names, or give the provider a certificate that has the host of this URL in \
-                subjectAltName."
-        }
-        "tls_expired" | "tls_not_yet_valid" => {
-            "Renew the provider's certificate, or one of those between it and the authority. If they are good, set the \
-                clock of this server."
-        }
-        "tls_incompatible" => {
-            "The provider, or what stands before it, must offer TLS 1.2 with ECDHE and AEAD (such as \
-                ECDHE-RSA-AES128-GCM-SHA256), or TLS 1.3. If it demands a client's certificate, see \
-                validator.client_auth_method."
-        }
-        "tls" => "Check the provider's certificate, and what it offers of TLS, with openssl s_client.",
-        "redirect" => {
-            "If the document is where the redirect leads, set validator.discovery_url (metadata), validator.jwks_uri \
-                (keys) or validator.introspection_endpoint to that URL."
-        }
-        "busy" => {
-            "The provider limits requests, or is under maintenance. It is left alone for as long as it asks, but for a \
-                minute at most."
-        }
-        "issuer_mismatch" => {
-            "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for byte. Check for a \
-                trailing slash."
-        }
-        "bad_url" => {
-            "The provider must name https URLs as \"jwks_uri\" and \"introspection_endpoint\"."
-        }
-        "introspection_unauthorized" => {
-            "Check validator.client_id, validator.client_auth_method and the file with the secret or key. If the \
-                secret has special characters, also try client_secret_basic_raw."
-        }
-        "introspection_forbidden" => {
-            "Configure the provider to allow validator.client_id to introspect tokens."
-        }
-        "active_malformed" => "validator.introspection_endpoint must be an RFC 7662 endpoint.",
-        "no_usable_key" => {
-            "The provider's key set must have a signature key that is RSA of 2048 bits or more, \
-             P-256, P-384, P-521 or Ed25519."
-        }
-        "content_coding" => {
-            "Configure the provider, or the proxy in front of it, to send this URL uncompressed to clients that send \
-                \"Accept-Encoding: identity\"."
-        }
-        "http_status" | "too_large" | "malformed" => {
-            "Check what this URL returns: it should be a JSON document with status 200."
-        }
-        _ => "Check what this URL returns.",
-    }
-    .to_owned()
-}
-
-fn redirect_hint(to: &Printable, document: Document) -> String {
-    match document {
-        Document::Metadata => format!(
-            "If that is where the provider has its metadata, set validator.discovery_url = '{to}'. The issuer in \
-                pg_hba.conf stays as \"issuer\" in that document."
-        ),
-        Document::Keys => format!(
-            "If that is where the provider has its keys, set validator.jwks_uri = '{to}', or have the provider name it \
-                as \"jwks_uri\" in its metadata."
-        ),
-        Document::Introspection => format!(
-            "Tokens are not sent elsewhere. If that is the provider's introspection endpoint, set \
-                validator.introspection_endpoint = '{to}'."
-        ),
-    }
-}
-
-fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
+fn reject_hint(reject: &Reject, known: &Circumstances<'_>) -> Option<String> {
     use Reject as R;
+    let policy = known.policy;
     let list = |values: &oauth_core::StringList| Printable::list(values.iter());
     let hint = match reject {
         R::TlsRequired => "Have the client connect over TLS (sslmode=verify-full), or have a pooler or load balancer that \
             connects for it do so, and use hostssl in pg_hba.conf. The token may have been read on its way: a new one \
-            is safer. See validator.require_tls."
+            is safer."
             .to_owned(),
         R::TokenTooLarge { size } => {
             let limit = policy.map_or(0, Policy::max_token_size);
-            format!("The token has {size} bytes; validator.max_token_size allows {limit}.")
+            format!("The token has {size} bytes; validator.max_token_size allows {limit}. Configure the provider to put less into it, \
+                such as fewer groups, or raise the setting (to 65536 at most).")
         }
         R::HeaderTooLarge { size, limit } => format!(
             "The token's header has {size} bytes; at most {limit} are read. Configure the provider to leave the \
@@ -220,18 +118,8 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
                 .to_owned()
         }
         R::Encrypted => "Configure the provider to sign its access tokens instead of encrypting them.".to_owned(),
-        R::AlgNotAllowed { alg } => format!(
-            "The token names {}; validator.algorithms accepts {}.",
-            quoted(alg),
-            policy.map_or_else(String::new, |policy| policy.algorithms().names()),
-        ),
-        R::TypNotAllowed { typ: None } => "The token's header has no \"typ\". If the provider's access tokens have \
-            none, add \"-\" to validator.token_types."
-            .to_owned(),
-        R::TypNotAllowed { typ: Some(typ) } => format!(
-            "The token's header has \"typ\" \"{typ}\". If the provider's access tokens have this type, add it to \
-                validator.token_types. If this is an ID token, configure the client to send the access token."
-        ),
+        R::AlgNotAllowed { alg } => algorithm_hint(alg, policy),
+        R::TypNotAllowed { typ } => type_hint(typ.as_ref(), policy),
         R::UnknownKid {
             again_in: Some(seconds),
         }
@@ -241,7 +129,7 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             "The cached key set does not have this key. If the token is newer than the cached keys, it is accepted \
                 once they are fetched again, {}. Otherwise it is from another issuer, or older than the provider's last key \
                 rotation.",
-            fetched_again(*seconds),
+            fetched_again(*seconds, known),
         ),
         R::UnknownKid { again_in: None } | R::NoFittingKey { again_in: None } => {
             "The provider's key set does not have this key. The token is from another issuer, or older than the \
@@ -261,7 +149,7 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         } => format!(
             "The token was altered or forged, or its key was replaced under the same \"kid\". The keys are fetched again \
                 {}.",
-            fetched_again(*seconds),
+            fetched_again(*seconds, known),
         ),
         R::BadSignature { again_in: None } => {
             "The token was altered or forged, or signed with a key that the provider has replaced since under the same \
@@ -269,27 +157,22 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
                 .to_owned()
         }
         R::IssMismatch { iss } => format!(
-            "The token names \"{iss}\"; the issuer in pg_hba.conf must equal it, byte for byte."
+            "The token names \"{iss}\", which must be the issuer of the HBA line, byte for byte. Use the issuer as the provider's \
+                discovery document has it; a token of another issuer is not for this line."
         ),
         R::AudMissing => "Configure the provider to put an audience for this server into its access tokens, and set \
             validator.audience to it."
             .to_owned(),
         R::AudMismatch { named } => format!(
             "The token names \"{named}\"; validator.audience accepts \"{}\". Configure the provider to add the \
-                audience, or add the value to validator.audience if such tokens are meant for this server.",
+                audience. Only if tokens with the other value are issued for nothing but this server, add it to \
+                validator.audience: whoever has one can then log in.",
             policy.map_or_else(|| Printable::new(""), |policy| list(policy.audience())),
         ),
-        R::Expired { seconds_ago } => format!(
-            "The token expired {seconds_ago} s ago. The client must get a new one; if it just did, compare the clocks \
-                of provider and server."
+        R::TooOld { seconds_old } => format!(
+            "The token was issued {seconds_old} s ago, which is longer than validator.max_token_age allows. The client must \
+                get a new one."
         ),
-        R::NotYetValid { seconds_ahead } | R::IssuedInFuture { seconds_ahead } => format!(
-            "The token becomes valid in {seconds_ahead} s. Compare the clocks of provider and server, and see \
-                validator.clock_skew."
-        ),
-        R::TooOld { seconds_old } => {
-            format!("The token was issued {seconds_old} s ago; see validator.max_token_age.")
-        }
         R::IatMissing => "validator.max_token_age requires tokens with \"iat\".".to_owned(),
         R::NotAnAccessToken { claim } => format!(
             "The claim \"{claim}\" shows that this is an ID token or another kind of token. Configure the client to \
@@ -310,13 +193,11 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         }
         R::ClientNotAllowed { client } => {
             format!(
-                "The token was issued to \"{client}\", which validator.client_ids does not list."
+                "The token was issued to \"{client}\", which validator.client_ids does not list. Have the user log in with a \
+                    client that it lists. To add this one lets everybody in for whom it gets tokens."
             )
         }
-        R::InsufficientScope { missing } => format!(
-            "The token lacks \"{missing}\" of the HBA line's scope. Configure the provider to grant it to the client \
-                and the user; a scope that never appears in tokens belongs in validator.optional_scopes."
-        ),
+        R::InsufficientScope { missing } => scope_hint(missing, known),
         R::RequiredClaimMissing { condition }
         | R::RequiredClaimMismatch { condition }
         | R::ForbiddenClaim { condition } => {
@@ -329,11 +210,10 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
         }
         R::CnfUnsupported { method } => format!(
             "The token is bound by \"{method}\"; only \"x5t#S256\" (client certificates) can be proven to PostgreSQL. \
-                Configure the provider to issue tokens without DPoP for this client."
+                Configure the provider to bind this client's tokens to its certificate (RFC 8705), or not at all: then they are \
+                good for whoever has them."
         ),
-        R::CertificateMissing => "The client must connect over TLS with the certificate that it used to get the token \
-            (sslcert, sslkey), and ssl_ca_file must be set so that the server requests it."
-            .to_owned(),
+        R::CertificateMissing => certificate_hint(known).to_owned(),
         R::CertificateMismatch => "The client must connect with the certificate that it used to get the token. If it \
             did, the token may be stolen."
             .to_owned(),
@@ -377,8 +257,8 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
             "Create the role, or correct the name that the client requests.".to_owned()
         }
         R::RoleTooPowerful { power } => format!(
-            "The role {power}. Use map= with a line of pg_ident.conf that names who may take this role, or set \
-                validator.allow_superuser = on if the provider alone may decide about such roles."
+            "The role {power}. Use map= with a line of pg_ident.conf that names who may take this role. \
+                validator.allow_superuser = on would let whoever manages users at the provider take any such role."
         ),
         R::TokenInactive => "The token has expired, was revoked, or is from another provider. The client must get a \
             new one."
@@ -394,12 +274,112 @@ fn reject_hint(reject: &Reject, policy: Option<&Policy>) -> Option<String> {
     Some(hint)
 }
 
-/// When keys that are held back now are fetched, as the end of a sentence.
-fn fetched_again(seconds: u64) -> String {
+fn certificate_hint(known: &Circumstances<'_>) -> &'static str {
+    match known.findings.and_then(|findings| findings.no_certificate) {
+        Some(NoCertificate::NotRequested) => {
+            "The server requests no certificate, since ssl_ca_file is not set. Set it to the authority of the clients' \
+                certificates, with ssl = on, and reload. The client must connect over TLS with the certificate that it \
+                used to get the token (sslcert, sslkey)."
+        }
+        Some(NoCertificate::NoTls) => {
+            "The client must connect over TLS (sslmode=verify-full, hostssl in pg_hba.conf), with the certificate that it \
+                used to get the token (sslcert, sslkey): this connection is not encrypted by TLS."
+        }
+        Some(NoCertificate::NotSent) => {
+            "The client must connect with the certificate that it used to get the token (sslcert, sslkey): the server \
+                requested one, and the client sent none. A pooler or proxy that connects for it has to present it, too."
+        }
+        None => {
+            "The client must connect over TLS with the certificate that it used to get the token (sslcert, sslkey), and \
+                ssl_ca_file must be set so that the server requests it."
+        }
+    }
+}
+
+/// A type that is not listed: of another kind of token, or by the conventions of a provider.
+fn type_hint(typ: Option<&Printable>, policy: Option<&Policy>) -> String {
+    let told = match typ {
+        Some(typ) => format!("The token's header has \"typ\" \"{typ}\"."),
+        None => "The token's header has no \"typ\".".to_owned(),
+    };
+    let send = "If this is an ID token, configure the client to send the access token.";
+    let preset = policy
+        .filter(|policy| policy.preset().name() == "generic")
+        .and_then(|policy| likely_preset(policy.issuer().identifier()));
+    match preset {
+        Some(preset) => format!(
+            "{told} {send} If it is an access token: by its issuer, the provider may be one for which there is a preset. \
+                validator.provider = '{preset}' knows the types of its tokens, and what tells them from ID tokens."
+        ),
+        None => format!(
+            "{told} {send} If there is a preset for the provider, such as 'dex' for Dex, set validator.provider to it. Only if \
+                its access tokens are of this type, and no preset fits, add \"{}\" to validator.token_types: then nothing but \
+                their claims may tell its ID tokens apart.",
+            typ.map_or("-", Printable::as_str),
+        ),
+    }
+}
+
+/// An algorithm that is not listed may be one that can be.
+fn algorithm_hint(alg: &Option<Printable>, policy: Option<&Policy>) -> String {
+    let can_be_listed = alg
+        .as_ref()
+        .is_some_and(|alg| alg.as_str().parse::<Algorithms>().is_ok());
+    let advice = match can_be_listed {
+        true => {
+            "If the provider signs its access tokens with it, add it, or configure the provider to use another."
+        }
+        false => {
+            "It cannot be accepted: configure the provider to sign its access tokens with RS256 or ES256. If it already does, \
+                somebody else made this token."
+        }
+    };
     format!(
-        "for a token that comes in {seconds} s or later (validator.jwks_refresh_cooldown), or at once by \
-            validator.refresh_keys() or validator.flush_cache()"
+        "The token names {}; validator.algorithms accepts {}. {advice}",
+        quoted(alg),
+        policy.map_or_else(String::new, |policy| policy.algorithms().names()),
     )
+}
+
+/// Scopes by which a client steers the provider (OpenID Connect Core 1.0 §5.4, §11), and which many do not put into tokens.
+const STEERING: [&str; 6] = [
+    "openid",
+    "offline_access",
+    "profile",
+    "email",
+    "address",
+    "phone",
+];
+
+/// A scope that is demanded to keep people out must not be made optional.
+fn scope_hint(missing: &Printable, known: &Circumstances<'_>) -> String {
+    let scopes = known.sketch.map(|sketch| &sketch.scopes);
+    let told = match scopes {
+        Some(scopes) if scopes.is_empty() => "The token has no scope at all".to_owned(),
+        Some(scopes) => format!(
+            "The token has \"{}\"",
+            Printable::list(scopes.iter().map(String::as_str))
+        ),
+        None => "The token has others".to_owned(),
+    };
+    let place = match known.is_password {
+        true => "validator.password_scope",
+        false => "the HBA line's scope",
+    };
+    let advice = format!(
+        "{told}, and lacks \"{missing}\" of {place}. Configure the provider to grant it to the client and the \
+            user, and to put it into the token."
+    );
+    match missing
+        .as_str()
+        .split(", ")
+        .all(|scope| STEERING.contains(&scope))
+    {
+        true => format!(
+            "{advice} If this provider never puts it into tokens, add it to validator.optional_scopes: it is then not demanded."
+        ),
+        false => advice,
+    }
 }
 
 /// Whether the values are probably one string in which a provider has written several.

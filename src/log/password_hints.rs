@@ -40,10 +40,6 @@ pub fn password_hint(
         Reject::MalformedJwt => "A part of the token is missing. Something on its way may have cut it: \
             docs/passwords.md has the limits of clients and poolers."
             .to_owned(),
-        Reject::InsufficientScope { missing } => format!(
-            "The token lacks \"{missing}\" of validator.password_scope. Configure the provider to grant it to the \
-                client and the user; a scope that never appears in tokens belongs in validator.optional_scopes."
-        ),
         Reject::IssMismatch { iss } => format!(
             "The token names \"{iss}\"; validator.issuer, or that of the profile, must equal it, byte for byte."
         ),

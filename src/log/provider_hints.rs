@@ -1,8 +1,6 @@
 //! What an administrator can do about a refusal whose cause is a known convention of a provider.
 
-use oauth_core::{
-    Evidence, IntrospectionMode, Policy, Printable, Reject, StringList, is_catch_all_audience,
-};
+use oauth_core::{Policy, Printable, Reject, StringList, is_catch_all_audience};
 
 /// A hint that is more to the point than the one for all providers.
 pub fn provider_hint(reject: &Reject, policy: &Policy) -> Option<String> {
@@ -44,20 +42,14 @@ fn adfs_hint(reject: &Reject, policy: &Policy) -> Option<String> {
         |expected| format!("\"{}\" is accepted", Printable::new(expected)),
     );
     Some(format!(
-        "The token names \"{iss}\"; {accepted}. It must equal \"access_token_issuer\" of the discovery document; set \
-            validator.access_token_issuer to that."
+        "The token names \"{iss}\"; {accepted}. Set validator.access_token_issuer to the value that the discovery document has \
+            as \"access_token_issuer\": if that is not what the token names, the token is from elsewhere."
     ))
 }
 
 /// Where no provider is named, what shows which one it may be.
 fn generic_hint(reject: &Reject, policy: &Policy) -> Option<String> {
     match reject {
-        Reject::TypNotAllowed { typ: None } => Some(
-            "The token's header has no \"typ\". If there is a preset for the provider, such as 'dex' for Dex, set \
-                validator.provider to it. Otherwise, if the provider's access tokens have none, add \"-\" to \
-                validator.token_types."
-                .to_owned(),
-        ),
         // No other claim of an ID token is there, and a header without "typ" is accepted.
         Reject::NotAnAccessToken { claim: "at_hash" } if policy.token_types().accept(None) => Some(
             "The claim \"at_hash\" shows that this is an ID token, unless the provider is Dex, whose access tokens have \
@@ -73,11 +65,7 @@ fn generic_hint(reject: &Reject, policy: &Policy) -> Option<String> {
 }
 
 /// A hint by a convention that several providers have.
-pub fn any_provider_hint(
-    reject: &Reject,
-    policy: &Policy,
-    evidence: Option<&Evidence>,
-) -> Option<String> {
+pub fn any_provider_hint(reject: &Reject, policy: &Policy) -> Option<String> {
     let accepted = |values: &StringList| Printable::list(values.iter());
     match reject {
         Reject::AudMismatch { named } => {
@@ -90,18 +78,6 @@ pub fn any_provider_hint(
                     audience. Do not accept \"{catch_all}\" instead: tokens that are not meant for this server have it, too.",
                 accepted(policy.audience()),
             ))
-        }
-        // The provider is asked about a JWT only after it has passed all checks that can be made here.
-        Reject::TokenInactive
-            if policy.introspection().mode == IntrospectionMode::Always
-                && evidence.is_some_and(|evidence| evidence.identity.is_some()) =>
-        {
-            Some(
-                "The token passed all other checks, so it was revoked, or the provider does not show it to \
-                    validator.client_id. Keycloak 26.6.2 and later shows a token only to a client that is in its \"aud\". \
-                    If it was revoked, the client must get a new one."
-                    .to_owned(),
-            )
         }
         _ => None,
     }

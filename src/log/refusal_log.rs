@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use oauth_core::{Failure, Printable, Unavailable};
+use oauth_core::{Failure, Printable, Reject, Unavailable};
 
 use crate::log::circumstances::Circumstances;
 use crate::log::hints::{hint, key_set_hint};
@@ -58,16 +58,25 @@ fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
     let token_issuer = of_token.map(Printable::new);
     let profile = known.profile.map(Printable::new);
     let evidence = known.evidence;
+    let findings = known.findings;
+    let asked = findings.and_then(|findings| findings.question.as_ref()?.url.as_ref());
+    let keys = findings.and_then(|findings| findings.keys.as_ref());
+    let fetched = keys.map(|keys| Printable::new(&keys.fetched));
     let mut facts = format!("reason={}", failure.code());
     // Writing to a String does not fail.
     if let Some(cause) = cause {
         let _ = write!(facts, " cause={cause}");
     }
-    if let Some(url) = url {
+    if let Some(url) = url.or(asked) {
         let _ = write!(facts, " url={}", url.to_fact());
     }
     if let Some(number) = known.hba_line {
         let _ = write!(facts, " hba_line={number}");
+    }
+    if let (Some(_), Failure::Reject(reject)) = (asked, failure) {
+        let is_refused = matches!(reject, Reject::IntrospectionRefused);
+        let status = if is_refused { 401 } else { 200 };
+        let _ = write!(facts, " status={status}");
     }
     for (name, value) in [
         ("profile", profile.as_ref()),
@@ -83,6 +92,7 @@ fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
             "identity",
             evidence.and_then(|known| known.identity.as_ref()),
         ),
+        ("keys_fetched", fetched.as_ref()),
     ] {
         if let Some(value) = value {
             let _ = write!(facts, " {name}={}", value.to_fact());

@@ -7,9 +7,6 @@ use crate::log::circumstances::Circumstances;
 /// A hint that is more to the point than that of the check which failed. `None`: the token seems to be an access token
 /// of the line's issuer.
 pub fn token_hint(reject: &Reject, policy: &Policy, known: &Circumstances<'_>) -> Option<String> {
-    if let Reject::Expired { seconds_ago } = reject {
-        return expired_hint(*seconds_ago, known);
-    }
     if !may_be_meant_for_another(reject) {
         return None;
     }
@@ -68,16 +65,6 @@ fn may_be_meant_for_another(reject: &Reject) -> bool {
             | Reject::ClientNotAllowed { .. }
             | Reject::InsufficientScope { .. }
     )
-}
-
-/// For how long was it good? Its signature has been verified by then.
-fn expired_hint(seconds_ago: u64, known: &Circumstances<'_>) -> Option<String> {
-    let sketch = known.sketch?;
-    let lifetime = sketch.expires_at?.checked_sub(sketch.issued_at?)?;
-    Some(format!(
-        "The token expired {seconds_ago} s ago; it was good for {lifetime} s (\"iat\" to \"exp\"). The client must get a new \
-            one. If it just did, compare the clocks of provider and server: check_config() does."
-    ))
 }
 
 /// Whose token is it?

@@ -10,6 +10,7 @@ use oauth_core::{
 
 use crate::log::circumstances::Circumstances;
 use crate::log::refusal_log::log_refusal;
+use crate::login::findings::gather;
 use crate::login::second_copy::is_second_copy;
 use crate::login::{session_claims, session_start};
 use crate::memory;
@@ -130,11 +131,13 @@ fn refuse(
 ) -> String {
     let line = source.line.as_ref().ok();
     count_refusal(line, failure);
+    let findings = gather(failure, line, settings, true);
     let known = Circumstances {
         policy: settings.map(|settings| &settings.policy),
         hba_line: source.number,
         profile: settings.and_then(|settings| settings.profile),
         is_password: source.form == Form::Password,
+        findings: Some(&findings),
         ..known
     };
     log_refusal(&role.to_string_lossy(), failure, &known)

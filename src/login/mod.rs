@@ -1,6 +1,8 @@
 //! One login, from token to session.
 
+pub mod after_acceptance;
 pub mod callbacks;
+pub mod findings;
 mod judge_login;
 mod password;
 pub mod second_copy;

@@ -23,15 +23,21 @@ struct Scheduled {
     timer: libc::timer_t,
     message: String,
     detail: String,
+    hint: String,
 }
 
 // SAFETY: `timer` is a name that the kernel gave, and valid in all threads.
 unsafe impl Send for Scheduled {}
 
-/// Ends this process's session at that time. The log then has `message` and `detail`.
+/// Ends this process's session at that time. The log then has `message`, `detail` and `hint`.
 ///
 /// Errors: no timer is available, so the session must not begin.
-pub fn schedule(end: Timestamp, message: String, detail: String) -> Result<(), Internal> {
+pub fn schedule(
+    end: Timestamp,
+    message: String,
+    detail: String,
+    hint: String,
+) -> Result<(), Internal> {
     let timer = start_timer(end).map_err(|error| {
         Internal(Printable::new(&format!(
             "could not schedule the end of the session: {error}"
@@ -41,6 +47,7 @@ pub fn schedule(end: Timestamp, message: String, detail: String) -> Result<(), I
         timer,
         message,
         detail,
+        hint,
     });
     before_exit(log_at_exit);
     Ok(())
@@ -83,7 +90,8 @@ unsafe extern "C-unwind" fn log_at_exit(code: c_int, _arg: pg_sys::Datum) {
     let scheduled = SCHEDULED.lock().take();
     // A client that goes by itself ends its process with code 0.
     if let Some(scheduled) = scheduled.filter(|scheduled| code != 0 && scheduled.has_fired()) {
-        server_log::log(scheduled.message, Some(scheduled.detail), None);
+        let (detail, hint) = (scheduled.detail, scheduled.hint);
+        server_log::log(scheduled.message, Some(detail), Some(hint));
     }
 }
 

@@ -7,12 +7,14 @@ use parking_lot::Mutex;
 use pgrx::{PgSqlErrorCode, ereport, pg_guard};
 
 use crate::log::server_log;
+use crate::login::after_acceptance;
 use crate::login::session_expiry;
 use crate::memory;
 use crate::memory::revocations::Begun;
 use crate::memory::session_registry::NewSession;
 use crate::postgres::abi;
 use crate::postgres::connection;
+use crate::postgres::containment::{contain, end_backend};
 use crate::postgres::text::{c_string, copied_lossy};
 use crate::postgres::time;
 use crate::settings::LoginSettings;
@@ -79,7 +81,15 @@ fn schedule_end(grant: &Grant, policy: &Policy, identity: &str) -> Result<(), In
         ("client_id", grant.client_id(policy)),
         ("jti", grant.jti()),
     ]);
-    session_expiry::schedule(exp.plus(policy.clock_skew()), message, detail)
+    let lifetime = grant.issued_at().map_or_else(String::new, |issued_at| {
+        let seconds = exp.unix_seconds().saturating_sub(issued_at.unix_seconds());
+        format!(" was good for {seconds} s (\"iat\" to \"exp\"), and")
+    });
+    let hint = format!(
+        "Its token{lifetime} validator.session_expiry ends sessions with their token. The client must connect again with a \
+            new one; for longer sessions, configure the provider to issue tokens that are good for longer."
+    );
+    session_expiry::schedule(exp.plus(policy.clock_skew()), message, detail, hint)
 }
 
 /// Has PostgreSQL tell us how an authentication ended. Called by `_PG_init`; on demand that is during one.
@@ -103,12 +113,22 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
         }
     }
     let expected = EXPECTED.lock().take();
+    // SAFETY: PostgreSQL gives this backend's Port, whose role is known by now.
+    let role = || unsafe { copied_lossy((*port).user_name) };
+    if status != STATUS_OK {
+        if let Some(Expected { session, .. }) = expected.filter(|expected| !expected.is_password)
+            && contain(|| after_acceptance::log_refused(&session, &role())).is_err()
+        {
+            end_backend();
+        }
+        return;
+    }
     if let Some(Expected {
         session,
         begun,
         log_accepted,
         is_password,
-    }) = expected.filter(|_| status == STATUS_OK)
+    }) = expected
     {
         if is_password {
             connection::set_authenticated_identity(&c_string(&session.identity));
@@ -119,11 +139,11 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
             end_revoked(&session);
         }
         memory::statistics().count_accepted(&session.issuer);
+        let role = role();
         if log_accepted {
-            // SAFETY: PostgreSQL gives this backend's Port, whose role is known by now.
-            let role = unsafe { copied_lossy((*port).user_name) };
             log_session(&session, &role);
         }
+        after_acceptance::log_missing_role(&session, &role);
     }
 }
 

@@ -13,7 +13,8 @@ use oauth_core::{
 
 use crate::log::server_log;
 use crate::memory::key_cache_layout::{
-    BLOCK_ISSUERS, Block, CachedIssuer, IssuerKey, MATERIAL_BYTES, NoRoom, PackedKeys, State, Want,
+    BLOCK_ISSUERS, Block, CachedIssuer, IssuerKey, MATERIAL_BYTES, NO_CLOCK, NoRoom, PackedKeys,
+    State, Want,
 };
 use crate::memory::locked::Locked;
 use crate::memory::plain::FileVersion;
@@ -41,6 +42,16 @@ pub struct DueIssuer {
     pub url: String,
     /// The last fetch failed.
     pub is_failing: bool,
+}
+
+/// How an issuer's cached keys stand, for the explanation of a refusal.
+pub struct Standing {
+    /// When they were fetched, or read from their file.
+    pub fetched_at: Timestamp,
+    /// Why the last fetch failed, if it did.
+    pub failure: Option<Unavailable>,
+    /// Seconds by which the provider's clock was ahead of this server's then, if it told the time.
+    pub clock_ahead: Option<i64>,
 }
 
 /// A fetch that this process has begun.
@@ -232,6 +243,21 @@ impl KeyCache {
         }
     }
 
+    /// How an issuer's keys stand. `None`: none were ever fetched.
+    pub fn standing(&self, issuer: &IssuerKey) -> Option<Standing> {
+        let (fetched_at, failure, clock_ahead) = {
+            let state = self.0.shared();
+            let (_, cached) = state.place(state.find(issuer)?);
+            let freshness = &cached.freshness;
+            (freshness.fetched_at(), cached.failure, cached.clock_ahead)
+        };
+        (fetched_at != Timestamp::NEVER).then(|| Standing {
+            fetched_at,
+            failure: failure.report().filter(|_| failure.code != 0),
+            clock_ahead: (clock_ahead != NO_CLOCK).then_some(clock_ahead),
+        })
+    }
+
     /// Whether a fetch is under way.
     pub fn is_fetching(&self, issuer: &IssuerKey, now: Timestamp) -> bool {
         let state = self.0.shared();
@@ -352,6 +378,7 @@ impl KeyCache {
                 issuer.file_version = FileVersion::default();
                 issuer.failure.code = 0;
                 issuer.failed_at = 0;
+                issuer.clock_ahead = NO_CLOCK;
             }
         }
         self.0.wake();

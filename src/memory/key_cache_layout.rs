@@ -21,6 +21,9 @@ pub const MATERIAL_BYTES: usize = 1024 + 4;
 /// Bytes that are kept of a key's identifier, to be shown.
 const KID_BYTES: usize = 126;
 
+/// For an answer that does not tell the time.
+pub const NO_CLOCK: i64 = i64::MIN;
+
 /// Names what is cached: a digest of the issuer and of where its keys are read from.
 pub type IssuerKey = [u8; 32];
 
@@ -65,6 +68,9 @@ pub struct CachedIssuer {
     pub url: FixedText,
     /// When `failure` was noted, in microseconds since 1970, also after a later success. Zero: never.
     pub failed_at: i64,
+    /// Seconds by which the provider's clock was ahead of this server's at the last good answer; `NO_CLOCK`: it did not
+    /// tell the time.
+    pub clock_ahead: i64,
     groups: [KeyGroup; GROUPS],
 }
 
@@ -100,6 +106,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
             failure,
             url,
             failed_at,
+            clock_ahead,
             groups
         }))
         .numbers(layout_of!(KeyGroup {
@@ -115,6 +122,7 @@ pub struct PackedKeys {
     skipped: u32,
     left_out: u32,
     file_version: FileVersion,
+    clock_ahead: i64,
 }
 
 impl PackedKeys {
@@ -137,6 +145,15 @@ impl PackedKeys {
             // Keys that may not verify signatures are known by their kid, where there is space.
             keys: usable.into_iter().chain(other).take(MAX_KEYS).collect(),
             file_version,
+            clock_ahead: NO_CLOCK,
+        }
+    }
+
+    /// The same, with the seconds by which the provider's clock is ahead of ours, if it tells the time.
+    pub fn with_clock(self, clock_ahead: Option<i64>) -> Self {
+        PackedKeys {
+            clock_ahead: clock_ahead.unwrap_or(NO_CLOCK),
+            ..self
         }
     }
 }
@@ -241,6 +258,7 @@ impl State {
         issuer.left_out = 0;
         issuer.failure.code = 0;
         issuer.failed_at = 0;
+        issuer.clock_ahead = NO_CLOCK;
         issuer.url.set(if want.url.len() <= TEXT_BYTES {
             want.url
         } else {
@@ -320,5 +338,6 @@ impl CachedIssuer {
         self.skipped_keys = packed.skipped;
         self.left_out = packed.left_out;
         self.file_version = packed.file_version;
+        self.clock_ahead = packed.clock_ahead;
     }
 }

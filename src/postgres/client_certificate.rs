@@ -28,6 +28,20 @@ impl Peer for TlsPeer {
     }
 }
 
+/// Whether the server requests a certificate of clients that connect over TLS.
+pub fn are_requested() -> bool {
+    // SAFETY: gives null or a NUL-terminated text, which outlives its use here.
+    unsafe {
+        let file = pg_sys::GetConfigOption(c"ssl_ca_file".as_ptr(), true, false);
+        !file.is_null() && *file != 0
+    }
+}
+
+/// Whether this backend's connection is encrypted by TLS.
+pub fn has_tls() -> bool {
+    hba::port().is_some_and(|port| port.ssl_in_use)
+}
+
 /// libcrypto documents it with this signature since 0.9: certificate, place of a pointer to write to.
 type I2dX509 = unsafe extern "C" fn(*const c_void, *mut *mut c_uchar) -> c_int;
 

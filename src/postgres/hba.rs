@@ -49,6 +49,20 @@ pub fn port() -> Option<&'static abi::Port> {
     unsafe { pg_sys::MyProcPort.cast::<abi::Port>().as_ref() }
 }
 
+/// The number of the line that this connection matched.
+pub fn matched_number() -> Option<i32> {
+    // SAFETY: as in `matched_line`.
+    let line = unsafe { port()?.hba.as_ref()? };
+    Some(line.linenumber)
+}
+
+/// The name in `map` of the line that this connection matched, if there is one.
+pub fn matched_map() -> Option<String> {
+    // SAFETY: as in `matched_line`; null, or a NUL-terminated string of a parsed line.
+    let map = unsafe { copied_lossy(port()?.hba.as_ref()?.usermap) };
+    (!map.is_empty()).then_some(map)
+}
+
 /// The line for tokens that this connection matched. `None` outside of authentication.
 pub fn matched_line() -> Option<HbaLine> {
     // SAFETY: called from validate_cb only, while the backend authenticates: MyProcPort->hba is

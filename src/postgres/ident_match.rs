@@ -11,8 +11,12 @@ use crate::postgres::text::copied_lossy;
 pub enum Mapping {
     /// This line of the file gives the role.
     Allowed { line: i32 },
-    /// None of the map's lines gives the role. Some are for the name, with what they give instead.
-    Denied { instead: Vec<String> },
+    /// None of the map's lines gives the role to the name. Some are for the name, with what they give instead; others can
+    /// give the role, each with its number and for whom it is.
+    Denied {
+        instead: Vec<String>,
+        others: Vec<(i32, String)>,
+    },
     /// There is no such map; these there are.
     NoSuchMap { known: Vec<String> },
     /// A line cannot be applied, and ends the search.
@@ -22,14 +26,14 @@ pub enum Mapping {
 /// Whether a map gives a role to a name.
 pub fn apply_map(map: &str, name: &str, role: &str) -> Mapping {
     let role = NamedRole::look_up(role);
-    let mut others = BTreeSet::new();
-    let mut instead = Vec::new();
+    let mut other_maps = BTreeSet::new();
+    let (mut instead, mut others) = (Vec::new(), Vec::new());
     let mut is_known = false;
     for (place, line) in ident_lines() {
         // SAFETY: a NUL-terminated string of a parsed line.
         let own = unsafe { copied_lossy(line.usermap) };
         if own != map {
-            others.insert(own);
+            other_maps.insert(own);
             continue;
         }
         is_known = true;
@@ -37,13 +41,14 @@ pub fn apply_map(map: &str, name: &str, role: &str) -> Mapping {
             Applied::Gives => return Mapping::Allowed { line: place.line },
             Applied::Broken => return Mapping::Broken { line: place.line },
             Applied::GivesOther(other) => instead.push(other),
+            Applied::GivesToOthers(name) => others.push((place.line, name)),
             Applied::ForOthers => {}
         }
     }
     match is_known {
-        true => Mapping::Denied { instead },
+        true => Mapping::Denied { instead, others },
         false => Mapping::NoSuchMap {
-            known: others.into_iter().collect(),
+            known: other_maps.into_iter().collect(),
         },
     }
 }
@@ -54,6 +59,8 @@ enum Applied {
     GivesOther(String),
     /// The line is for other names.
     ForOthers,
+    /// The line is for these names, and can give them the role.
+    GivesToOthers(String),
     Broken,
 }
 
@@ -64,11 +71,15 @@ fn apply_line(line: &abi::IdentLine, name: &str, role: &NamedRole<'_>) -> Applie
     let Some((system_user, pg_user)) = words else {
         return Applied::Broken;
     };
+    let for_others = || match pg_user.has_reference() || role.is_meant_by(&pg_user) {
+        true => Applied::GivesToOthers(system_user.text().into_owned()),
+        false => Applied::ForOthers,
+    };
     let given = match system_user.is_regex() {
         false if system_user.is(name) => None,
-        false => return Applied::ForOthers,
+        false => return for_others(),
         true => match system_user.find_in(name) {
-            None => return Applied::ForOthers,
+            None => return for_others(),
             Some(found) if pg_user.has_reference() => match found.first_group {
                 None => return Applied::Broken,
                 Some(group) => Some(pg_user.text().replacen(

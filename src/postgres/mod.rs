@@ -4,6 +4,7 @@ pub mod abi;
 pub mod auth_file;
 pub mod before_exit;
 pub mod client_certificate;
+pub mod config_files;
 pub mod connection;
 pub mod containment;
 pub mod hba;

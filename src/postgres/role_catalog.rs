@@ -62,6 +62,16 @@ impl RoleCatalog for ServerCatalog {
     }
 }
 
+/// Whether there is such a role, by the one cache of names that can be searched before a database is chosen.
+pub fn role_exists(name: &str) -> bool {
+    // A name with a NUL is no role's.
+    let oid = CString::new(name).map(|name| {
+        // SAFETY: a NUL-terminated string; a role that does not exist gives InvalidOid.
+        unsafe { pg_sys::get_role_oid(name.as_ptr(), true) }
+    });
+    oid.is_ok_and(|oid| oid != pg_sys::InvalidOid)
+}
+
 /// What makes a role powerful, and what the role is called.
 struct Power {
     /// What it does, for a sentence.

@@ -215,6 +215,17 @@ impl ProviderIntrospection {
         }
     }
 
+    /// The endpoint, if no request is needed to know it.
+    pub fn known_endpoint(&self) -> Option<Endpoint> {
+        if self.endpoint.is_some() {
+            return self.endpoint.clone();
+        }
+        match self.cached(&self.key_of(METADATA, ""))? {
+            Said::Text(url) => self.issuer.endpoint(&url).ok(),
+            _ => None,
+        }
+    }
+
     /// The endpoint from the metadata, and how long it may be cached.
     fn fetch_endpoint(&self, deadline: Instant) -> Result<(Endpoint, Duration), Failure> {
         let (issuer, http, limits) = (

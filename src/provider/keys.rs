@@ -1,6 +1,6 @@
 //! The provider's keys: from the shared cache where it can answer, else from the provider or a file.
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use oauth_core::{
     Algorithm, CertificateTags, Clock, Endpoint, Failure, FetchId, FoundKeys, JwkSet, KeyReference,
@@ -10,7 +10,7 @@ use oauth_core::{
 
 use crate::log::refusal_log::{log_failed_refresh, log_left_out_keys};
 use crate::memory;
-use crate::memory::key_cache::{Claim, Fetched, FoundKey, KeyCache};
+use crate::memory::key_cache::{Claim, Fetched, FoundKey, KeyCache, Standing};
 use crate::memory::key_cache_layout::{IssuerKey, NoRoom, PackedKeys, Want};
 use crate::memory::plain::FileVersion;
 use crate::memory::statistics::{self, Row};
@@ -18,6 +18,7 @@ use crate::postgres::random::random;
 use crate::provider::fetch_thread;
 use crate::provider::http_client::UreqClient;
 use crate::provider::key_file;
+use crate::provider::provider_clock::ProviderClock;
 use crate::provider::single_flight::{Look, Shared, SingleFlight, flight_end, obtain, timed_out};
 use crate::settings::provider::{KeyLocation, ProviderKeys};
 
@@ -94,6 +95,11 @@ impl ProviderKeys {
         obtain(&mut now, deadline, self.timeout)
     }
 
+    /// How the cached keys stand, for an explanation.
+    pub fn standing(&self) -> Option<Standing> {
+        memory::cache().standing(&self.cache_key())
+    }
+
     /// What is counted of the issuer.
     fn statistics(&self) -> Option<&'static Row> {
         memory::attached_statistics()?.row(self.issuer.identifier())
@@ -152,9 +158,13 @@ impl ProviderKeys {
         }
         let mut left_out = 0;
         let (outcome, result) = match fetched {
-            Ok((set, lifetime)) => {
+            Ok(Answered {
+                set,
+                lifetime,
+                clock_ahead,
+            }) => {
                 left_out = set.left_out();
-                let packed = PackedKeys::new(&set, FileVersion::default());
+                let packed = PackedKeys::new(&set, FileVersion::default()).with_clock(clock_ahead);
                 (Fetched::Keys(packed, lifetime), Ok(()))
             }
             Err(Failure::Unavailable(failure)) => {
@@ -177,8 +187,8 @@ impl ProviderKeys {
         Outcome { result, counts }
     }
 
-    /// One or two requests on the helper thread; the answer, and how long it is fresh.
-    fn ask_provider(&self, deadline: Instant) -> Result<(JwkSet, Duration), Failure> {
+    /// One or two requests on the helper thread.
+    fn ask_provider(&self, deadline: Instant) -> Result<Answered, Failure> {
         let (issuer, http, limits) = (self.issuer.clone(), self.http.prepare(), self.limits);
         let jwks_uri = match &self.location {
             KeyLocation::JwksUri(url) => Some(url.clone()),
@@ -187,11 +197,25 @@ impl ProviderKeys {
         let asked = jwks_uri.as_ref().unwrap_or(self.issuer.discovery()).clone();
         fetch_thread::run_until(deadline, &asked, move || {
             let client = UreqClient::new(http, deadline)?;
+            let sent = SystemTime::now();
             let fetched = fetch_jwk_set(&client, &issuer, jwks_uri.as_ref())?;
-            let lifetime = freshness_lifetime(&fetched.headers, &limits);
-            Ok((fetched.keys, lifetime))
+            let clock = ProviderClock::read(&fetched.headers, sent);
+            Ok(Answered {
+                lifetime: freshness_lifetime(&fetched.headers, &limits),
+                clock_ahead: clock.map(|clock| clock.seconds_ahead()),
+                set: fetched.keys,
+            })
         })
     }
+}
+
+/// What the provider has answered.
+struct Answered {
+    set: JwkSet,
+    /// How long it is fresh.
+    lifetime: Duration,
+    /// Seconds by which the provider's clock is ahead of ours, if it tells the time.
+    clock_ahead: Option<i64>,
 }
 
 /// A login looks for a key.

@@ -11,6 +11,7 @@ pub mod introspection;
 mod introspection_probe;
 pub mod key_file;
 pub mod keys;
+pub mod provider_clock;
 pub mod refresh_worker;
 pub mod secret_file;
 pub mod single_flight;

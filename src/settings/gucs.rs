@@ -6,6 +6,7 @@
 
 use std::cell::UnsafeCell;
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use oauth_core::{Misconfigured, Preset};
 use parking_lot::Mutex;
@@ -92,8 +93,14 @@ pub fn are_defined() -> bool {
     flags != 0 && flags as u32 & pg_sys::GUC_CUSTOM_PLACEHOLDER == 0
 }
 
+/// The settings were defined in the postmaster.
+static ARE_PRELOADED: AtomicBool = AtomicBool::new(false);
+
 /// Defines all settings of the server, and those of the profiles that `validator.profiles` names by now.
 pub fn define() {
+    // SAFETY: a plain variable of this process.
+    let is_preloading = unsafe { pg_sys::process_shared_preload_libraries_in_progress };
+    ARE_PRELOADED.store(is_preloading, Ordering::Relaxed);
     define_all(PREFIX, &SERVER, true);
     // A list that does not parse has been refused before, so it names none.
     let _ = define_profiles();
@@ -282,6 +289,27 @@ pub fn why_refused(name: &str, value: &str) -> Option<String> {
         Kind::Text { check, .. } => check(value).err(),
         Kind::Number { .. } | Kind::Switch { .. } => None,
     }
+}
+
+/// The numbers that a setting permits, by its full name. `None`: it is not a number.
+pub fn range_of(name: &str) -> Option<String> {
+    let (_, name) = name.split_once('.')?;
+    let setting = NUMBERS.iter().find(|setting| setting.name == name)?;
+    let Kind::Number { range, unit, .. } = setting.kind else {
+        return None;
+    };
+    let unit = match unit {
+        pg_sys::GUC_UNIT_S => " s",
+        pg_sys::GUC_UNIT_MS => " ms",
+        pg_sys::GUC_UNIT_BYTE => " bytes",
+        _ => "",
+    };
+    Some(format!("{} to {}{unit}", range.0, range.1))
+}
+
+/// Whether the module was loaded at server start.
+pub fn are_preloaded() -> bool {
+    ARE_PRELOADED.load(Ordering::Relaxed)
 }
 
 /// Settings whose value was refused when the module was loaded, and that have none since.

@@ -15,5 +15,5 @@ pub mod values;
 pub use login::{LoginSettings, issuer_name, policy_of, read, read_introspection, read_keys};
 pub use lookup::Settings;
 pub use password::line_of_service;
-pub use profiles::{for_line, profile_issuers};
+pub use profiles::{for_line, nearest_profile, profile_issuers};
 pub use values::invalid;

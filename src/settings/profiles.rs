@@ -1,6 +1,6 @@
 //! Which profile applies to a line of pg_hba.conf.
 
-use oauth_core::{Issuer, Misconfigured};
+use oauth_core::{Issuer, Misconfigured, NearMiss, near_miss};
 
 use crate::postgres::hba::HbaLine;
 use crate::settings::gucs::{self, Profile};
@@ -80,4 +80,28 @@ pub fn profile_issuers() -> Result<Vec<(&'static str, Option<Issuer>)>, Misconfi
         .into_iter()
         .map(|profile| Ok((profile.name(), own_issuer(profile)?)))
         .collect()
+}
+
+/// The profile whose issuer is most like this one, where none is for it, and by what they differ, if it is only spelling.
+pub fn nearest_profile(url: &str) -> Option<(&'static str, Issuer, Option<NearMiss>)> {
+    let own = Issuer::parse_allowing(url, true).ok()?;
+    let profiles = profile_issuers().ok()?.into_iter();
+    let named: Vec<_> = profiles
+        .filter_map(|(name, issuer)| Some((name, issuer?)))
+        .collect();
+    let is_own = |issuer: &Issuer| issuer.identifier() == own.identifier();
+    if named.iter().any(|(_, issuer)| is_own(issuer)) {
+        return None;
+    }
+    named
+        .into_iter()
+        .map(|(name, issuer)| {
+            let by = near_miss(issuer.identifier(), own.identifier());
+            (name, issuer, by)
+        })
+        .max_by_key(|(_, issuer, by)| {
+            let pairs = issuer.identifier().bytes().zip(own.identifier().bytes());
+            let common = pairs.take_while(|(one, other)| one == other).count();
+            (by.is_some(), common)
+        })
 }

@@ -8,6 +8,8 @@ use oauth_core::{
 
 use crate::log::circumstances::Circumstances;
 use crate::log::refusal_log;
+use crate::login::after_acceptance::{self, MapRefusal};
+use crate::login::findings::gather;
 use crate::postgres::client_certificate::TlsPeer;
 use crate::postgres::hba::HbaLine;
 use crate::postgres::ident_match::{Mapping, apply_map};
@@ -46,11 +48,13 @@ pub fn judge_on_line(token: &str, role: &str, rule: &HbaRule, line: &HbaLine) ->
             steps
         }
         Err(misconfigured) => {
-            vec![(
-                "settings",
-                Some(false),
-                told(&misconfigured.into(), &Circumstances::default()),
-            )]
+            let failure = misconfigured.into();
+            let findings = gather(&failure, Some(line), None, false);
+            let known = Circumstances {
+                findings: Some(&findings),
+                ..Circumstances::default()
+            };
+            vec![("settings", Some(false), told(&failure, &known))]
         }
     }
 }
@@ -77,12 +81,15 @@ fn judge(
     let policy = &settings.policy;
     let (decision, reports) = explain(&attempt, policy, &settings.keys, &SystemClock);
     let sketch = Sketch::of(&attempt.token, policy);
+    let failure = decision.outcome().err();
+    let findings = failure.map(|failure| gather(failure, Some(line), Some(settings), false));
     let known = Circumstances {
         policy: Some(policy),
         evidence: Some(decision.evidence()),
         sketch: sketch.as_ref(),
         hba_line: Some(hba_line),
         profile: settings.profile,
+        findings: findings.as_ref(),
         ..Circumstances::default()
     };
     let mut steps: Vec<Step> = reports
@@ -102,58 +109,29 @@ fn user_map(decision: &Decision, role: &str, line: &HbaLine, map: Option<&str>) 
     let (passed, detail) = if line.delegated {
         (true, "not checked: mapping is delegated".to_owned())
     } else if let Some(map) = map {
-        told_mapping(map, identity, role)
+        match after_acceptance::apply(map, identity, role) {
+            Ok(line) => {
+                let (role, name) = (Printable::new(role), Printable::new(identity));
+                (
+                    true,
+                    format!("line {line} of pg_ident.conf gives {role} to {name}"),
+                )
+            }
+            Err(refusal) => told_refusal(refusal),
+        }
     } else if identity == role {
         let detail = "the identity equals the role, as a line without map= requires";
         (true, detail.to_owned())
     } else {
-        let detail = format!(
-            "the identity is {}, the role {}: on a line without map= they must be equal. Name a map=... of \
-             pg_ident.conf on the line, or have the client ask for the role of this name.",
-            Printable::new(identity),
-            Printable::new(role)
-        );
-        (false, detail)
+        told_refusal(after_acceptance::not_the_role(identity, role))
     };
     Some(("user_map", Some(passed), detail))
 }
 
-/// The decision of pg_ident.conf, and what to do.
-fn told_mapping(map: &str, identity: &str, role: &str) -> (bool, String) {
-    let (name, role_name) = (Printable::new(identity), Printable::new(role));
-    let list = |names: &[String]| Printable::list(names.iter().map(String::as_str));
-    let map_name = Printable::new(map);
-    match apply_map(map, identity, role) {
-        Mapping::Allowed { line } => {
-            let detail = format!("line {line} of pg_ident.conf gives {role_name} to {name}");
-            (true, detail)
-        }
-        Mapping::Denied { instead } if instead.is_empty() => {
-            let detail = format!("no line of the map {map_name} in pg_ident.conf is for {name}");
-            (false, detail)
-        }
-        Mapping::Denied { instead } => {
-            let detail = format!(
-                "the map {map_name} in pg_ident.conf does not give {role_name} to {name}, but: {}",
-                list(&instead)
-            );
-            (false, detail)
-        }
-        Mapping::NoSuchMap { known } if known.is_empty() => {
-            let detail = format!("pg_ident.conf has no map {map_name}, and no other map");
-            (false, detail)
-        }
-        Mapping::NoSuchMap { known } => {
-            let detail = format!("pg_ident.conf has no map {map_name}, only {}", list(&known));
-            (false, detail)
-        }
-        Mapping::Broken { line } => {
-            let detail = format!(
-                "line {line} of pg_ident.conf cannot be applied: its regular expression has no group for \\1"
-            );
-            (false, detail)
-        }
-    }
+/// Why PostgreSQL refuses, and what to do.
+fn told_refusal(refusal: MapRefusal) -> (bool, String) {
+    let MapRefusal { code, why, hint } = refusal;
+    (false, format!("{why}: reason={code}. {hint}"))
 }
 
 /// The reason, its facts, and what to do.

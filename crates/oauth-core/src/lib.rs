@@ -84,6 +84,7 @@ pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::password::is_token;
 pub use checks::roles::{NoCatalog, RoleCatalog};
+pub use diagnosis::likely_preset::likely_preset;
 pub use diagnosis::near_miss::{NearMiss, near_miss};
 pub use diagnosis::sketch::{Misspelt, Sketch, TokenKind};
 pub use failure::misconfigured::Misconfigured;

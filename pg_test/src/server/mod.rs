@@ -105,6 +105,14 @@ impl Server {
         self.superuser().value(sql)
     }
 
+    /// A `Date` of HTTP (RFC 9110 §5.6.7) so many seconds from now.
+    #[track_caller]
+    pub fn http_date(&self, ahead: i64) -> String {
+        self.value(&format!(
+            "SELECT to_char((now() + '{ahead} s') AT TIME ZONE 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS \"GMT\"')"
+        ))
+    }
+
     #[track_caller]
     fn superuser(&self) -> Session {
         Login::by_socket(self, "postgres").run().session()

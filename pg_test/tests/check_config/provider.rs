@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Response, Server, now};
+use rig::{Endpoint, Fault, Issuer, Key, KeyKind, Login, Response, Server};
 use serde_json::json;
 
 use crate::{assert_findings, clinic, good_line, healthy, line, only_detail, second_line, started};
@@ -167,10 +167,7 @@ fn keys_are_in_a_file() {
 
 /// The time in so many seconds, as a header has it.
 fn date(server: &Server, ahead: i64) -> String {
-    server.value(&format!(
-        "SELECT to_char(to_timestamp({}) AT TIME ZONE 'UTC', 'Dy, DD Mon YYYY HH24:MI:SS \"GMT\"')",
-        now() + ahead
-    ))
+    server.http_date(ahead)
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn modes_say_which_tokens_are_asked_about() {
     assert_eq!(asked(&issuer).1, 1, "its answer is cached");
     // It has passed all other checks, so the provider may only not show it to this client.
     let verdict = server.refuses("alice", &jwt, "token_inactive");
-    let hint = "does not show it to validator.client_id. Keycloak 26.6.2 and later";
+    let hint = "(validator.client_id), which is not in its \"aud\": Keycloak 26.6.2 and later";
     assert!(verdict.log.contains(hint), "{}", verdict.log);
     let unknown = server.refuses("alice", "an-opaque-token", "token_inactive");
     assert!(!unknown.log.contains("Keycloak"), "{}", unknown.log);

@@ -63,8 +63,8 @@ fn replaced_key_is_fetched_at_the_first_login_and_then_not_for_a_cooldown() {
                 for told in [
                     "its key was replaced under the same \"kid\"",
                     "a token that comes in 3",
-                    "validator.refresh_keys()",
-                    "validator.flush_cache()",
+                    "since the keys were fetched, at 20",
+                    "validator.refresh_keys('",
                 ] {
                     assert!(verdict.log.contains(told), "{}", verdict.log);
                 }

@@ -249,7 +249,8 @@ fn scopes_of_the_hba_line_must_be_granted() {
         &granted("scope", json!("openid")),
         "insufficient_scope",
     );
-    let hint = "HINT:  The token lacks \"postgres, db:read\" of the HBA line's scope.";
+    let hint =
+        "HINT:  The token has \"openid\", and lacks \"postgres, db:read\" of the HBA line's scope.";
     assert!(verdict.log.contains(hint), "{}", verdict.log);
 }
 

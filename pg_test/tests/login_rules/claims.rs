@@ -201,7 +201,7 @@ fn audience_must_name_this_server() {
         "{}",
         verdict.log
     );
-    let offer = "or add the value to validator.audience";
+    let offer = "for nothing but this server, add it to validator.audience";
     assert!(!verdict.log.contains(offer), "{}", verdict.log);
     let verdict = server.refuses("alice", &of(json!("https://other.test/")), "aud_mismatch");
     assert!(verdict.log.contains(offer), "{}", verdict.log);

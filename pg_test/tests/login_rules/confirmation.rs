@@ -89,7 +89,7 @@ fn certificate_that_the_server_does_not_ask_for_proves_nothing() {
         "certificate_missing",
     );
     assert!(
-        verdict.log.contains("ssl_ca_file must be set"),
+        verdict.log.contains("ssl_ca_file is not set"),
         "{}",
         verdict.log
     );

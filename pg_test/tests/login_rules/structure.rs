@@ -321,8 +321,8 @@ fn type_of_the_token_must_be_at_jwt_unless_set_otherwise() {
     let untyped = issuer.token("alice").without_header("typ").encode();
     let verdict = server.refuses("alice", &untyped, "typ_not_allowed");
     for hint in [
-        "access tokens have none, add \"-\" to validator.token_types",
-        "If there is a preset for the provider, such as 'dex' for Dex",
+        "The token's header has no \"typ\"",
+        "If this is an ID token",
     ] {
         assert!(verdict.log.contains(hint), "{}", verdict.log);
     }

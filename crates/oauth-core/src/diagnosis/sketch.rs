@@ -27,8 +27,10 @@ pub struct Sketch {
     pub issued_at: Option<i64>,
     /// `exp` (RFC 7519 §4.1.4), seconds since 1970.
     pub expires_at: Option<i64>,
-    audiences: Vec<String>,
-    scopes: Vec<String>,
+    /// `aud` (RFC 7519 §4.1.3), each value as it is.
+    pub audiences: Vec<String>,
+    /// `scope` or `scp` (RFC 8693 §4.2), each value as it is.
+    pub scopes: Vec<String>,
     clients: Vec<String>,
 }
 

@@ -79,6 +79,11 @@ impl Grant {
         self.expires_at
     }
 
+    /// When the token was issued (RFC 7519 §4.1.6), if it says so.
+    pub fn issued_at(&self) -> Option<Timestamp> {
+        Timestamp::from_numeric_date(self.claims.get("iat")?)
+    }
+
     /// The client that the token was issued to, if a claim names it (RFC 9068 §2.2, and the provider's conventions).
     pub fn client_id(&self, policy: &Policy) -> Option<&str> {
         claims::client_id(&self.claims, policy)

@@ -37,6 +37,12 @@ impl ProviderClock {
         self.ahead().max(self.behind())
     }
 
+    /// Seconds by which it is ahead of ours at least, or behind, if negative.
+    pub fn seconds_ahead(&self) -> i64 {
+        let seconds = |by: Duration| i64::try_from(by.as_secs()).unwrap_or(i64::MAX);
+        seconds(self.ahead()).saturating_sub(seconds(self.behind()))
+    }
+
     fn ahead(&self) -> Duration {
         let ahead = self.theirs.duration_since(self.received);
         ahead.unwrap_or_default()
