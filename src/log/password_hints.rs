@@ -37,8 +37,11 @@ pub fn password_hint(
                 validator.introspection; what people then type as a password is sent to the provider."
                 .to_owned()
         }
-        Reject::MalformedJwt => "A part of the token is missing. Something on its way may have cut it: \
+        Reject::MalformedJwt | Reject::BadEncoding => "A part of the token is missing, or has other characters. Something on its way may have cut it: \
             docs/passwords.md has the limits of clients and poolers."
+            .to_owned(),
+        Reject::BadSignature { again_in: None } => "The token was altered, forged, or cut on its way: docs/passwords.md has the limits \
+            of clients and poolers. Or it is signed with a key that the provider has replaced since under the same \"kid\"."
             .to_owned(),
         Reject::IssMismatch { iss } => format!(
             "The token names \"{iss}\"; validator.issuer, or that of the profile, must equal it, byte for byte."

@@ -24,16 +24,33 @@ pub struct HbaLine {
     pub identity_rule: Option<IdentityRule>,
 }
 
+impl HbaLine {
+    /// The map from identities to roles for tokens that come as passwords.
+    pub fn password_map(&self) -> Option<&str> {
+        match &self.identity_rule {
+            Some(IdentityRule::ByMap(map)) => Some(map),
+            Some(IdentityRule::EqualsRole) | None => None,
+        }
+    }
+}
+
 /// What the matched line says where its method is `pam`.
 pub struct PamLine {
     /// Its number in its file.
     pub number: i32,
-    /// `pamservice`, or PostgreSQL's default for it.
+    /// `pamservice`, or PostgreSQL's default for it, as libpam reads it.
     pub service: String,
 }
 
-/// PostgreSQL's `PGSQL_PAM_SERVICE`.
-pub const DEFAULT_PAM_SERVICE: &str = "postgresql";
+/// The PAM service of an option `pamservice`, which may be empty: without folders and in lower case, as libpam takes it.
+pub fn pam_service(option: &str) -> String {
+    let name = option.rsplit('/').next().unwrap_or_default();
+    match name {
+        // PostgreSQL's PGSQL_PAM_SERVICE.
+        "" => "postgresql".to_owned(),
+        name => name.to_ascii_lowercase(),
+    }
+}
 
 /// A line of a configuration file.
 #[derive(Clone, PartialEq)]
@@ -95,13 +112,10 @@ pub fn matched_pam_line() -> Option<PamLine> {
         return None;
     }
     // SAFETY: null, or a NUL-terminated string of pg_hba.conf's parsed lines.
-    let service = unsafe { copied_lossy(line.pamservice) };
+    let option = unsafe { copied_lossy(line.pamservice) };
     Some(PamLine {
         number: line.linenumber,
-        service: match service.is_empty() {
-            true => DEFAULT_PAM_SERVICE.to_owned(),
-            false => service,
-        },
+        service: pam_service(&option),
     })
 }
 

@@ -12,6 +12,7 @@ pub mod hba_cover;
 pub mod hba_match;
 pub mod ident_match;
 pub mod inherited_pages;
+pub mod pam_file;
 pub mod query;
 pub mod random;
 pub mod role_catalog;

@@ -8,9 +8,11 @@ use oauth_core::Misconfigured;
 use pgrx::pg_sys;
 use pgrx::spi::{SpiHeapTupleData, SpiResult};
 
-use crate::postgres::hba::{FileLine, HbaLine};
+use crate::postgres::hba::{FileLine, HbaLine, PamLine, pam_service};
+use crate::postgres::pam_file::{PamFile, file_of};
 use crate::postgres::query::{rows, text};
 use crate::postgres::role_catalog::HARMLESS_ROLES;
+use crate::settings;
 use crate::settings::line_options::{self, LineOptions};
 
 /// One rule of pg_hba.conf and the files that it includes.
@@ -18,7 +20,10 @@ pub struct HbaRule {
     pub place: FileLine,
     /// `local`, `host`, `hostssl` … Empty if the line cannot be read.
     pub kind: String,
-    address: String,
+    pub address: String,
+    pub netmask: String,
+    pub databases: Vec<String>,
+    pub roles: Vec<String>,
     pub method: String,
     /// Each is `name=value`.
     options: Vec<String>,
@@ -29,8 +34,34 @@ pub struct HbaRule {
 }
 
 impl HbaRule {
-    /// What a login through this line would go by; `None` if the line is not for this module.
-    pub fn oauth_line(&self) -> Option<HbaLine> {
+    /// What a login by a token through this line would go by; `None` if the line is not for this module, or it is for
+    /// passwords and nothing says what a token is judged by.
+    pub fn token_line(&self) -> Option<HbaLine> {
+        match self.takes_passwords() {
+            true => Some(settings::line_of_service(&self.pam_line()).ok()?.0),
+            false => self.oauth_line(),
+        }
+    }
+
+    /// The line as a login would see it, where its method is `pam`.
+    pub fn pam_line(&self) -> PamLine {
+        PamLine {
+            number: self.place.line,
+            service: pam_service(self.option("pamservice").unwrap_or_default()),
+        }
+    }
+
+    /// Whether tokens come as passwords through this line, by its PAM service's file, or since a profile has its name.
+    pub fn takes_passwords(&self) -> bool {
+        let PamLine { service, .. } = self.pam_line();
+        let has_profile = || {
+            let profiles = settings::profile_issuers().unwrap_or_default();
+            profiles.iter().any(|(name, _)| *name == service)
+        };
+        self.method == "pam" && (has_profile() || matches!(file_of(&service), PamFile::WithModule))
+    }
+
+    fn oauth_line(&self) -> Option<HbaLine> {
         let is_ours =
             self.method == "oauth" && self.option("validator").is_some_and(is_this_module);
         is_ours.then(|| HbaLine {
@@ -47,6 +78,9 @@ impl HbaRule {
     ///
     /// Errors: a value is not valid, or a name is that of no setting, which PostgreSQL notices at a login only.
     pub fn line_options(&self) -> Result<LineOptions, Misconfigured> {
+        if self.method == "pam" {
+            return settings::line_of_service(&self.pam_line()).map(|(_, options)| options);
+        }
         let place = format!("line {} of {}", self.place.line, self.place.file);
         let options = LineOptions::collect(place, |name| {
             let value = self.option(&format!("validator.{name}"))?;
@@ -109,7 +143,7 @@ const NAMES_SUPERUSER: &str = "CASE WHEN item LIKE '/%' THEN s.name ~ substr(ite
 
 const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, coalesce(options, '{}'), error, \
      ARRAY(SELECT s.name FROM superuser s WHERE EXISTS (SELECT FROM unnest(user_name) AS item WHERE names_superuser) \
-     ORDER BY 1) FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
+     ORDER BY 1), coalesce(netmask, ''), coalesce(database, '{}'), coalesce(user_name, '{}') FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
 
 /// A query about superusers, in full.
 pub fn of_superusers(query: &str) -> String {
@@ -132,6 +166,9 @@ pub fn read_hba() -> Vec<HbaRule> {
             options: row.get(6)?.unwrap_or_default(),
             error: row.get(7)?,
             superusers: row.get(8)?.unwrap_or_default(),
+            netmask: text(row, 9)?,
+            databases: row.get(10)?.unwrap_or_default(),
+            roles: row.get(11)?.unwrap_or_default(),
         })
     });
     #[cfg(feature = "pg19")]

@@ -51,6 +51,7 @@ pub fn line_of_service(pam: &PamLine) -> Result<(HbaLine, LineOptions), Misconfi
     let line = HbaLine {
         scope,
         delegated: map.is_none() && role_claim.is_some(),
+        mapped: map.is_some(),
         identity_rule: Some(map.map_or(IdentityRule::EqualsRole, IdentityRule::ByMap)),
         ..line
     };

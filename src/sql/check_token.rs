@@ -42,7 +42,7 @@ fn find_line(issuer: &str, scope: &str, delegated: bool) -> Option<(HbaRule, Hba
     let name = settings::issuer_name(issuer);
     let lines = read_hba()
         .into_iter()
-        .filter_map(|rule| rule.oauth_line().map(|line| (rule, line)))
+        .filter_map(|rule| rule.token_line().map(|line| (rule, line)))
         .filter(|(_, line)| settings::issuer_name(&line.issuer) == name);
     let differs =
         |(_, line): &(HbaRule, HbaLine)| line.scope != scope || line.delegated != delegated;

@@ -97,7 +97,7 @@ fn list_keys() -> TableIterator<
 fn refresh_keys(issuer: &str) {
     let mut fetched = Vec::new();
     for rule in read_hba() {
-        let Some(line) = rule.oauth_line() else {
+        let Some(line) = rule.token_line() else {
             continue;
         };
         if line.issuer == issuer || settings::issuer_name(&line.issuer) == issuer {

@@ -106,6 +106,10 @@ fn judge(
 /// What PostgreSQL itself checks once a token is accepted.
 fn user_map(decision: &Decision, role: &str, line: &HbaLine, map: Option<&str>) -> Option<Step> {
     let identity = decision.authn_id().filter(|_| decision.is_authorized())?;
+    if line.identity_rule.is_some() {
+        // The judgement has checked it.
+        return None;
+    }
     let (passed, detail) = if line.delegated {
         (true, "not checked: mapping is delegated".to_owned())
     } else if let Some(map) = map {

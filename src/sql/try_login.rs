@@ -77,7 +77,7 @@ fn try_on_lines(token: &str, role: &str, connection: &Connection<'_>) -> Vec<Ste
 /// The first of these lines that uses this module.
 fn find_ours(found: &[(Match, &HbaRule)]) -> Option<(usize, HbaLine)> {
     let mut lines = found.iter().enumerate();
-    lines.find_map(|(number, (_, rule))| Some((number, rule.oauth_line()?)))
+    lines.find_map(|(number, (_, rule))| Some((number, rule.token_line()?)))
 }
 
 fn told_line(found: &[(Match, &HbaRule)], number: usize) -> String {

@@ -27,8 +27,7 @@ pub enum FirstResponse {
     Bytes(Vec<u8>),
     /// No initial response; after the server's empty challenge, these bytes.
     Late(Vec<u8>),
-    /// The first half of the message that carries this token; then the client closes the connection. As a password, the
-    /// first half of the token, as what cuts passwords would send it.
+    /// The first half of the message that carries this token; then the client closes the connection.
     Half(String),
     /// Nothing: the client closes the connection when it is asked to authenticate.
     Close,
@@ -249,16 +248,14 @@ impl Login {
 
     /// What this client sends as a password, where the server asks for one.
     fn as_password(&self) -> Result<BytesMut, Ending> {
-        let (bytes, is_whole) = match &self.first {
-            FirstResponse::Token(token) => (token.as_bytes(), true),
-            FirstResponse::Half(token) => (token.as_bytes(), false),
-            FirstResponse::Bytes(bytes) => (bytes.as_slice(), true),
-            FirstResponse::Discovery | FirstResponse::Late(_) | FirstResponse::Close => {
-                return Err(Ending::ClosedByClient);
-            }
+        let password = match &self.first {
+            FirstResponse::Token(token) => token.as_bytes(),
+            FirstResponse::Bytes(bytes) => bytes.as_slice(),
+            FirstResponse::Discovery
+            | FirstResponse::Late(_)
+            | FirstResponse::Half(_)
+            | FirstResponse::Close => return Err(Ending::ClosedByClient),
         };
-        let half = &bytes[..bytes.len() / 2];
-        let password = if is_whole { bytes } else { half };
         Ok(message(|m| frontend::password_message(password, m)))
     }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use crate::client::login::{Login, Reachable};
 use crate::client::session::{Rows, Session};
 use crate::machine::child::{self, Finished};
-use crate::machine::{environment, scratch};
+use crate::machine::{environment, pam_litter, scratch};
 use crate::server::files::Configuration;
 use crate::server::log::Log;
 
@@ -449,7 +449,7 @@ impl State {
             let _ = child.wait();
         }
         if !self.configuration.pam_services.is_empty() {
-            pam_files::remove_litter();
+            pam_litter::remove();
         }
         status
     }

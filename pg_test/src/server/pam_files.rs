@@ -1,11 +1,10 @@
 //! PAM for a throw-away server: its services are files of the server's own folder, and nothing is written into /etc.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::machine::{child, environment};
+use crate::machine::environment;
 
 /// Writes the files of PAM services, and the one of `other`, without which libpam complains at each login.
 pub(crate) fn write_services(folder: &Path, services: &[(String, String)]) {
@@ -34,24 +33,4 @@ pub(crate) fn use_services(command: &mut Command, folder: &Path) {
 
 fn service_folder(folder: &Path) -> PathBuf {
     folder.join("pam.d")
-}
-
-/// Removes the folders /tmp/pam.? that libpam-wrapper leaves behind where a process was killed.
-pub(crate) fn remove_litter() {
-    let owner = child::server_user().map(|(uid, _)| uid);
-    for entry in fs::read_dir("/tmp").into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let is_its = name
-            .to_str()
-            .is_some_and(|n| n.len() == 5 && n.starts_with("pam."));
-        let is_ours = |m: fs::Metadata| owner.is_none_or(|uid| m.uid() == uid);
-        if !is_its || !entry.metadata().is_ok_and(is_ours) {
-            continue;
-        }
-        let pid = fs::read_to_string(entry.path().join("pid")).unwrap_or_default();
-        let is_alive = |pid: &str| Path::new("/proc").join(pid).exists();
-        if !pid.trim().is_empty() && !is_alive(pid.trim()) {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
 }

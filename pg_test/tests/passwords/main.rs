@@ -1,6 +1,11 @@
 //! Tokens as passwords: lines of pg_hba.conf with the method `pam`, and the PAM module in the server.
 
 mod clients;
+mod doctor;
+mod interrupts;
+mod judgement;
+mod sessions;
+mod stacks;
 
 use rig::{Issuer, Server};
 

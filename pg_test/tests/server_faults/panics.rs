@@ -4,7 +4,10 @@
 
 use std::path::{Path, PathBuf};
 
-use rig::{Issuer, Login, Outcome, assert_silent_log, assert_silent_refusal, reasons, shim};
+use rig::{
+    Issuer, Login, Outcome, Server, ServerBuilder, assert_silent_log, assert_silent_refusal,
+    environment, reasons, shim,
+};
 
 use crate::{AT_ONCE, Signal, assert_next_login_gets_in, assert_unharmed, server_of};
 
@@ -40,14 +43,29 @@ const MANY: usize = 100;
 
 /// A panic at each reading of a clock in turn, until a login makes no more of them and gets in; how many there were.
 fn panic_everywhere(preload: bool, token_of: impl Fn(&Issuer) -> String) -> usize {
-    let (issuer, signal) = (Issuer::builder().start(), Signal::new());
-    let builder = server_of(&issuer)
+    let issuer = Issuer::builder().start();
+    let builder = server_of(&issuer);
+    let builder = if preload { builder.preload() } else { builder };
+    panic_on(&issuer, builder, &[], token_of)
+}
+
+/// The same on this server, into which these libraries are preloaded, too.
+fn panic_on(
+    issuer: &Issuer,
+    builder: ServerBuilder,
+    libraries: &[PathBuf],
+    token_of: impl Fn(&Issuer) -> String,
+) -> usize {
+    let signal = Signal::new();
+    let libraries = libraries.iter().cloned().chain([no_time(signal.path())]);
+    let libraries: Vec<String> = libraries.map(|path| path.display().to_string()).collect();
+    let server = builder
         .asks_about_opaque_tokens()
-        .environment("LD_PRELOAD", &no_time(signal.path()).display().to_string());
-    let server = if preload { builder.preload() } else { builder }.start();
+        .environment("LD_PRELOAD", &libraries.join(":"))
+        .start();
     server.admits("alice", &issuer.token("alice").encode());
     for nth in 1..MANY {
-        let token = token_of(&issuer);
+        let token = token_of(issuer);
         // All that a login does: its keys and answers are not cached.
         server.forget_keys();
         let mark = server.log().mark();
@@ -94,4 +112,20 @@ fn panic_in_a_login_by_an_opaque_token_is_contained_wherever_it_happens() {
         let places = panic_everywhere(preload, |issuer| issuer.opaque_token("alice"));
         assert!(places >= 5, "{places}");
     }
+}
+
+#[test]
+fn panic_in_a_login_by_a_password_is_contained_wherever_it_happens() {
+    if !rig::can_use_pam() {
+        return;
+    }
+    let issuer = Issuer::builder().start();
+    let builder = Server::taking_passwords(&issuer)
+        .log_everything()
+        .set("validator.password_requires_tls", "off");
+    let wrapper = environment::pam_wrapper().expect("can_use_pam has found it");
+    let places = panic_on(&issuer, builder, &[wrapper], |issuer| {
+        issuer.token("alice").encode()
+    });
+    assert!(places >= 5, "{places}");
 }
