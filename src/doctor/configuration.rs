@@ -2,7 +2,7 @@
 
 use crate::postgres::hba::FileLine;
 use crate::postgres::query::{rows, text};
-use crate::settings::hba_rules::{HbaRule, of_superusers, place, read_hba};
+use crate::settings::hba_rules::{HbaRule, is_this_module, of_superusers, place, read_hba};
 
 /// A setting of the module's in postgresql.conf, or a file that it includes, or by ALTER SYSTEM.
 pub struct FileSetting {
@@ -107,6 +107,11 @@ impl Configuration {
         }
     }
 
+    /// Whether the module is loaded when the server starts.
+    pub fn is_preloaded(&self) -> bool {
+        lists_module(&self.preload_libraries)
+    }
+
     /// The names of the maps in pg_ident.conf.
     pub fn maps(&self) -> Vec<&str> {
         let mut names: Vec<&str> = self.ident.iter().map(|line| line.map.as_str()).collect();
@@ -137,4 +142,11 @@ impl Configuration {
         let mut pairs = self.mapped_superusers.iter();
         pairs.any(|(of, name)| of == map && name == superuser)
     }
+}
+
+/// Whether a list of libraries has this module.
+pub fn lists_module(list: &str) -> bool {
+    list.split(',')
+        .map(|name| name.trim().trim_matches('"'))
+        .any(is_this_module)
 }

@@ -134,7 +134,7 @@ kinds! {
     LIBRARY_NOT_LISTED = "library_not_listed", Error,
         "Add validator to oauth_validator_libraries and reload.";
     NO_HBA_LINE = "no_hba_line", Warning,
-        "Add a line with the method oauth to pg_hba.conf, and reload.";
+        "Add a line with the method oauth, or pam for tokens as passwords, to pg_hba.conf, and reload.";
     HBA_INVALID = "hba_invalid", Error,
         "Correct the line and reload. Until then PostgreSQL keeps using the lines that it read before.";
     NOT_PRELOADED = "not_preloaded", Notice,
@@ -159,6 +159,12 @@ kinds! {
     // --- a line of pg_hba.conf -------------------------------------------------------------------
     TLS_NOT_REQUIRED = "tls_not_required", Warning,
         "Use hostssl: anyone who reads the token in transit can use it.";
+    PAM_FILE_MISSING = "pam_file_missing", Error,
+        "Write the PAM file (docs/passwords.md has it), readable by the server's user, or correct pamservice.";
+    PAM_FILE_WITHOUT_MODULE = "pam_file_without_module", Warning,
+        "Have the PAM file name pam_validator.so for auth and account, or give the profile another name. A file that it includes may name it, which is not looked at.";
+    PAM_NOT_PRELOADED = "pam_not_preloaded", Error,
+        "Set shared_preload_libraries = 'validator' and restart.";
     TLS_OFF = "tls_off", Error,
         "Set ssl = on, with a server certificate.";
     CERTIFICATES_NOT_ASKED_FOR = "certificates_not_asked_for", Error,

@@ -5,7 +5,7 @@ use oauth_core::{IdentityClaims, IdentityPrefix, Issuer, Misconfigured, PolicyBu
 use crate::doctor::asking::Providers;
 use crate::doctor::configuration::Configuration;
 use crate::doctor::finding::{self, Finding};
-use crate::doctor::{introspection, maps, policy, profile, provider, shadow, superusers};
+use crate::doctor::{introspection, maps, password, policy, profile, provider, shadow, superusers};
 use crate::memory::key_cache_layout::IssuerKey;
 use crate::postgres::hba::HbaLine;
 use crate::postgres::hba_cover::Reach;
@@ -27,7 +27,7 @@ pub struct LineText<'a> {
 impl<'a> LineText<'a> {
     /// `None`: the line is not for this module.
     pub fn of(rule: &'a HbaRule) -> Option<Self> {
-        let line = rule.oauth_line()?;
+        let line = rule.token_line()?;
         let (options, fault) = match rule.line_options() {
             Ok(options) => (options, None),
             Err(misconfigured) => (LineOptions::none(), Some(misconfigured)),
@@ -95,8 +95,14 @@ impl<'a> LineSettings<'a> {
 
     /// The map of pg_ident.conf that decides who may take which role.
     pub fn map(&self) -> Option<&'a str> {
-        let is_mapped = self.text.line.mapped;
-        self.rule().option("map").filter(|_| is_mapped)
+        let line = &self.text.line;
+        let map = self.rule().option("map").or(line.password_map());
+        map.filter(|_| line.mapped)
+    }
+
+    /// Whether tokens come as passwords.
+    pub fn takes_passwords(&self) -> bool {
+        self.rule().method == "pam"
     }
 
     /// Whether the token alone decides who may take which role.
@@ -155,7 +161,11 @@ pub fn examine<'a>(
     match &line.policy {
         Ok(of_line) => {
             let issuer = line.issuer.as_ref().map_or("", Issuer::identifier);
-            findings.extend(policy::examine(of_line, issuer));
+            let found = policy::examine(of_line, issuer).into_iter();
+            findings.extend(found.map(|found| match line.takes_passwords() {
+                true => password::reworded(found),
+                false => found,
+            }));
         }
         Err(misconfigured) => findings.push(Finding::of_failure(&misconfigured.clone().into())),
     }
@@ -207,7 +217,11 @@ fn examine_text(
     let mut findings = Vec::new();
     let of_line = reach.iter().find(|reach| reach.place == rule.place);
     findings.extend(of_line.and_then(|reach| shadow::examine(line, reach, configuration)));
-    findings.extend(examine_encryption(rule, require_tls));
+    if line.takes_passwords() {
+        findings.extend(password::examine(line, configuration));
+    } else {
+        findings.extend(examine_encryption(rule, require_tls));
+    }
     let roles = of_line.map_or(&[][..], |reach| reach.roles.as_slice());
     findings.extend(maps::examine(line, all, roles, configuration));
     findings.extend(examine_scope(&line.text.line));

@@ -16,11 +16,15 @@ pub fn examine(
     roles: &[String],
     configuration: &Configuration,
 ) -> Vec<Finding> {
-    let Some(map) = line.rule().option("map") else {
+    let Some(map) = line.map() else {
         return examine_without_map(line, roles).into_iter().collect();
     };
     if !configuration.has_map(map) {
-        let named = format!("The line has map={}", Printable::new(map));
+        let of = match line.takes_passwords() {
+            true => "validator.password_map is ",
+            false => "The line has map=",
+        };
+        let named = format!("{of}{}", Printable::new(map));
         return vec![missing(&named, map, configuration)];
     }
     let catch_all = examine_catch_all(configuration, map);

@@ -9,6 +9,7 @@ mod introspection;
 mod line;
 mod maps;
 mod memory;
+mod password;
 mod policy;
 mod profile;
 mod provider;
@@ -82,6 +83,9 @@ fn examine(configuration: &Configuration) -> Vec<Finding> {
         if let Some(error) = &rule.error {
             let detail = format!("PostgreSQL says: {error}.");
             findings.push(finding::HBA_INVALID.with(detail).at(&rule.place));
+        } else if rule.method == "pam" {
+            let unknown = password::examine_unknown(rule).into_iter();
+            findings.extend(unknown.map(|found| found.at(&rule.place)));
         }
     }
     let shared: Vec<_> = lines

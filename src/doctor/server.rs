@@ -2,13 +2,13 @@
 
 use oauth_core::Issuer;
 
-use crate::doctor::configuration::{Configuration, FileSetting};
+use crate::doctor::configuration::{Configuration, FileSetting, lists_module};
 use crate::doctor::finding::{self, Finding};
 use crate::provider::refresh_worker;
 use crate::settings;
 use crate::settings::Settings;
 use crate::settings::gucs;
-use crate::settings::hba_rules::is_this_module;
+use crate::settings::hba_rules::HbaRule;
 use crate::settings::tables::Switch;
 
 /// `lines`: how many name this module; `issuers`: theirs, where they are valid.
@@ -29,20 +29,18 @@ pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) 
 }
 
 fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
-    let lists_module = |list: &str| {
-        list.split(',')
-            .map(|name| name.trim().trim_matches('"'))
-            .any(is_this_module)
-    };
     let mut findings = Vec::new();
-    if !lists_module(&configuration.oauth_libraries) {
+    // Lines with the method pam need no such list.
+    let is_needed = !configuration.hba.iter().any(HbaRule::takes_passwords)
+        || configuration.hba.iter().any(|rule| rule.method == "oauth");
+    if is_needed && !lists_module(&configuration.oauth_libraries) {
         let list = &configuration.oauth_libraries;
         let detail = format!(
             "oauth_validator_libraries is \"{list}\", so pg_hba.conf cannot use this module."
         );
         findings.push(finding::LIBRARY_NOT_LISTED.with(detail));
     }
-    if !lists_module(&configuration.preload_libraries) {
+    if !configuration.is_preloaded() {
         findings.push(finding::NOT_PRELOADED.with("The module is loaded at each login."));
     } else if !refresh_worker::is_running() {
         let detail = "The module is preloaded, but its background worker does not run, so logins refresh the keys.";
@@ -100,10 +98,13 @@ fn examine_refused_elsewhere(settings: &[FileSetting]) -> Vec<Finding> {
 }
 
 fn examine_profiles(configuration: &Configuration, issuers: &[Issuer]) -> Vec<Finding> {
-    // On PostgreSQL 19 a line may name its profile.
+    // On PostgreSQL 19 a line may name its profile, and a PAM service does.
     let is_named = |name: &str| {
         let mut rules = configuration.hba.iter();
-        rules.any(|rule| rule.option("validator.profile") == Some(name))
+        rules.any(|rule| {
+            rule.option("validator.profile") == Some(name)
+                || (rule.method == "pam" && rule.pam_line().service == name)
+        })
     };
     let profiles = match settings::profile_issuers() {
         Ok(profiles) => profiles,

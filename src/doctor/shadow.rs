@@ -53,7 +53,7 @@ pub fn examine(
 /// Whether tokens for this line are useless on the one that takes its roles.
 fn is_of_another(line: &LineSettings<'_>, taken: &Taken, configuration: &Configuration) -> bool {
     let issuer = rule_at(&taken.by, configuration)
-        .and_then(HbaRule::oauth_line)
+        .and_then(HbaRule::token_line)
         .and_then(|other| Issuer::parse_allowing(&other.issuer, true).ok());
     let own = line.issuer.as_ref().map(Issuer::identifier);
     issuer.as_ref().map(Issuer::identifier) != own

@@ -20,10 +20,7 @@ pub struct HbaRule {
     pub place: FileLine,
     /// `local`, `host`, `hostssl` … Empty if the line cannot be read.
     pub kind: String,
-    pub address: String,
-    pub netmask: String,
-    pub databases: Vec<String>,
-    pub roles: Vec<String>,
+    address: String,
     pub method: String,
     /// Each is `name=value`.
     options: Vec<String>,
@@ -143,7 +140,7 @@ const NAMES_SUPERUSER: &str = "CASE WHEN item LIKE '/%' THEN s.name ~ substr(ite
 
 const HBA: &str = "SELECT file_name, line_number, type, address, auth_method, coalesce(options, '{}'), error, \
      ARRAY(SELECT s.name FROM superuser s WHERE EXISTS (SELECT FROM unnest(user_name) AS item WHERE names_superuser) \
-     ORDER BY 1), coalesce(netmask, ''), coalesce(database, '{}'), coalesce(user_name, '{}') FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
+     ORDER BY 1) FROM pg_hba_file_rules ORDER BY rule_number NULLS LAST, file_name, line_number";
 
 /// A query about superusers, in full.
 pub fn of_superusers(query: &str) -> String {
@@ -166,9 +163,6 @@ pub fn read_hba() -> Vec<HbaRule> {
             options: row.get(6)?.unwrap_or_default(),
             error: row.get(7)?,
             superusers: row.get(8)?.unwrap_or_default(),
-            netmask: text(row, 9)?,
-            databases: row.get(10)?.unwrap_or_default(),
-            roles: row.get(11)?.unwrap_or_default(),
         })
     });
     #[cfg(feature = "pg19")]
