@@ -14,13 +14,15 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=PGRX_PG_CONFIG_PATH");
     refuse_jitter_entropy()?;
 
-    let label = if env::var_os("CARGO_FEATURE_PG19").is_some() {
-        "pg19"
-    } else {
-        "pg18"
-    };
+    let major = (15..=19).find(|major| env::var_os(format!("CARGO_FEATURE_PG{major}")).is_some());
+    let major = major.ok_or("choose a major version of PostgreSQL: --features pg18")?;
+    // From PostgreSQL 18 on there is an authentication method "oauth".
+    println!("cargo::rustc-check-cfg=cfg(oauth)");
+    if major >= 18 {
+        println!("cargo::rustc-cfg=oauth");
+    }
     let pgrx = Pgrx::from_config()?;
-    let pg_config = pgrx.get(label)?;
+    let pg_config = pgrx.get(&format!("pg{major}"))?;
 
     let bindings = bindgen::Builder::default()
         .header("src/postgres/abi.h")
@@ -34,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .allowlist_type(
             "OAuthValidatorCallbacks|ValidatorStartupCB|ValidatorModuleState|ValidatorModuleResult",
         )
-        .allowlist_type("HbaLine|IdentLine|TokenizedAuthLine|Port")
+        .allowlist_type("HbaLine|IdentLine|TokenizedAuthLine|AuthToken|Port")
         .allowlist_function("check_usermap|open_auth_file|tokenize_auth_file|free_auth_file|parse_hba_line|parse_ident_line|pg_regexec|pg_foreach_ifaddr|RegisterOAuthHBAOptions|GetOAuthHBAOption")
         .allowlist_var("PG_OAUTH_VALIDATOR_MAGIC|ClientAuthentication_hook|MyClientConnectionInfo")
         // PostgreSQL's errors unwind through these functions.
@@ -46,6 +48,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         .generate()?
         .to_string();
 
+    // A server that was built without OpenSSL knows no certificates.
+    println!("cargo::rustc-check-cfg=cfg(openssl)");
+    if bindings.contains("pub peer :") {
+        println!("cargo::rustc-cfg=openssl");
+    }
     fs::write(PathBuf::from(env::var("OUT_DIR")?).join("abi.rs"), bindings)?;
 
     if env::var("CARGO_CFG_TARGET_ENV").as_deref() == Ok("gnu") {

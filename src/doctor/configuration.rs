@@ -62,10 +62,10 @@ const CATCH_ALL_MAPS: &str = "SELECT map_name, sys_name, pg_username FROM pg_ide
      WHERE error IS NULL AND sys_name LIKE '/%' AND strpos(pg_username, '\\1') = 0 AND NOT EXISTS (SELECT FROM unnest( \
      ARRAY['q', 'Zoe.Q-7_x@sub.example.org', '0f8fad5b-d9cb-469f-a165-70867728950e', 'CORP\\zoe q', '42', \
      'system:serviceaccount:q:z', 'spiffe://q.example/z?#', 'repo:q/z:ref:refs/heads/main', 'CiRk+/=']) AS identity \
-     WHERE identity !~ substr(sys_name, 2)) ORDER BY map_number";
+     WHERE identity !~ substr(sys_name, 2)) ORDER BY line_number";
 
 const IN_FORCE: &str = "SELECT current_setting('shared_preload_libraries'), \
-     current_setting('oauth_validator_libraries'), current_setting('ssl'), current_setting('ssl_ca_file')";
+     current_setting('oauth_validator_libraries', true), current_setting('ssl'), current_setting('ssl_ca_file')";
 
 impl Configuration {
     /// Needs the rights of a superuser.

@@ -47,6 +47,7 @@ pub struct Source {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// By SASL OAUTHBEARER, which is for tokens only.
+    #[cfg_attr(not(oauth), allow(dead_code))]
     Bearer,
     /// As a password, and so perhaps a person's.
     Password,
@@ -66,11 +67,13 @@ impl Judged {
     }
 
     /// Who the bearer is, also if the role was refused.
+    #[cfg(oauth)]
     pub fn authn_id(&self) -> Option<&str> {
         self.decision.authn_id()
     }
 
     /// Whether the module itself has failed.
+    #[cfg(oauth)]
     pub fn is_our_fault(&self) -> bool {
         matches!(self.decision.outcome(), Err(Failure::Internal(_)))
     }

@@ -1,6 +1,7 @@
 //! One login, from token to session.
 
 pub mod after_acceptance;
+#[cfg(oauth)]
 pub mod callbacks;
 pub mod findings;
 mod judge_login;

@@ -7,7 +7,9 @@ use std::ffi::{CStr, CString, c_void};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use oauth_core::LayoutDigest;
-use pgrx::{pg_guard, pg_sys};
+use pgrx::pg_sys;
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+use pgrx::{PgSqlErrorCode, ereport};
 
 use crate::postgres::containment::taking_memory;
 
@@ -83,9 +85,20 @@ pub fn area<A: Area>() -> *mut c_void {
     memory
 }
 
-#[cfg(feature = "pg18")]
+/// Before PostgreSQL 17 there are no named segments.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+fn attach_segment<A: Area>(_bytes: usize) -> *mut c_void {
+    ereport!(
+        ERROR,
+        PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+        "validator must be loaded via \"shared_preload_libraries\"",
+        "PostgreSQL 15 and 16 have no shared memory for modules that are loaded later."
+    );
+}
+
+#[cfg(any(feature = "pg17", feature = "pg18"))]
 fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
-    #[pg_guard]
+    #[pgrx::pg_guard]
     unsafe extern "C-unwind" fn initialize_segment<A: Area>(memory: *mut c_void) {
         // SAFETY: PostgreSQL calls this once, with the new segment.
         unsafe { A::initialize(memory, new_tranche()) }
@@ -104,7 +117,7 @@ fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
 
 #[cfg(feature = "pg19")]
 fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
-    #[pg_guard]
+    #[pgrx::pg_guard]
     unsafe extern "C-unwind" fn initialize_segment<A: Area>(
         memory: *mut c_void,
         _arg: *mut c_void,
@@ -125,7 +138,7 @@ fn attach_segment<A: Area>(bytes: usize) -> *mut c_void {
     }
 }
 
-#[cfg(feature = "pg18")]
+#[cfg(not(feature = "pg19"))]
 fn new_tranche() -> i32 {
     // SAFETY: may be called wherever shared memory is set up.
     unsafe {
@@ -142,7 +155,7 @@ fn new_tranche() -> i32 {
 }
 
 /// Before PostgreSQL 19 each process names the tranche for itself.
-#[cfg(feature = "pg18")]
+#[cfg(not(feature = "pg19"))]
 unsafe fn register_tranche(tranche: i32) {
     // SAFETY: the name is static.
     unsafe { pg_sys::LWLockRegisterTranche(tranche, LOCK_NAME.as_ptr()) };

@@ -13,6 +13,7 @@ use pgrx::{pg_guard, pg_sys};
 use crate::memory::locked::Locked;
 use crate::memory::plain::FixedText;
 use crate::postgres::before_exit::before_exit;
+use crate::postgres::versions;
 
 /// From one place to the next: none lies on two pages.
 const SLOT_BYTES: usize = 1024;
@@ -210,9 +211,7 @@ impl SessionRegistry {
     }
 
     fn own_slot(self) -> Option<&'static Slot> {
-        // SAFETY: a plain variable of this process, set when it has become one of the server's.
-        let number = unsafe { pg_sys::MyProcNumber };
-        self.0.get(usize::try_from(number).ok()?)
+        self.0.get(usize::try_from(versions::own_number()).ok()?)
     }
 }
 
@@ -242,7 +241,7 @@ fn is_alive(number: usize, pid: i32) -> bool {
         return false;
     };
     // SAFETY: gives null, or a PGPROC in shared memory, which is never freed.
-    let process = unsafe { pg_sys::ProcNumberGetProc(number).as_ref() };
+    let process = unsafe { versions::process_with_number(number).as_ref() };
     pid != 0 && process.is_some_and(|process| process.pid == pid)
 }
 

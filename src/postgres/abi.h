@@ -5,4 +5,6 @@
 #include "libpq/hba.h"
 #include "libpq/ifaddr.h"
 #include "libpq/libpq-be.h"
+#if PG_VERSION_NUM >= 180000
 #include "libpq/oauth.h"
+#endif

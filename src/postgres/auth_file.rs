@@ -8,6 +8,7 @@ use pgrx::pg_sys;
 use crate::postgres::abi;
 use crate::postgres::hba::FileLine;
 use crate::postgres::text::{c_string, copied, copied_lossy};
+use crate::postgres::versions;
 
 /// As PostgreSQL's own views do: what is wrong with a line is not logged again.
 const QUIETLY: c_int = pg_sys::DEBUG3 as c_int;
@@ -37,7 +38,7 @@ pub fn issuers_of_lines() -> Vec<(i32, String)> {
     let lines = hba_lines().into_iter();
     let issuers = lines.filter_map(|(place, line)| {
         // SAFETY: null, or a NUL-terminated string of a parsed line.
-        let issuer = unsafe { copied(line.oauth_issuer) }?;
+        let issuer = unsafe { copied(versions::issuer_of(line)) }?;
         Some((place.line, issuer))
     });
     issuers.collect()
@@ -69,30 +70,25 @@ unsafe fn parsed_lines<T>(
     parse: impl Fn(*mut abi::TokenizedAuthLine) -> *mut T,
 ) -> Vec<(FileLine, &'static T)> {
     let mut parsed = Vec::new();
-    let mut lines = std::ptr::null_mut();
-    let mut error = std::ptr::null_mut();
-    // SAFETY: the server's own functions for its own file, used as its views use them; the tokens live until
-    // free_auth_file, and what is parsed of them in the current memory context, which outlives this function. An error
-    // that they raise unwinds, and the file is then closed at the end of the transaction.
+    // SAFETY: the server's own functions for its own file, used as its views use them; the tokens live until they are
+    // freed, and what is parsed of them in the current memory context, which outlives this function. An error that they
+    // raise unwinds, and the file is then closed at the end of the transaction.
     unsafe {
-        let file = abi::guarded(|| abi::open_auth_file(path, QUIETLY, 0, &mut error));
-        if file.is_null() {
+        let Some((lines, tokens)) = versions::tokenized_lines(path, QUIETLY) else {
             return parsed;
-        }
-        abi::guarded(|| abi::tokenize_auth_file(path, file, &mut lines, QUIETLY, 0));
+        };
         for line in elements(lines) {
             let line = line.cast::<abi::TokenizedAuthLine>();
             if !(*line).err_msg.is_null() {
                 continue;
             }
             if let Some(read) = abi::guarded(|| parse(line)).as_ref() {
-                let file = copied_lossy((*line).file_name);
+                let file = copied_lossy(versions::file_of(&*line, path));
                 let line = (*line).line_num;
                 parsed.push((FileLine { file, line }, read));
             }
         }
-        // The tokens go with it.
-        abi::guarded(|| abi::free_auth_file(file, 0));
+        versions::free_lines(tokens);
     }
     parsed
 }
@@ -125,6 +121,37 @@ pub struct Word<'a> {
     regex: *mut abi::pg_regex_t,
 }
 
+/// A line's name, and the role that it gives.
+///
+/// # Safety
+/// The line is one of pg_ident.conf that the server's parser gave, and lives as long as the result.
+#[cfg(not(feature = "pg15"))]
+pub unsafe fn ident_words<'a>(line: &abi::IdentLine) -> Option<(Word<'a>, Word<'a>)> {
+    // SAFETY: by this function's contract, the line's words.
+    unsafe { Word::read(line.system_user).zip(Word::read(line.pg_user)) }
+}
+
+/// In 15 a role is a name, and nothing else.
+#[cfg(feature = "pg15")]
+pub unsafe fn ident_words<'a>(line: &abi::IdentLine) -> Option<(Word<'a>, Word<'a>)> {
+    // SAFETY: by this function's contract, a line with NUL-terminated strings, and a compiled expression where the name
+    // begins with a slash.
+    unsafe {
+        let name = CStr::from_ptr(line.ident_user);
+        let regex = match name.to_bytes().first() {
+            Some(b'/') => (&raw const line.re).cast_mut(),
+            _ => std::ptr::null_mut(),
+        };
+        let word = |text, regex| Word {
+            text,
+            is_quoted: true,
+            regex,
+        };
+        let role = CStr::from_ptr(line.pg_role);
+        Some((word(name, regex), word(role, std::ptr::null_mut())))
+    }
+}
+
 /// What the first group of a regular expression has matched: the bytes of it, where there is such a group.
 pub struct Found {
     pub first_group: Option<Vec<u8>>,
@@ -140,7 +167,7 @@ impl Word<'_> {
             Some(Word {
                 text: CStr::from_ptr(token.string),
                 is_quoted: token.quoted,
-                regex: token.regex,
+                regex: versions::regex_of(token),
             })
         }
     }

@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_int, c_uchar, c_void};
 use oauth_core::{Misconfigured, Peer};
 use pgrx::pg_sys;
 
-use crate::postgres::hba;
+use crate::postgres::{abi, hba};
 
 /// The client's end of this backend's connection.
 pub struct TlsPeer;
@@ -19,10 +19,11 @@ impl Peer for TlsPeer {
     fn certificate_der(&self) -> Result<Option<Vec<u8>>, Misconfigured> {
         let i2d_x509 = find_i2d_x509()?;
         let port = hba::port().filter(|port| port.ssl_in_use && port.peer_cert_valid);
-        let Some(port) = port.filter(|port| !port.peer.is_null()) else {
+        let certificate = port.map_or(std::ptr::null(), certificate_of);
+        if certificate.is_null() {
             return Ok(None);
-        };
-        der(i2d_x509, port.peer.cast()).map(Some).ok_or(unsupported(
+        }
+        der(i2d_x509, certificate).map(Some).ok_or(unsupported(
             "libcrypto could not encode the client's certificate",
         ))
     }
@@ -40,6 +41,18 @@ pub fn are_requested() -> bool {
 /// Whether this backend's connection is encrypted by TLS.
 pub fn has_tls() -> bool {
     hba::port().is_some_and(|port| port.ssl_in_use)
+}
+
+/// OpenSSL's form of it, or null.
+#[cfg(openssl)]
+fn certificate_of(port: &abi::Port) -> *const c_void {
+    port.peer.cast_const().cast()
+}
+
+/// The server was built without OpenSSL.
+#[cfg(not(openssl))]
+fn certificate_of(_port: &abi::Port) -> *const c_void {
+    std::ptr::null()
 }
 
 /// libcrypto documents it with this signature since 0.9: certificate, place of a pointer to write to.

@@ -3,6 +3,7 @@
 use std::ffi::{CStr, c_void};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+#[cfg(not(feature = "pg15"))]
 use pgrx::pg_sys;
 
 use crate::postgres::{abi, hba};
@@ -77,6 +78,7 @@ fn has_gss_encryption(port: &'static abi::Port) -> bool {
 
 /// Has PostgreSQL take `identity` for who has authenticated, which `system_user` shows. For the end of an authentication,
 /// when PostgreSQL has noted somebody else: the role that was requested, as its method `pam` does.
+#[cfg(not(feature = "pg15"))]
 pub fn set_authenticated_identity(identity: &CStr) {
     // SAFETY: the main thread; a variable of this process, and a copy that lives as long as it does. The string before it
     // belongs to the same context, and is left there.
@@ -85,3 +87,7 @@ pub fn set_authenticated_identity(identity: &CStr) {
         abi::MyClientConnectionInfo.authn_id = copy;
     }
 }
+
+/// 15 tells nobody who has authenticated.
+#[cfg(feature = "pg15")]
+pub fn set_authenticated_identity(_identity: &CStr) {}

@@ -130,5 +130,7 @@ pub fn end_backend() -> ! {
         }
         pg_sys::proc_exit(1);
     }
+    #[allow(unreachable_code)]
+    // the headers of only some versions tell Rust that proc_exit does not return
     std::process::abort()
 }

@@ -6,11 +6,15 @@ use oauth_core::IdentityRule;
 use pgrx::pg_sys;
 
 use crate::postgres::abi;
-use crate::postgres::text::{copied, copied_lossy};
+#[cfg(oauth)]
+use crate::postgres::text::copied;
+use crate::postgres::text::copied_lossy;
 
 /// What the matched line says about OAuth, copied: the line's memory is gone after authentication.
 pub struct HbaLine {
     /// Its number in its file.
+    #[cfg_attr(not(oauth), allow(dead_code))]
+    // that of a line of the method `pam` is known before
     pub number: i32,
     /// `issuer`: an issuer's identifier or its well-known URI.
     pub issuer: String,
@@ -81,6 +85,7 @@ pub fn matched_map() -> Option<String> {
 }
 
 /// The line for tokens that this connection matched. `None` outside of authentication.
+#[cfg(oauth)]
 pub fn matched_line() -> Option<HbaLine> {
     // SAFETY: called from validate_cb only, while the backend authenticates: MyProcPort->hba is
     // the matched line and stays unchanged (src/backend/libpq/auth.c, ClientAuthentication).

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::postgres::abi;
-use crate::postgres::auth_file::{NamedRole, Word, ident_lines};
+use crate::postgres::auth_file::{NamedRole, ident_lines, ident_words};
 use crate::postgres::text::copied_lossy;
 
 /// What pg_ident.conf says.
@@ -66,9 +66,8 @@ enum Applied {
 
 /// PostgreSQL's check_ident_usermap.
 fn apply_line(line: &abi::IdentLine, name: &str, role: &NamedRole<'_>) -> Applied {
-    // SAFETY: the tokens of a line that ident_lines gave.
-    let words = unsafe { Word::read(line.system_user).zip(Word::read(line.pg_user)) };
-    let Some((system_user, pg_user)) = words else {
+    // SAFETY: a line that ident_lines gave.
+    let Some((system_user, pg_user)) = (unsafe { ident_words(line) }) else {
         return Applied::Broken;
     };
     let for_others = || match pg_user.has_reference() || role.is_meant_by(&pg_user) {

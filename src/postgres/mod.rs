@@ -19,4 +19,5 @@ pub mod role_catalog;
 pub mod signals;
 pub mod text;
 pub mod time;
+pub mod versions;
 pub mod wait_event;

@@ -16,7 +16,7 @@ use crate::log::refusal_log::log_failed_refresh;
 use crate::memory;
 use crate::memory::key_cache::DueIssuer;
 use crate::memory::key_cache_layout::IssuerKey;
-use crate::postgres::signals;
+use crate::postgres::{signals, versions};
 use crate::provider::fetch_thread;
 use crate::settings;
 use crate::settings::Settings;
@@ -184,21 +184,9 @@ fn http_timeout() -> Duration {
 
 /// SIGTERM and SIGHUP set flags and the latch, as in PostgreSQL's own workers.
 fn install_signal_handlers() {
-    #[cfg(feature = "pg18")]
-    unsafe extern "C-unwind" {
-        fn SignalHandlerForShutdownRequest(signal: i32);
-        fn SignalHandlerForConfigReload(signal: i32);
-    }
-    #[cfg(feature = "pg19")]
-    unsafe extern "C-unwind" {
-        fn SignalHandlerForShutdownRequest(signal: i32, info: *const pg_sys::pg_signal_info);
-        fn SignalHandlerForConfigReload(signal: i32, info: *const pg_sys::pg_signal_info);
-    }
-    // SAFETY: the server's own handlers, with the signatures of its headers (postmaster/interrupt.h); the
-    // worker starts with signals blocked.
+    // SAFETY: the worker starts with signals blocked.
     unsafe {
-        pg_sys::pqsignal_be(libc::SIGTERM, Some(SignalHandlerForShutdownRequest));
-        pg_sys::pqsignal_be(libc::SIGHUP, Some(SignalHandlerForConfigReload));
+        versions::install_workers_handlers();
         pg_sys::BackgroundWorkerUnblockSignals();
     }
 }

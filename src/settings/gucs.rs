@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use pgrx::{pg_guard, pg_sys};
 
 use crate::postgres::text::{borrowed, c_string};
+use crate::postgres::versions;
 use crate::settings::tables::{self, Kind, NUMBERS, SWITCHES, Setting, TEXTS};
 use crate::settings::tables::{Number, Switch, Text};
 use crate::settings::values::{ProfileNames, invalid};
@@ -235,10 +236,8 @@ pub fn is_set(prefix: &str, name: &str) -> bool {
 
 /// Whether a setting is unknown to PostgreSQL, or has its default value because nothing else was set.
 fn is_default(name: &CStr) -> bool {
-    // SAFETY: find_option only reads the table of settings, and returns null or one of its records.
-    let record = unsafe {
-        pg_sys::find_option(name.as_ptr(), false, true, pg_sys::DEBUG5 as c_int).as_ref()
-    };
+    // SAFETY: null, or a record of the table of settings.
+    let record = unsafe { versions::find_setting(name).as_ref() };
     record.is_none_or(|record| record.source == pg_sys::GucSource::PGC_S_DEFAULT)
 }
 

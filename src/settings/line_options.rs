@@ -7,7 +7,7 @@ use std::ffi::{CStr, CString, c_int};
 use oauth_core::Misconfigured;
 use pgrx::pg_sys;
 
-#[cfg(not(feature = "pg19"))]
+#[cfg(all(oauth, not(feature = "pg19")))]
 use crate::postgres::abi::ValidatorModuleState;
 use crate::settings::tables::{self, Kind, Level, Number, Switch, Text};
 use crate::settings::values;
@@ -159,7 +159,7 @@ fn parse_switch(value: &CStr) -> Option<bool> {
 ///
 /// # Safety
 /// None is needed.
-#[cfg(not(feature = "pg19"))]
+#[cfg(all(oauth, not(feature = "pg19")))]
 pub unsafe fn read(_state: *const ValidatorModuleState) -> Result<LineOptions, Misconfigured> {
     Ok(LineOptions::none())
 }

@@ -62,17 +62,20 @@ impl Configuration {
             ("log_min_messages", "debug1"),
             ("log_timezone", "UTC"),
             ("timezone", "UTC"),
-            ("oauth_validator_libraries", "validator"),
             (
                 "dynamic_library_path",
                 &format!("{}/lib:$libdir", stage.display()),
             ),
-            (
-                "extension_control_path",
-                &format!("{}/share:$system", stage.display()),
-            ),
         ] {
             configuration.set(name, value);
+        }
+        // Older servers have the extension in a folder of their own (scripts/staged-server.sh).
+        if environment::postgresql_version() >= 18 {
+            configuration.set("oauth_validator_libraries", "validator");
+            configuration.set(
+                "extension_control_path",
+                &format!("{}/share:$system", stage.display()),
+            );
         }
         configuration
     }
