@@ -31,17 +31,19 @@ pg_config = "$$(scripts/postgresql.sh)"
 # pgrx 0.19 declares rustc 1.96, but builds and works with 1.95, for which cargo needs a flag.
 cargo_flags = --locked $$(rustc --version | sed -n 's/^rustc 1[.]95[.].*/--ignore-rust-version/p')
 features = $(if $(filter-out 18,$(PG)),--no-default-features --features pg$(PG))
+# Versions that have no method "oauth", and take tokens as passwords only.
+older := $(filter 15 16 17,$(PG))
 
 # This checkout's own installation, for the tests: they write nothing into PostgreSQL's folders.
-stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)$(if $(CASSERT),-cassert)
+stage := $(VALIDATOR_CACHE)/stage/$(shell pwd | sha256sum | cut -c 1-12)$(older:%=-pg%)$(if $(CASSERT),-cassert)
 # The profile of Cargo.toml by which the module is built; for servers that check assertions, next to the one for others.
-module_profile := $(if $(CASSERT),quick,release)
+module_profile := $(or $(MODULE_PROFILE),$(if $(CASSERT),quick,release))
 module_target := $(CURDIR)/target$(if $(CASSERT),/cassert)
 library := $(module_target)/$(module_profile)/libvalidator.so
 pam_library := $(CURDIR)/target/release/libpam_validator.so
 # The real providers, and the proxy, that tests start.
 providers = $$(scripts/pam-wrapper.sh) $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh) $$(scripts/tinyproxy.sh)
-test_env = env PG_CONFIG=$(pg_config) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
+test_env = env PG_CONFIG=$(if $(older),"$$(scripts/staged-server.sh $(stage))",$(pg_config)) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
 
 packages := $(CURDIR)/target/packages
 
@@ -75,7 +77,7 @@ demo: build-tools pg ## log in with psql by the device flow, then show refusals 
 	@$(test_env) INTERACTIVE="$(INTERACTIVE)" target/quick/demo
 
 test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
-	@scripts/run-tests.sh all-tests
+	@scripts/run-tests.sh all-tests older-tests
 
 test-fresh: ## run `make demo`, `make test` and `make test-providers` on a bare Debian 12, and say how long each took (needs root)
 	@scripts/bare-root.sh 'for what in demo test test-providers; do start=$$SECONDS; make $$what; took+=("make $$what: $$((SECONDS - start)) s"); done; \
@@ -153,11 +155,13 @@ mutants: build-tools ## change the core in many small ways, and list the changes
 	@"$$(scripts/cargo-tool.sh cargo-mutants)" mutants -p oauth-core $$(printf -- '--cargo-arg=%s ' $(cargo_flags)) \
 	$(FILE:%=--file 'crates/oauth-core/src/%') $(SHARD:%=--shard %)
 
-lint-19: build-tools ## check that the module compiles for PostgreSQL 19, too, if its headers are available
-	@if $(MAKE) --no-print-directory PG=19 PG_CONFIG= pg; \
-	then PGRX_PG_CONFIG_PATH=$$(PG=19 PG_CONFIG= scripts/postgresql.sh) \
-	cargo clippy --profile quick $(cargo_flags) -p validator --no-default-features --features pg19 -- -D warnings; \
-	else echo "skipped: the check for PostgreSQL 19, whose headers are not available here"; fi
+lint-versions: build-tools ## check that the module compiles for the other major versions, too, whose headers are available
+	@for version in $(filter-out $(PG),15 16 17 18 19); do \
+	if $(MAKE) --no-print-directory PG=$$version PG_CONFIG= pg; \
+	then PGRX_PG_CONFIG_PATH=$$(PG=$$version PG_CONFIG= scripts/postgresql.sh) \
+	cargo clippy --profile quick $(cargo_flags) -p validator --no-default-features --features pg$$version -- -D warnings; \
+	else echo "skipped: the check for PostgreSQL $$version, whose headers are not available here"; fi; \
+	done
 
 build: build-tools pg ## build the module
 	@# The library alone: cargo omits link-time optimization if it also makes an rlib.
@@ -180,7 +184,7 @@ image: build ## package the module's files alone as an OCI image, in the layout 
 	@scripts/packages.sh packages
 	@packaging/build.sh image $(library) $(PG) $(packages)
 
-pg: ## provide PostgreSQL 18 (PG=19: 19) with headers: PG_CONFIG, an installed one, apt's, or one that Debian has
+pg: ## provide PostgreSQL 18 (PG=19: that one) with headers: PG_CONFIG, an installed one, apt's, or one that Debian has
 	@scripts/packages.sh postgresql
 	@scripts/postgresql.sh >/dev/null
 
@@ -235,6 +239,14 @@ all-tests login-tests:
 	@# Tests wait more than they work: for servers, for caches to expire, for a provider that is slow.
 	@$(test_env) $(providers) $$(scripts/exporters.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
 	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
+
+# What servers before 18 offer, on Debian's binaries of them.
+older-tests:
+	@for version in 15 17; do \
+	if $(MAKE) --no-print-directory PG=$$version PG_CONFIG= pg; \
+	then $(MAKE) --no-print-directory PG=$$version PG_CONFIG= MODULE_PROFILE=quick SUITES=passwords stage login-tests; \
+	else echo "passwords: PostgreSQL $$version cannot be had here" >>"$$VALIDATOR_SKIPPED"; fi; \
+	done
 
 provider-tests:
 	@$(test_env) $$(scripts/real-providers.sh $(PROVIDER)) \

