@@ -47,7 +47,8 @@ package() {
     tarball
     linux_package deb "postgresql-$MAJOR-validator" "/usr/lib/postgresql/$MAJOR/lib" "/usr/share/postgresql/$MAJOR/extension"
     linux_package rpm "postgresql$MAJOR-validator" "/usr/pgsql-$MAJOR/lib" "/usr/pgsql-$MAJOR/share/extension"
-    linux_package archlinux postgresql-validator /usr/lib/postgresql /usr/share/postgresql/extension
+    # Arch has the newest version only.
+    ((MAJOR < 18)) || linux_package archlinux postgresql-validator /usr/lib/postgresql /usr/share/postgresql/extension
     checksums
     tell "$folder"/*
 }
@@ -82,8 +83,8 @@ tarball() {
 # linux_package FORMAT NAME LIBRARY-FOLDER EXTENSION-FOLDER
 linux_package() {
     local format=$1 doc=$work/doc
-    export PACKAGE=$2 LIBRARY_FOLDER=$3 EXTENSION_FOLDER=$4 STAGE=$work GLIBC
-    GLIBC=$(needed_glibc)
+    export PACKAGE=$2 LIBRARY_FOLDER=$3 EXTENSION_FOLDER=$4 STAGE=$work GLIBC METHODS
+    GLIBC=$(needed_glibc) METHODS=$(methods)
     rm -rf "$doc"
     documents "$doc"
     copyright >"$doc/copyright"
@@ -91,7 +92,42 @@ linux_package() {
     gzip --no-name --best <"$work/THIRD-PARTY-LICENSES" >"$doc/THIRD-PARTY-LICENSES.gz"
     gzip --no-name --best <"$folder/$name.cdx.json" >"$doc/sbom.cdx.json.gz"
     find "$work/extension" "$doc" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
-    "$nfpm" package --config packaging/nfpm.yaml --packager "$format" --target "$folder" >/dev/null
+    first_steps >"$work/first-steps"
+    sed "/^FIRST STEPS$/{r $work/first-steps
+        d}" packaging/postinstall.sh >"$work/postinstall.sh"
+    sed "s|packaging/postinstall.sh|$work/postinstall.sh|" packaging/nfpm.yaml >"$work/nfpm.yaml"
+    "$nfpm" package --config "$work/nfpm.yaml" --packager "$format" --target "$folder" >/dev/null
+}
+
+# By which of PostgreSQL's authentication methods tokens come: the end of the packages' description.
+methods() {
+    if ((MAJOR < 18)); then
+        printf 'Clients of\nPostgreSQL %s send tokens as passwords, by the method "pam": the method "oauth"\nis there from version 18 on.' "$MAJOR"
+    else
+        printf 'Clients send\ntokens by the method "oauth", or as passwords by the method "pam".'
+    fi
+}
+
+# What an installation prints.
+first_steps() {
+    if ((MAJOR < 18)); then
+        cat <<TEXT
+    shared_preload_libraries = 'validator'
+    validator.issuer = 'https://...'
+    validator.audience = '...'
+and name a service of PAM in a line of pg_hba.conf:
+    hostssl all +oauth_users all pam pamservice=tokens
+Write that service's file as docs/passwords.md says, and restart.
+TEXT
+    else
+        cat <<TEXT
+    oauth_validator_libraries = 'validator'
+    validator.audience = '...'
+and name it in a line of pg_hba.conf:
+    hostssl all +oauth_users all oauth issuer="https://..." scope="openid ..." validator=validator
+Then reload. docs/passwords.md says how clients can send tokens as passwords instead.
+TEXT
+    fi
 }
 
 # The oldest glibc that can load the library: the newest version that its table of needed versions names. Packed
@@ -159,6 +195,7 @@ bill_of_materials() {
 
 # An OCI image layout of one layer, as CloudNativePG mounts extensions.
 image() {
+    ((MAJOR >= 18)) || die "an image for PostgreSQL $MAJOR: before 18 PostgreSQL finds extensions in its own folders only"
     local root=$work/layer layout=$work/layout tag=$VERSION-pg$MAJOR label
     rm -f "$folder"/*.oci.tar
     mkdir -p "$root"/{lib,share,licenses/validator}
