@@ -12,7 +12,8 @@ cd "$(dirname "$0")/.."
 
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 MAINTAINER=${MAINTAINER:-validator maintainers <maintainers@validator.invalid>}
-export LIBRARY MAJOR VERSION MAINTAINER
+PAM_LIBRARY=$PWD/target/release/libpam_validator.so
+export LIBRARY PAM_LIBRARY MAJOR VERSION MAINTAINER
 # Of the last commit, so that the same commit makes the same packages.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)}
 export SOURCE_DATE_EPOCH
@@ -47,13 +48,18 @@ package() {
     tarball
     linux_package deb "postgresql-$MAJOR-validator" "/usr/lib/postgresql/$MAJOR/lib" "/usr/share/postgresql/$MAJOR/extension"
     linux_package rpm "postgresql$MAJOR-validator" "/usr/pgsql-$MAJOR/lib" "/usr/pgsql-$MAJOR/share/extension"
-    # Arch has the newest version only.
-    ((MAJOR < 18)) || linux_package archlinux postgresql-validator /usr/lib/postgresql /usr/share/postgresql/extension
+    pam_package deb "/usr/lib/$(uname -m)-linux-gnu/security"
+    pam_package rpm /usr/lib64/security
+    if ((MAJOR >= 18)); then # Arch has the newest version only
+        linux_package archlinux postgresql-validator /usr/lib/postgresql /usr/share/postgresql/extension
+        pam_package archlinux /usr/lib/security
+    fi
     checksums
     tell "$folder"/*
 }
 
-checksums() { (cd "$folder" && sha256sum -- validator-* postgresql* >SHA256SUMS); }
+# checksums of what is there: one of `make package` and `make image` may not have run.
+checksums() { (shopt -s nullglob && cd "$folder" && sha256sum -- validator-* postgresql* *pam-validator* >SHA256SUMS); }
 
 # extension_files FOLDER: what CREATE EXTENSION needs.
 extension_files() {
@@ -73,6 +79,7 @@ tarball() {
     local root=$work/$name
     mkdir -p "$root"/{lib,share}
     install -m 755 "$LIBRARY" "$root/lib/validator.so"
+    install -m 644 "$PAM_LIBRARY" "$root/lib/pam_validator.so"
     extension_files "$root/share/extension"
     documents "$root"
     cp LICENSE "$work/THIRD-PARTY-LICENSES" "$root"
@@ -83,8 +90,10 @@ tarball() {
 # linux_package FORMAT NAME LIBRARY-FOLDER EXTENSION-FOLDER
 linux_package() {
     local format=$1 doc=$work/doc
-    export PACKAGE=$2 LIBRARY_FOLDER=$3 EXTENSION_FOLDER=$4 STAGE=$work GLIBC METHODS
-    GLIBC=$(needed_glibc) METHODS=$(methods)
+    export PACKAGE=$2 LIBRARY_FOLDER=$3 EXTENSION_FOLDER=$4 STAGE=$work GLIBC METHODS PAM_NEEDED PAM_RECOMMENDED
+    GLIBC=$(needed_glibc "$LIBRARY") METHODS=$(methods)
+    PAM_NEEDED='' PAM_RECOMMENDED=$(pam_package_name "$format")
+    ((MAJOR >= 18)) || { PAM_NEEDED=$PAM_RECOMMENDED && PAM_RECOMMENDED=; }
     rm -rf "$doc"
     documents "$doc"
     copyright >"$doc/copyright"
@@ -97,6 +106,20 @@ linux_package() {
         d}" packaging/postinstall.sh >"$work/postinstall.sh"
     sed "s|packaging/postinstall.sh|$work/postinstall.sh|" packaging/nfpm.yaml >"$work/nfpm.yaml"
     "$nfpm" package --config "$work/nfpm.yaml" --packager "$format" --target "$folder" >/dev/null
+}
+
+pam_package_name() { if [[ $1 == deb ]]; then echo libpam-validator; else echo pam-validator; fi; }
+
+# pam_package FORMAT FOLDER-OF-PAM: the PAM module, which has no third party's code and is the same for all versions.
+pam_package() {
+    local doc=$work/pam-doc
+    export PACKAGE PAM_FOLDER=$2 STAGE=$work PAM_GLIBC
+    PACKAGE=$(pam_package_name "$1") PAM_GLIBC=$(needed_glibc "$PAM_LIBRARY")
+    rm -rf "$doc" && mkdir -p "$doc"
+    copyright | grep -v '^Comment: ' >"$doc/copyright"
+    debian_changelog | sed 's/CHANGELOG.md/That of the package for the server/' | gzip --no-name --best >"$doc/changelog.gz"
+    find "$doc" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+    "$nfpm" package --config packaging/nfpm-pam.yaml --packager "$1" --target "$folder" >/dev/null
 }
 
 # By which of PostgreSQL's authentication methods tokens come: the end of the packages' description.
@@ -133,7 +156,7 @@ TEXT
 # The oldest glibc that can load the library: the newest version that its table of needed versions names. Packed
 # relocations (build.rs) use no symbol: their mark stands for the first glibc that can read them.
 needed_glibc() {
-    objdump -p "$LIBRARY" | sed -n 's/.*\bGLIBC_ABI_DT_RELR.*/2.36/p; s/.*\bGLIBC_\([0-9.]*\)$/\1/p' | sort --version-sort | tail -n 1
+    objdump -p "$1" | sed -n 's/.*\bGLIBC_ABI_DT_RELR.*/2.36/p; s/.*\bGLIBC_\([0-9.]*\)$/\1/p' | sort --version-sort | tail -n 1
 }
 
 # Debian's machine-readable form for what is ours; the texts of others lie beside it.

@@ -3,6 +3,7 @@
 mod archives;
 mod bill_of_materials;
 mod linux_packages;
+mod pam_packages;
 mod versions;
 
 use std::fs;
@@ -19,11 +20,25 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The package in the folder that `make package` and `make image` fill, by the end of its name.
 #[track_caller]
 fn package(end: &str) -> PathBuf {
+    find_package(end, false)
+}
+
+/// That of the PAM module.
+#[track_caller]
+fn pam_package(end: &str) -> PathBuf {
+    find_package(end, true)
+}
+
+#[track_caller]
+fn find_package(end: &str, is_pam_module: bool) -> PathBuf {
     let folder = environment::packages();
     let files = fs::read_dir(&folder).expect("the folder of the packages can be read");
     let mut found: Vec<_> = files
         .map(|file| file.expect("a file").path())
-        .filter(|path| path.display().to_string().ends_with(end))
+        .filter(|path| {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.ends_with(end) && name.contains("pam-validator") == is_pam_module
+        })
         .collect();
     assert_eq!(found.len(), 1, "{end} in {}: {found:?}", folder.display());
     found.remove(0)
@@ -150,6 +165,6 @@ fn packages_are_the_same_when_they_are_made_again() {
         assert_eq!(sha256(&file.path()), sha256(&other), "{other:?}");
         count += 1;
     }
-    // Bill, tarball, three packages, image, checksums.
-    assert_eq!(count, 7);
+    // Bill, tarball, three packages, and three of the PAM module, image, checksums.
+    assert_eq!(count, 10);
 }

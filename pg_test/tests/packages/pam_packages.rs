@@ -1,0 +1,89 @@
+//! The packages of the PAM module, which are the same for all versions of PostgreSQL.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rig::{Issuer, Login, PAM_SERVICE, Server, can_use_pam, scratch, skip};
+
+use crate::{VERSION, has, package, pam_package, run, text, unpack};
+
+/// A server whose PAM finds nothing but this module lets a good token in as a password, and refuses a bad one.
+#[track_caller]
+fn assert_takes_passwords(module: &Path) {
+    assert_eq!(
+        fs::metadata(module).expect("the module").permissions(),
+        Permissions::from_mode(0o100_644)
+    );
+    if !can_use_pam() {
+        return;
+    }
+    let issuer = Issuer::builder().start();
+    let module = text(module);
+    let file = format!("auth required {module}\naccount required {module}\n");
+    let builder = Server::taking_passwords(&issuer).pam_service(PAM_SERVICE, &file);
+    let server = builder.start();
+    let login = |token: &str| Login::by_tls(&server, "alice", None).token(token);
+    server.admits_login(login(&issuer.token("alice").encode()));
+    let other = issuer.token("alice").claim("aud", "other").encode();
+    server.refuses_login(login(&other), &other, "aud_mismatch");
+}
+
+#[test]
+fn debian_package_puts_the_module_where_pam_finds_it() {
+    if !has(&["dpkg-deb"]) {
+        return skip("dpkg-deb, which makes the Debian package, is not on this machine");
+    }
+    let deb = pam_package(".deb");
+    let field = |of: &Path, field: &str| {
+        let told = run("dpkg-deb", &["--field", text(of), field]);
+        told.success().to_owned()
+    };
+    assert_eq!(field(&deb, "Package"), "libpam-validator");
+    assert_eq!(field(&deb, "Version"), VERSION);
+    assert!(field(&deb, "Depends").contains("libpam0g"));
+    assert_eq!(field(&package(".deb"), "Recommends"), "libpam-validator");
+    let root = scratch::new_folder("pam-deb");
+    run("dpkg-deb", &["--extract", text(&deb), text(&root)]).success();
+    let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let folder = root.join("usr/lib").join(multiarch).join("security");
+    assert_takes_passwords(&folder.join("pam_validator.so"));
+    assert!(!root.join("etc").exists(), "it takes part in no service");
+}
+
+#[test]
+fn debian_package_of_the_pam_module_is_as_debians_policy_wants_it() {
+    if !has(&["dpkg-deb", "lintian"]) {
+        return skip("lintian is not on this machine");
+    }
+    let deb = pam_package(".deb");
+    let arguments = ["--allow-root", "--fail-on", "error,warning", text(&deb)];
+    assert_eq!(run("lintian", &arguments).success(), "");
+}
+
+#[test]
+fn rpm_puts_the_module_where_pam_finds_it() {
+    if !has(&["rpm", "rpm2cpio", "cpio"]) {
+        return skip("rpm, rpm2cpio or cpio is not on this machine");
+    }
+    let rpm = pam_package(".rpm");
+    let query = |of: &Path, option: &str| {
+        let told = run("rpm", &["--query", "--package", option, text(of)]);
+        told.success().to_owned()
+    };
+    assert!(query(&rpm, "--requires").contains("libpam.so.0()(64bit)"));
+    assert_eq!(query(&package(".rpm"), "--recommends"), "pam-validator");
+    let root = scratch::new_folder("pam-rpm");
+    let (root_text, rpm) = (text(&root), text(&rpm));
+    let unpack = format!("cd '{root_text}' && rpm2cpio '{rpm}' | cpio --quiet -idm");
+    run("sh", &["-c", &unpack]).success();
+    assert_takes_passwords(&root.join("usr/lib64/security/pam_validator.so"));
+}
+
+#[test]
+fn tarball_has_the_pam_module_beside_the_other() {
+    let tarball = package(".tar.gz");
+    let name = text(&tarball).rsplit('/').next().expect("a name");
+    let inside = unpack(&tarball).join(name.strip_suffix(".tar.gz").expect("its end"));
+    assert_takes_passwords(&inside.join("lib/pam_validator.so"));
+}
