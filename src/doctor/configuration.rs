@@ -2,6 +2,7 @@
 
 use crate::postgres::hba::FileLine;
 use crate::postgres::query::{rows, text};
+use crate::postgres::versions;
 use crate::settings::hba_rules::{HbaRule, is_this_module, of_superusers, place, read_hba};
 
 /// A setting of the module's in postgresql.conf, or a file that it includes, or by ALTER SYSTEM.
@@ -62,7 +63,7 @@ const CATCH_ALL_MAPS: &str = "SELECT map_name, sys_name, pg_username FROM pg_ide
      WHERE error IS NULL AND sys_name LIKE '/%' AND strpos(pg_username, '\\1') = 0 AND NOT EXISTS (SELECT FROM unnest( \
      ARRAY['q', 'Zoe.Q-7_x@sub.example.org', '0f8fad5b-d9cb-469f-a165-70867728950e', 'CORP\\zoe q', '42', \
      'system:serviceaccount:q:z', 'spiffe://q.example/z?#', 'repo:q/z:ref:refs/heads/main', 'CiRk+/=']) AS identity \
-     WHERE identity !~ substr(sys_name, 2)) ORDER BY line_number";
+     WHERE identity !~ substr(sys_name, 2)) ORDER BY map_number";
 
 const IN_FORCE: &str = "SELECT current_setting('shared_preload_libraries'), \
      current_setting('oauth_validator_libraries', true), current_setting('ssl'), current_setting('ssl_ca_file')";
@@ -86,7 +87,7 @@ impl Configuration {
                     is_known: row.get(6)?.unwrap_or(false),
                 })
             }),
-            ident: rows(IDENT, |row| {
+            ident: rows(&versions::query_of_lines(IDENT, "ident_file"), |row| {
                 Ok(IdentLine {
                     place: place(row)?,
                     map: text(row, 3)?,
@@ -97,9 +98,10 @@ impl Configuration {
             mapped_superusers: rows(&of_superusers(MAPPED_SUPERUSERS), |row| {
                 Ok((text(row, 1)?, text(row, 2)?))
             }),
-            catch_all_maps: rows(CATCH_ALL_MAPS, |row| {
-                Ok((text(row, 1)?, text(row, 2)?, text(row, 3)?))
-            }),
+            catch_all_maps: rows(
+                &versions::query_of_lines(CATCH_ALL_MAPS, "ident_file"),
+                |row| Ok((text(row, 1)?, text(row, 2)?, text(row, 3)?)),
+            ),
             preload_libraries,
             oauth_libraries,
             has_tls: ssl == "on",

@@ -187,3 +187,14 @@ pub fn regex_of(token: &abi::AuthToken) -> *mut abi::pg_regex_t {
 pub fn regex_of(_token: &abi::AuthToken) -> *mut abi::pg_regex_t {
     std::ptr::null_mut()
 }
+
+/// A query of PostgreSQL's view of pg_hba.conf or pg_ident.conf, whose path the setting `file` has. 15 has neither files
+/// that include others nor numbers but those of lines.
+pub fn query_of_lines(sql: &str, file: &str) -> String {
+    if !cfg!(feature = "pg15") {
+        return sql.to_owned();
+    }
+    sql.replace("file_name", &format!("current_setting('{file}')"))
+        .replace("rule_number", "line_number")
+        .replace("map_number", "line_number")
+}

@@ -12,6 +12,7 @@ use crate::postgres::hba::{FileLine, HbaLine, PamLine, pam_service};
 use crate::postgres::pam_file::{PamFile, file_of};
 use crate::postgres::query::{rows, text};
 use crate::postgres::role_catalog::HARMLESS_ROLES;
+use crate::postgres::versions;
 use crate::settings;
 use crate::settings::line_options::{self, LineOptions};
 
@@ -154,7 +155,8 @@ pub fn of_superusers(query: &str) -> String {
 
 /// The rules of pg_hba.conf. Needs the rights of a superuser.
 pub fn read_hba() -> Vec<HbaRule> {
-    let rules = rows(&of_superusers(HBA), |row| {
+    let query = versions::query_of_lines(HBA, "hba_file");
+    let rules = rows(&of_superusers(&query), |row| {
         Ok(HbaRule {
             place: place(row)?,
             kind: text(row, 3)?,
