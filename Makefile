@@ -77,7 +77,7 @@ demo: build-tools pg ## log in with psql by the device flow, then show refusals 
 	@$(test_env) INTERACTIVE="$(INTERACTIVE)" target/quick/demo
 
 test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
-	@scripts/run-tests.sh all-tests older-tests
+	@scripts/run-tests.sh all-tests $(if $(filter 18,$(PG)),older-tests-15 older-tests-17)
 
 test-fresh: ## run `make demo`, `make test` and `make test-providers` on a bare Debian 12, and say how long each took (needs root)
 	@scripts/bare-root.sh 'for what in demo test test-providers; do start=$$SECONDS; make $$what; took+=("make $$what: $$((SECONDS - start)) s"); done; \
@@ -241,12 +241,10 @@ all-tests login-tests:
 	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
 
 # What servers before 18 offer, on Debian's binaries of them.
-older-tests:
-	@for version in 15 17; do \
-	if $(MAKE) --no-print-directory PG=$$version PG_CONFIG= pg; \
-	then $(MAKE) --no-print-directory PG=$$version PG_CONFIG= MODULE_PROFILE=quick SUITES=passwords stage login-tests; \
-	else echo "passwords: PostgreSQL $$version cannot be had here" >>"$$VALIDATOR_SKIPPED"; fi; \
-	done
+older-tests-15 older-tests-17:
+	@if $(MAKE) --no-print-directory PG=$(@:older-tests-%=%) PG_CONFIG= pg; \
+	then $(MAKE) --no-print-directory PG=$(@:older-tests-%=%) PG_CONFIG= MODULE_PROFILE=quick SUITES=passwords stage login-tests; \
+	else echo "passwords: PostgreSQL $(@:older-tests-%=%) cannot be had here" >>"$$VALIDATOR_SKIPPED"; fi
 
 provider-tests:
 	@$(test_env) $$(scripts/real-providers.sh $(PROVIDER)) \

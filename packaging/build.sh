@@ -40,6 +40,9 @@ main() {
 
 package() {
     local nfpm
+    # The headers that are there for compiling know no client certificates.
+    [[ $MAJOR != 16 || $(PG=16 scripts/postgresql.sh) != "$VALIDATOR_CACHE"/* ]] ||
+        die "a package for PostgreSQL 16: install its server headers, with OpenSSL, and give PG_CONFIG=/path/to/pg_config"
     nfpm=$(scripts/go-tool.sh nfpm)
     rm -f "$folder"/*.{tar.gz,cdx.json,deb,rpm,pkg.tar.zst,oci.tar}
     licences >"$work/THIRD-PARTY-LICENSES"

@@ -66,7 +66,9 @@ postgresql_packages() {
     elif [[ -n ${CASSERT:-}${PG_SOURCE:-} ]]; then
         printf '%s\n' gcc libc6-dev make bison flex perl bzip2 pkg-config ca-certificates \
             libreadline-dev zlib1g-dev libssl-dev libcurl4-openssl-dev
-    elif offered "postgresql-$PG"; then
+    elif [[ $PG == 16 ]]; then
+        wanted_packages python
+    elif offered "postgresql-$PG" && offered libpq-oauth; then
         printf '%s\n' "postgresql-$PG" "postgresql-server-dev-$PG" libpq-oauth libssl-dev libkrb5-dev libicu-dev
     else # of what postgresql.sh unpacks
         printf '%s\n' ca-certificates tzdata libssl-dev libkrb5-dev libicu-dev

