@@ -26,14 +26,22 @@ fn conninfo(server: &Server, role: &str, options: &str) -> String {
 /// psql over TLS that asks who it is, and never asks a person.
 fn psql(server: &Server, role: &str, options: &str) -> Command {
     let mut command = server.psql_command();
-    command.args(["-X", "-A", "-t", "-w", "-c", "SELECT system_user"]);
+    let who = match environment::postgresql_version() {
+        ..16 => "SELECT 'pam:' || current_user",
+        _ => "SELECT system_user",
+    };
+    command.args(["-X", "-A", "-t", "-w", "-c", who]);
     command.arg(conninfo(server, role, options));
     command.env_remove("PGPASSWORD");
     command
 }
 
 fn with_password(server: &Server, role: &str, password: &str) -> Finished {
-    let mut command = psql(server, role, "require_auth=password");
+    let options = match environment::postgresql_version() {
+        ..16 => "",
+        _ => "require_auth=password",
+    };
+    let mut command = psql(server, role, options);
     command.env("PGPASSWORD", password);
     run(command)
 }

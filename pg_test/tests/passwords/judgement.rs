@@ -3,7 +3,7 @@
 use rig::{Ending, Endpoint, FirstResponse, Issuer, Login, Server, SignatureFault, Verdict, now};
 use serde_json::json;
 
-use crate::{start, start_with};
+use crate::{start, start_with, system_user};
 
 fn login(server: &Server, role: &str, token: &str) -> Login {
     Login::by_tls(server, role, None).token(token)
@@ -20,7 +20,7 @@ fn refuses(server: &Server, role: &str, token: &str, reason: &str) -> Verdict {
 #[track_caller]
 fn identity(server: &Server, role: &str, token: &str) -> String {
     let mut session = server.admits_login(login(server, role, token));
-    session.value("SELECT system_user")
+    system_user(server, &mut session)
 }
 
 #[test]
@@ -71,10 +71,8 @@ fn client_over_an_open_connection_is_not_asked() {
     // Not even a request for the keys.
     assert_eq!(issuer.requests().len(), 0);
     server.reload_with(&[("validator.password_requires_tls", "off")]);
-    assert_eq!(
-        server.admits_login(open()).value("SELECT system_user"),
-        "pam:alice"
-    );
+    let mut session = server.admits_login(open());
+    assert_eq!(system_user(&server, &mut session), "pam:alice");
 }
 
 #[test]
@@ -85,7 +83,7 @@ fn unix_socket_needs_no_encryption() {
     };
     let token = issuer.token("alice").encode();
     let mut session = server.admits_login(Login::by_socket(&server, "alice").token(&token));
-    assert_eq!(session.value("SELECT system_user"), "pam:alice");
+    assert_eq!(system_user(&server, &mut session), "pam:alice");
 }
 
 #[test]
