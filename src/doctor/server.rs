@@ -33,9 +33,7 @@ fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
     // Lines with the method pam need no such list.
     let is_needed = !configuration.hba.iter().any(HbaRule::takes_passwords)
         || configuration.hba.iter().any(|rule| rule.method == "oauth");
-    if cfg!(oauth)
-        && is_needed
-        && !lists_module(&configuration.oauth_libraries) {
+    if cfg!(oauth) && is_needed && !lists_module(&configuration.oauth_libraries) {
         let list = &configuration.oauth_libraries;
         let detail = format!(
             "oauth_validator_libraries is \"{list}\", so pg_hba.conf cannot use this module."
