@@ -78,7 +78,10 @@ fn examine(configuration: &Configuration) -> Vec<Finding> {
         .filter_map(|line| line.issuer.clone())
         .collect();
     let mut findings = server::examine(configuration, lines.len(), &issuers);
-    findings.extend(memory::examine(&lines));
+    // Before 17 there is none without preloading, which the lines' own findings say.
+    if configuration.is_preloaded() || !cfg!(any(feature = "pg15", feature = "pg16")) {
+        findings.extend(memory::examine(&lines));
+    }
     for rule in &configuration.hba {
         if let Some(error) = &rule.error {
             let detail = format!("PostgreSQL says: {error}.");

@@ -16,7 +16,8 @@ fn interrupt(issuer: &Issuer, server: &Server, order: impl FnOnce(u32)) -> (Refu
     let token = issuer.token("alice").encode();
     let login = Login::by_tls(server, "alice", None).token(&token);
     let client = thread::spawn(move || (login.run(), Instant::now()));
-    let backend = server.wait_for_backend("wait_event = 'ValidatorFetch'");
+    // Before version 17 waits of modules have no names.
+    let backend = server.wait_for_backend("wait_event IN ('ValidatorFetch', 'Extension')");
     let start = Instant::now();
     order(backend);
     let (outcome, end) = client.join().expect("the login does not panic");
