@@ -104,6 +104,12 @@ pub fn matched_line() -> Option<HbaLine> {
     })
 }
 
+/// Before 18 no line is for tokens only.
+#[cfg(not(oauth))]
+pub fn matched_line() -> Option<HbaLine> {
+    None
+}
+
 /// The line that this connection matched, if its method is `pam` and the connection is being authenticated by it. Later,
 /// PostgreSQL has given the line's memory back.
 pub fn matched_pam_line() -> Option<PamLine> {
