@@ -92,8 +92,8 @@ test-core: build-tools ## run the tests that need no server
 test-logins: stage provider $(if $(SUITES),,package image) ## run the tests that log in to a PostgreSQL (SUITES="login_rules sql": these)
 	@scripts/run-tests.sh login-tests
 
-# Suites that check packages and the manual gain nothing from assertions.
-cassert_suites = $(filter-out packages documentation long real_providers,$(basename $(notdir $(wildcard pg_test/tests/*))))
+# Suites that check packages, the manual and drivers gain nothing from assertions.
+cassert_suites = $(filter-out packages documentation drivers long real_providers,$(basename $(notdir $(wildcard pg_test/tests/*))))
 test-cassert: ## run the tests that log in to a PostgreSQL built from source, which checks its own assertions (SUITES=...)
 	@$(MAKE) --no-print-directory CASSERT=1 PG_CONFIG= SUITES="$(or $(SUITES),$(cassert_suites))" test-logins
 
@@ -113,6 +113,12 @@ test-providers: stage ## log in with Keycloak, Dex, Hydra and SPIRE (PROVIDER="k
 	@scripts/real-providers.sh $(PROVIDER) >/dev/null
 	@scripts/run-tests.sh provider-tests
 
+test-pgadmin: stage ## log in with pgAdmin 4 (600 MB), as a person does in a browser
+	@scripts/packages.sh python browser
+	@scripts/pgadmin.sh >/dev/null
+	@scripts/pam-wrapper.sh >/dev/null
+	@scripts/run-tests.sh pgadmin-tests
+
 fuzz: ## look for inputs that break the core: SECONDS=10 for each target, TARGET=one of them
 	@scripts/packages.sh module fuzz
 	@scripts/rust.sh
@@ -122,6 +128,7 @@ lint: build-tools pg ## check formatting, code, dependencies and scripts
 	@scripts/rust.sh clippy rustfmt
 	@cargo fmt --all --check
 	@cargo fmt --manifest-path fuzz/Cargo.toml --check
+	@cargo fmt --manifest-path pg_test/tests/drivers/rust/Cargo.toml --check
 	@cargo fmt --manifest-path crates/pam-validator/Cargo.toml --check
 	@cargo clippy --release $(cargo_flags) --manifest-path crates/pam-validator/Cargo.toml -- -D warnings
 	@PGRX_PG_CONFIG_PATH=$(pg_config) cargo clippy --profile quick $(cargo_flags) --workspace --all-targets $(features) --features pg_test/real-providers -- -D warnings
@@ -203,7 +210,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,glewlwyd-,tinyproxy-,pam-wrapper-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,drivers-,pgadmin-,glewlwyd-,tinyproxy-,pam-wrapper-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
@@ -222,6 +229,7 @@ provider: test-packages
 	@scripts/glewlwyd.sh >/dev/null
 	@scripts/tinyproxy.sh >/dev/null
 	@scripts/pam-wrapper.sh >/dev/null
+	@scripts/drivers.sh >/dev/null
 
 build-tools:
 	@scripts/packages.sh module postgresql
@@ -229,7 +237,7 @@ build-tools:
 
 # All packages that the tests need at once, so that a user who may not install them sees one line.
 test-packages:
-	@scripts/packages.sh module postgresql python packages package-check
+	@scripts/packages.sh module postgresql python java packages package-check
 
 core-tests:
 	@cargo test --profile quick --no-fail-fast $(cargo_flags) -p oauth-core
@@ -237,7 +245,7 @@ core-tests:
 # All at once, so that what both need is compiled once, with the features that both require.
 all-tests login-tests:
 	@# Tests wait more than they work: for servers, for caches to expire, for a provider that is slow.
-	@$(test_env) $(providers) $$(scripts/exporters.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
+	@$(test_env) $(providers) $$(scripts/exporters.sh) $$(scripts/drivers.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
 	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
 
 # What servers before 18 offer, on Debian's binaries of them.
@@ -245,6 +253,10 @@ older-tests-15 older-tests-17:
 	@if $(MAKE) --no-print-directory PG=$(@:older-tests-%=%) PG_CONFIG= pg; \
 	then $(MAKE) --no-print-directory PG=$(@:older-tests-%=%) PG_CONFIG= MODULE_PROFILE=quick SUITES=passwords stage login-tests; \
 	else echo "passwords: PostgreSQL $(@:older-tests-%=%) cannot be had here" >>"$$VALIDATOR_SKIPPED"; fi
+
+pgadmin-tests:
+	@$(test_env) $$(scripts/pam-wrapper.sh) $$(scripts/pgadmin.sh) \
+	cargo test --profile quick $(cargo_flags) -p pg_test --test drivers -- --ignored pgadmin
 
 provider-tests:
 	@$(test_env) $$(scripts/real-providers.sh $(PROVIDER)) \

@@ -8,7 +8,7 @@ scripts=$(dirname "$0")
 for provider; do
     case $provider in
     keycloak)
-        "$scripts/packages.sh" keycloak python
+        "$scripts/packages.sh" java python
         "$scripts/keycloak.sh"
         "$scripts/logout-receiver.sh"
         ;;

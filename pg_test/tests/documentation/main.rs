@@ -4,3 +4,4 @@ mod blocks;
 mod links;
 mod messages;
 mod page;
+mod programs;
