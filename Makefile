@@ -237,7 +237,7 @@ build-tools:
 
 # All packages that the tests need at once, so that a user who may not install them sees one line.
 test-packages:
-	@scripts/packages.sh module postgresql python java packages package-check
+	@scripts/packages.sh module postgresql python drivers packages package-check
 
 core-tests:
 	@cargo test --profile quick --no-fail-fast $(cargo_flags) -p oauth-core

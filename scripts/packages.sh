@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing of this machine's packages for the given purposes: module, fuzz, postgresql, python,
-# packages, package-check, lint, valgrind, browser, bare-root, java.
+# packages, package-check, lint, valgrind, browser, bare-root, java, drivers.
 # Without the right to do so, it prints the one line that an administrator has to run.
 source "$(dirname "$0")/common.sh"
 
@@ -44,6 +44,7 @@ wanted_packages() {
         valgrind) echo valgrind ;;
         browser) printf '%s\n' chromium chromium-driver ;;
         bare-root) printf '%s\n' debootstrap git ;;
+        drivers) printf '%s\n' libssl-dev pkg-config && wanted_packages java python ;;
         java)
             type -P java >/dev/null || echo default-jre-headless
             type -P mvn >/dev/null || echo maven
