@@ -13,7 +13,8 @@ export CASSERT
 SUITES ?=
 # For `make test-providers`: which of these to log in with.
 PROVIDER ?= keycloak dex hydra spire
-# For `make install`: SUDO=sudo writes into PostgreSQL's folders as root, DESTDIR is for packagers.
+# For `make install`: SUDO=sudo writes into PostgreSQL's and PAM's folders as root, DESTDIR is for packagers, PAM_FOLDER names
+# the folder of PAM's modules.
 SUDO ?=
 DESTDIR ?=
 # Outlives a checkout and is shared by clones. The tests' unprivileged server could not read root's home.
@@ -62,6 +63,8 @@ define install_pam_module
 endef
 pkglibdir = $(DESTDIR)$$($(pg_config) --pkglibdir)
 sharedir = $(DESTDIR)$$($(pg_config) --sharedir)
+# Where PAM looks for its modules: beside its library.
+PAM_FOLDER ?= $(shell /sbin/ldconfig -p 2>/dev/null | sed -n 's|.* => \(.*\)/libpam\.so\.0$$|\1/security|p' | head -n 1)
 
 # --- Targets ---
 
@@ -179,9 +182,12 @@ build: build-tools pg ## build the module
 install: build ## build the module and install it into PostgreSQL (SUDO=sudo: write there as root; DESTDIR=FOLDER: for packagers)
 	$(call install_module,$(pkglibdir),$(sharedir))
 	@echo "installed: $(pkglibdir)/validator.so and $(sharedir)/extension/validator.control"
+	$(if $(PAM_FOLDER),$(call install_pam_module,$(DESTDIR)$(PAM_FOLDER)))
+	@echo "$(if $(PAM_FOLDER),installed: $(DESTDIR)$(PAM_FOLDER)/pam_validator.so,not installed: pam_validator.so: PAM is not found. PAM_FOLDER=... names its folder of modules)"
 
 uninstall: pg ## remove what `make install` put there
 	$(SUDO) rm -f $(pkglibdir)/validator.so $(sharedir)/extension/validator{.control,--*.sql}
+	$(if $(PAM_FOLDER),$(SUDO) rm -f $(DESTDIR)$(PAM_FOLDER)/pam_validator.so)
 
 package: build ## package the module: for Debian, Red Hat and Arch, a tarball, checksums and a bill of materials (CycloneDX)
 	@scripts/packages.sh packages

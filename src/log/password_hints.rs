@@ -7,6 +7,10 @@ use crate::log::circumstances::Circumstances;
 /// What to do about settings.
 pub fn misconfigured_hint(misconfigured: &Misconfigured) -> Option<String> {
     Some(match misconfigured {
+        Misconfigured::IssuerUnset { service } if !may_be_profile(service.as_str()) => format!(
+            "Set validator.issuer, or name a PAM service of lower-case letters, digits and underscores as \
+                pamservice=... in pg_hba.conf, which can be the name of a profile; \"{service}\" cannot."
+        ),
         Misconfigured::IssuerUnset { service } => format!(
             "Add \"{service}\" to validator.profiles and set validator_{service}.issuer, or set validator.issuer. If \
                 another PAM service is meant, name it as pamservice=... in pg_hba.conf."
@@ -65,4 +69,10 @@ pub fn password_hint(
 
 fn takes_opaque(policy: Option<&Policy>) -> bool {
     policy.is_some_and(|policy| policy.introspection().mode == IntrospectionMode::Opaque)
+}
+
+/// Whether `validator.profiles` can have this name.
+fn may_be_profile(name: &str) -> bool {
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    !name.is_empty() && name.len() <= 32 && name.bytes().all(is_plain)
 }

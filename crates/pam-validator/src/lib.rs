@@ -26,8 +26,7 @@ const NOT_A_TOKEN: c_int = 3;
 const LEAVE_OTHERS: c_int = 1;
 
 type Begin = unsafe extern "C" fn(interface: c_int) -> c_int;
-type Judge =
-    unsafe extern "C" fn(interface: c_int, password: *const c_char, flags: c_int) -> c_int;
+type Judge = unsafe extern "C" fn(interface: c_int, password: *const c_char, flags: c_int) -> c_int;
 
 // --- PAM (security/_pam_types.h, security/pam_modules.h, security/pam_ext.h) ---
 
@@ -204,7 +203,9 @@ unsafe fn leaves_others(count: c_int, arguments: *const *const c_char) -> Option
         // SAFETY: by this function's contract.
         let argument = unsafe { CStr::from_ptr(*arguments.add(index)) };
         if argument != c"try_others" {
-            tell(c"pam_validator: unknown option in the PAM file; the only one is \"try_others\"\n");
+            tell(
+                c"pam_validator: unknown option in the PAM file; the only one is \"try_others\"\n",
+            );
             return None;
         }
         leaves_others = true;

@@ -214,7 +214,7 @@ fn every_finding_is_in_the_manual() {
 }
 
 /// Findings under the code that a login would be refused with.
-const OF_LOGINS: [&str; 13] = [
+const OF_LOGINS: [&str; 15] = [
     "active_malformed",
     "audience_unset",
     "disabled",
@@ -222,7 +222,9 @@ const OF_LOGINS: [&str; 13] = [
     "introspection_unauthorized",
     "issuer_invalid",
     "issuer_mismatch",
+    "issuer_unset",
     "no_usable_key",
+    "pam_service_other",
     "provider_unavailable",
     "required_claims_unset",
     "role_claim_unset",
