@@ -34,14 +34,15 @@ CREATE VIEW @extschema@.sessions AS SELECT * FROM @extschema@.list_sessions();
 COMMENT ON VIEW @extschema@.sessions IS 'sessions that OAuth tokens have opened, by process as in pg_stat_activity';
 
 CREATE FUNCTION @extschema@.end_sessions(
-    issuer text, identity text DEFAULT NULL, jti text DEFAULT NULL, sid text DEFAULT NULL) RETURNS integer
+    issuer text, identity text DEFAULT NULL, jti text DEFAULT NULL, sid text DEFAULT NULL, sub text DEFAULT NULL)
+    RETURNS integer
     LANGUAGE c VOLATILE PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'end_sessions_wrapper';
 
-COMMENT ON FUNCTION @extschema@.end_sessions(text, text, text, text) IS
-    'end the sessions of an issuer''s tokens that match identity, token identifier and provider session; returns how many';
+COMMENT ON FUNCTION @extschema@.end_sessions(text, text, text, text, text) IS
+    'end the sessions of an issuer''s tokens that match identity, token identifier, provider session and subject; returns how many';
 
-REVOKE ALL ON FUNCTION @extschema@.list_sessions(), @extschema@.end_sessions(text, text, text, text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION @extschema@.list_sessions(), @extschema@.end_sessions(text, text, text, text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.list_sessions() TO pg_monitor;
 GRANT SELECT ON @extschema@.sessions TO pg_monitor;
 

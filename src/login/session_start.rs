@@ -54,6 +54,7 @@ pub fn prepare(
         session: NewSession {
             issuer: policy.issuer().identifier().to_owned(),
             identity: identity.to_owned(),
+            sub: grant.sub().map(str::to_owned),
             client_id: grant.client_id(policy).map(str::to_owned),
             jti: grant.jti().map(str::to_owned),
             sid: grant.sid().map(str::to_owned),

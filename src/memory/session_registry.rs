@@ -37,8 +37,10 @@ struct Entry {
     backend_start: pg_sys::TimestampTz,
     /// Microseconds since 1970.
     expires_at: i64,
-    issuer: Named<238>,
-    identity: Named<256>,
+    /// The digest of the token's `sub`, by which a provider names a bearer; all zero if the token has none.
+    sub: [u8; 32],
+    issuer: Named<222>,
+    identity: Named<240>,
     client_id: Named<100>,
     jti: Named<102>,
     sid: Named<102>,
@@ -56,13 +58,14 @@ struct Named<const BYTES: usize> {
 
 /// What all this looks like in memory.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
-    type OfIssuer = Named<238>;
+    type OfIssuer = Named<222>;
     digest
         .numbers(&[SLOT_BYTES])
         .numbers(layout_of!(Entry {
             pid,
             backend_start,
             expires_at,
+            sub,
             issuer,
             identity,
             client_id,
@@ -76,6 +79,7 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
 pub struct NewSession {
     pub issuer: String,
     pub identity: String,
+    pub sub: Option<String>,
     pub client_id: Option<String>,
     pub jti: Option<String>,
     pub sid: Option<String>,
@@ -104,6 +108,7 @@ pub struct Wanted {
     identity: [u8; 32],
     jti: [u8; 32],
     sid: [u8; 32],
+    sub: [u8; 32],
 }
 
 impl Wanted {
@@ -112,7 +117,8 @@ impl Wanted {
         issuer,
         identity,
         jti,
-        sid
+        sid,
+        sub
     });
 
     pub fn new(
@@ -120,12 +126,14 @@ impl Wanted {
         identity: Option<&str>,
         jti: Option<&str>,
         sid: Option<&str>,
+        sub: Option<&str>,
     ) -> Wanted {
         Wanted {
             issuer: digest(issuer),
-            identity: identity.map(digest).unwrap_or_default(),
-            jti: jti.map(digest).unwrap_or_default(),
-            sid: sid.map(digest).unwrap_or_default(),
+            identity: digest_of(identity),
+            jti: digest_of(jti),
+            sid: digest_of(sid),
+            sub: digest_of(sub),
         }
     }
 
@@ -140,6 +148,7 @@ impl Wanted {
             && is(&self.identity, &entry.identity.digest)
             && is(&self.jti, &entry.jti.digest)
             && is(&self.sid, &entry.sid.digest)
+            && is(&self.sub, &entry.sub)
     }
 }
 
@@ -253,6 +262,7 @@ impl Entry {
             pid,
             backend_start,
             expires_at: session.expires_at.unix_micros(),
+            sub: digest_of(session.sub.as_deref()),
             issuer: Named::of(Some(&session.issuer)),
             identity: Named::of(Some(&session.identity)),
             client_id: Named::of(session.client_id.as_deref()),
@@ -302,4 +312,9 @@ impl<const BYTES: usize> Named<BYTES> {
 
 fn digest(text: &str) -> [u8; 32] {
     cache_key(&[text])
+}
+
+/// All zero if there is no text.
+fn digest_of(text: Option<&str>) -> [u8; 32] {
+    text.map(digest).unwrap_or_default()
 }

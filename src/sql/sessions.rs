@@ -47,6 +47,7 @@ fn end_sessions(
     identity: Option<&str>,
     jti: Option<&str>,
     sid: Option<&str>,
+    sub: Option<&str>,
 ) -> i32 {
     let Some(issuer) = issuer else {
         ereport!(
@@ -55,14 +56,14 @@ fn end_sessions(
             "issuer must not be null"
         );
     };
-    if identity.or(jti).or(sid).is_none() {
+    if identity.or(jti).or(sid).or(sub).is_none() {
         ereport!(
             ERROR,
             PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "one of identity, jti and sid must be given"
+            "one of identity, jti, sid and sub must be given"
         );
     }
-    let wanted = Wanted::new(issuer, identity, jti, sid);
+    let wanted = Wanted::new(issuer, identity, jti, sid, sub);
     // First: a login that is under way either sees this, or is found among the sessions.
     memory::revocations().note_end(&wanted);
     let ended = memory::sessions().end(&wanted);
@@ -73,6 +74,7 @@ fn end_sessions(
             ("identity", identity),
             ("jti", jti),
             ("sid", sid),
+            ("sub", sub),
         ],
     );
     i32::try_from(ended).unwrap_or(i32::MAX)

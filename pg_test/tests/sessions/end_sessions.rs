@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rig::{Issuer, Login, Server, Session};
+use rig::{Issuer, Login, Server, Session, oauth_line};
 
 use crate::{BOTH, assert_ended, server_of, with_extension};
 
@@ -43,6 +43,10 @@ fn sessions_that_meet_every_criterion_end_at_once_and_are_counted() {
             ("'alice', 't2', 's1'", "0", vec![0, 1, 2, 3]),
             ("identity => 'alic'", "0", vec![0, 1, 2, 3]),
             ("jti => ''", "0", vec![0, 1, 2, 3]),
+            ("sub => 'alice'", "3", vec![3]),
+            ("sub => 'alice', sid => 's1'", "2", vec![2, 3]),
+            ("sub => 'bob', identity => 'alice'", "0", vec![0, 1, 2, 3]),
+            ("sub => ''", "0", vec![0, 1, 2, 3]),
         ] {
             let mut sessions = log_in(&server, &issuer);
             let call = format!("SELECT validator.end_sessions('{url}', {criteria})");
@@ -58,6 +62,54 @@ fn sessions_that_meet_every_criterion_end_at_once_and_are_counted() {
                 )),
                 kept.len().to_string()
             );
+        }
+    }
+}
+
+/// A provider's logout names the subject, whatever claim is the identity.
+#[test]
+fn subject_ends_sessions_whose_identity_is_another_claim() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let server = with_extension(
+            server_of(&issuer, preload)
+                .set("validator.identity_claim", "preferred_username")
+                .set("validator.identity_prefix", "corp:")
+                .ident(r"m /^corp:(.*)$ \1"),
+        );
+        server.set_hba(&[&oauth_line(issuer.url(), "map=m")]);
+        server.reload();
+        let log_in = |user: &str, sub: Option<&str>| {
+            let token = issuer.token(user).claim("preferred_username", user);
+            let token = match sub {
+                Some(sub) => token.claim("sub", sub),
+                None => token.without_claim("sub"),
+            };
+            server.admits(user, &token.encode())
+        };
+        let mut alice = log_in("alice", Some("b1946ac9"));
+        let mut bob = log_in("bob", Some("b1946ac"));
+        let mut carol = log_in("carol", None);
+        let end = |criteria: &str| {
+            let url = issuer.url();
+            server.value(&format!(
+                "SELECT validator.end_sessions('{url}', {criteria})"
+            ))
+        };
+        for nobody in [
+            "sub => 'alice'",
+            "sub => 'corp:alice'",
+            "sub => 'b1946ac9', identity => 'corp:bob'",
+            "identity => 'alice'",
+        ] {
+            assert_eq!(end(nobody), "0", "{nobody}");
+        }
+        let mark = server.log().mark();
+        assert_eq!(end("sub => 'b1946ac9'"), "1");
+        assert!(server.log().since(mark).contains(" sub=b1946ac9\n"));
+        assert_ended(&mut alice);
+        for left in [&mut bob, &mut carol] {
+            assert_eq!(left.value("SELECT 1"), "1");
         }
     }
 }
@@ -145,7 +197,10 @@ fn missing_arguments_are_errors_and_end_nobody() {
     let mut admin = Login::by_socket(&server, "postgres").run().session();
     for (arguments, code) in [
         (format!("'{}'", issuer.url()), "22023"),
-        (format!("'{}', NULL, NULL, NULL", issuer.url()), "22023"),
+        (
+            format!("'{}', NULL, NULL, NULL, NULL", issuer.url()),
+            "22023",
+        ),
         ("NULL, 'alice'".to_owned(), "22004"),
     ] {
         let error = admin
@@ -171,7 +226,9 @@ fn only_whom_it_is_granted_to_may_end_sessions_and_then_those_of_all() {
     assert_eq!(hook.query(&call).expect_err("no grant").code(), "42501");
     server.sql("GRANT pg_monitor TO alice");
     assert_eq!(hook.query(&call).expect_err("no grant").code(), "42501");
-    server.sql("GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text) TO alice");
+    server.sql(
+        "GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text) TO alice",
+    );
     let mark = server.log().mark();
     assert_eq!(hook.value(&call), "1");
     assert_ended(&mut superuser);
@@ -200,7 +257,7 @@ fn session_may_end_itself() {
     let server = with_extension(server_of(&issuer, false));
     server.sql(
         "GRANT USAGE ON SCHEMA validator TO alice; \
-         GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text) TO alice",
+         GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text) TO alice",
     );
     let mut own = server.admits("alice", &issuer.token("alice").encode());
     let mut other = server.admits("alice", &issuer.token("alice").encode());

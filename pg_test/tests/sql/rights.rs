@@ -16,7 +16,7 @@ const FOR_ALL: [&str; 4] = [
 const FOR_SUPERUSERS: [&str; 7] = [
     "check_config()",
     "check_token(text,text,text,text,boolean)",
-    "end_sessions(text,text,text,text)",
+    "end_sessions(text,text,text,text,text)",
     "flush_cache()",
     "refresh_keys(text)",
     "reset_stats()",

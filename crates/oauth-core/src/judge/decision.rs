@@ -99,6 +99,11 @@ impl Grant {
         self.claims.get("sid")?.as_str()
     }
 
+    /// The bearer's name at the provider (RFC 7519 §4.1.2), which a logout there names, whatever claim is the identity.
+    pub fn sub(&self) -> Option<&str> {
+        self.claims.get("sub")?.as_str()
+    }
+
     /// The verified claims.
     pub fn claims(&self) -> &serde_json::Map<String, serde_json::Value> {
         &self.claims

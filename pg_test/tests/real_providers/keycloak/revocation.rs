@@ -69,7 +69,7 @@ fn logout_at_keycloak_ends_sessions_by_the_manuals_receiver() {
     let server = start(server_for(&realm, "").hba(revoker));
     server.sql(
         "CREATE EXTENSION validator; CREATE ROLE revoker LOGIN;
-         GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text), validator.flush_cache() TO revoker",
+         GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text), validator.flush_cache() TO revoker",
     );
     let keys = format!("{}/protocol/openid-connect/certs", realm.issuer());
     let receiver = LogoutReceiver::start(&server, "revoker", &realm.issuer(), "psql", &keys);
