@@ -57,6 +57,7 @@
 // Each folder imports only those below it:
 //   diagnosis  what helps to explain a refusal, and decides nothing
 //   judge      the list of checks, and the one place that grants
+//   notice     what a provider tells unasked: logouts and other security events
 //   checks     what a token has to pass, one concern a file
 //   policy     what an issuer's tokens must be like, and what is known of each provider's
 //   provider   how the provider is asked, what it answers, and how long answers are used
@@ -71,6 +72,7 @@ mod diagnosis;
 mod failure;
 mod judge;
 mod keys;
+mod notice;
 mod policy;
 mod provider;
 
@@ -88,6 +90,7 @@ pub use diagnosis::likely_preset::likely_preset;
 pub use diagnosis::near_miss::{NearMiss, near_miss};
 pub use diagnosis::sketch::{Misspelt, Sketch, TokenKind};
 pub use failure::misconfigured::Misconfigured;
+pub use failure::notice_fault::NoticeFault;
 pub use failure::reject::Reject;
 pub use failure::unavailable::{Document, PackedUnavailable, Unavailable, UnavailableCause};
 pub use failure::{Failure, Internal};
@@ -103,6 +106,11 @@ pub use keys::public_key::PublicKey;
 pub use keys::record::{Candidates, KeyHead, MAX_CANDIDATES, select_keys};
 pub use keys::source::{FoundKeys, KeyReference, KeySource};
 pub use keys::warm_up::warm_up;
+pub use notice::event_kind::EventKind;
+pub use notice::logout_token::LogoutToken;
+pub use notice::security_event::{SecurityEvent, SecurityEventToken};
+pub use notice::subject::Who;
+pub use notice::{NoticeError, claimed_issuer};
 pub use policy::access_token_issuer::AccessTokenIssuer;
 pub use policy::catch_all_audience::is_catch_all_audience;
 pub use policy::doubts::Doubt;

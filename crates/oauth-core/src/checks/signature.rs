@@ -2,8 +2,9 @@
 
 use crate::basics::json::{self, JsonError, Object};
 use crate::checks::structure::UnverifiedToken;
+use crate::failure::Failure;
 use crate::failure::reject::Reject;
-use crate::keys::source::FoundKeys;
+use crate::keys::source::{FoundKeys, KeySource};
 
 /// The claims of a token whose signature is the issuer's. Only [`UnverifiedToken::verify`] makes one.
 pub(crate) struct VerifiedToken {
@@ -11,8 +12,23 @@ pub(crate) struct VerifiedToken {
 }
 
 impl UnverifiedToken<'_> {
+    /// Verifies the signature by the keys that the source has, or else by newer ones, if it may ask for them.
+    pub(crate) fn verify_by(
+        &self,
+        keys: &FoundKeys,
+        source: &dyn KeySource,
+    ) -> Result<VerifiedToken, Failure> {
+        match self.verify(keys) {
+            Err(Reject::BadSignature { .. }) => {
+                let newer = source.find_newer_keys(&self.header.key_reference(), keys)?;
+                Ok(self.verify(&newer)?)
+            }
+            verified => Ok(verified?),
+        }
+    }
+
     /// Verifies the signature by one of these keys, and only then reads the claims.
-    pub(crate) fn verify(&self, keys: &FoundKeys) -> Result<VerifiedToken, Reject> {
+    fn verify(&self, keys: &FoundKeys) -> Result<VerifiedToken, Reject> {
         verify_signature(self, keys)?;
         let claims = json::parse_object(&self.payload).map_err(|error| match error {
             JsonError::Malformed => Reject::ClaimsMalformed,

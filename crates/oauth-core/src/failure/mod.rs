@@ -5,6 +5,7 @@
 
 pub(crate) mod causes;
 pub(crate) mod misconfigured;
+pub(crate) mod notice_fault;
 pub(crate) mod reject;
 pub(crate) mod unavailable;
 
@@ -110,6 +111,7 @@ impl std::error::Error for Internal {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::failure::notice_fault::NoticeFault;
     use crate::failure::unavailable::UnavailableCause;
 
     #[test]
@@ -126,11 +128,16 @@ mod tests {
 
     #[test]
     fn a_text_is_a_clause_and_that_of_a_reject_shows_nothing_of_the_token() {
-        let texts = [Reject::TEXTS, Misconfigured::TEXTS, UnavailableCause::TEXTS];
+        let texts = [
+            Reject::TEXTS,
+            Misconfigured::TEXTS,
+            UnavailableCause::TEXTS,
+            NoticeFault::TEXTS,
+        ];
         for text in texts.concat() {
             assert!(!text.is_empty() && !text.ends_with('.'), "{text}");
         }
-        for text in Reject::TEXTS {
+        for text in [Reject::TEXTS, NoticeFault::TEXTS].concat() {
             assert!(!text.contains('{'), "{text}");
         }
     }

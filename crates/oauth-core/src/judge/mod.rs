@@ -13,7 +13,6 @@ use crate::checks::identity::parse_identity;
 use crate::checks::required_claims::validate_required_claims;
 use crate::checks::roles::{RoleCatalog, authorize_role};
 use crate::checks::scope::validate_scope;
-use crate::checks::signature::VerifiedToken;
 use crate::checks::structure::{UnverifiedToken, is_opaque, validate_size};
 use crate::checks::{access_token, claims, introspected};
 use crate::failure::Failure;
@@ -23,7 +22,7 @@ use crate::judge::explanation::{
     StepReport, Steps, binding_fact, claim_fact, client_fact, expiry_fact, header_fact, key_fact,
     printed, role_fact, scope_fact, times_fact,
 };
-use crate::keys::source::{FoundKeys, KeySource};
+use crate::keys::source::KeySource;
 use crate::policy::Policy;
 use crate::policy::introspection_rules::IntrospectionMode;
 use crate::provider::introspection::{IntrospectionResponse, Introspector};
@@ -164,7 +163,7 @@ impl Judgement<'_> {
         self.known.evidence.kid = token.header.kid.as_deref().map(Printable::new);
         let found = self.keys.find_keys(&token.header.key_reference());
         let keys = self.step("key", found, key_fact)?;
-        let verified = self.verify(&token, &keys);
+        let verified = token.verify_by(&keys, self.keys);
         let verified = self.step("signature", verified, |_| String::new())?;
         let passed = self.check_claims(verified.claims(), &Demands::of_jwt(authenticates))?;
         let grant = Grant {
@@ -172,22 +171,6 @@ impl Judgement<'_> {
             claims: verified.into_claims(),
         };
         Ok((grant, passed.identity))
-    }
-
-    /// By the keys that the source has, or else by newer ones, if it may ask for them.
-    fn verify(
-        &self,
-        token: &UnverifiedToken<'_>,
-        keys: &FoundKeys,
-    ) -> Result<VerifiedToken, Failure> {
-        match token.verify(keys) {
-            Err(Reject::BadSignature { .. }) => {
-                let wanted = token.header.key_reference();
-                let newer = self.keys.find_newer_keys(&wanted, keys)?;
-                Ok(token.verify(&newer)?)
-            }
-            verified => Ok(verified?),
-        }
     }
 
     /// RFC 7662 §2.2, §4: a token that only the provider can read. Its answer passes what the claims of a JWT pass.
