@@ -131,5 +131,6 @@ pub use provider::introspection::{
     IntrospectionResponse, Introspector, NoIntrospection, NotActive,
 };
 pub use provider::issuer::{Endpoint, Issuer};
+pub use provider::key_cache::KeyCache;
 pub use provider::metadata::{MetadataRemarks, ProviderMetadata};
 pub use provider::proxy::{NoProxy, Proxy, ProxyRules, basic_credentials, parse_connect_status};

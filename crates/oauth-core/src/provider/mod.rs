@@ -6,5 +6,6 @@ pub(crate) mod fetch;
 pub(crate) mod freshness;
 pub(crate) mod introspection;
 pub(crate) mod issuer;
+pub(crate) mod key_cache;
 pub(crate) mod metadata;
 pub(crate) mod proxy;

@@ -1,5 +1,11 @@
 //! What a provider tells unasked: logout tokens and security event tokens.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing
+)]
+
 mod logout_token;
 mod security_event;
 
