@@ -42,6 +42,8 @@ module_profile := $(or $(MODULE_PROFILE),$(if $(CASSERT),quick,release))
 module_target := $(CURDIR)/target$(if $(CASSERT),/cassert)
 library := $(module_target)/$(module_profile)/libvalidator.so
 pam_library := $(CURDIR)/target/release/libpam_validator.so
+# The receiver of logouts, which is the same for every PostgreSQL.
+hook := $(CURDIR)/target/release/validator-hook
 # The real providers, and the proxy, that tests start.
 providers = $$(scripts/pam-wrapper.sh) $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh) $$(scripts/tinyproxy.sh)
 test_env = env PG_CONFIG=$(if $(older),"$$(scripts/staged-server.sh $(stage))",$(pg_config)) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
@@ -79,7 +81,7 @@ demo: build-tools pg ## log in with psql by the device flow, then show refusals 
 	$(call install_module,$(stage)/lib,$(stage)/share)
 	@$(test_env) INTERACTIVE="$(INTERACTIVE)" target/quick/demo
 
-test: test-packages stage provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
+test: test-packages stage stage-hook provider package image ## run all tests, with a real PostgreSQL (PG=19: 19) and a real provider
 	@scripts/run-tests.sh all-tests $(if $(filter 18,$(PG)),older-tests-15 older-tests-17)
 
 test-fresh: ## run `make demo`, `make test` and `make test-providers` on a bare Debian 12, and say how long each took (needs root)
@@ -92,7 +94,7 @@ test-bare: ## run `make test` on a bare Debian 12, with earlier downloads, or on
 test-core: build-tools ## run the tests that need no server
 	@scripts/run-tests.sh core-tests
 
-test-logins: stage provider $(if $(SUITES),,package image) ## run the tests that log in to a PostgreSQL (SUITES="login_rules sql": these)
+test-logins: stage stage-hook provider $(if $(SUITES),,package image) ## run the tests that log in to a PostgreSQL (SUITES="login_rules sql": these)
 	@scripts/run-tests.sh login-tests
 
 # Suites that check packages, the manual and drivers gain nothing from assertions.
@@ -111,7 +113,7 @@ hot-functions: stage bench-tool ## rewrite hot_functions.ld from the functions t
 test-long: stage provider ## run the tests that take minutes, which CI does not run (SOAK_MINUTES=20)
 	@$(test_env) $(providers) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test long -- --ignored
 
-test-providers: stage ## log in with Keycloak, Dex, Hydra and SPIRE (PROVIDER="keycloak dex": with these)
+test-providers: stage stage-hook ## log in with Keycloak, Dex, Hydra and SPIRE (PROVIDER="keycloak dex": with these)
 	@scripts/packages.sh python
 	@scripts/real-providers.sh $(PROVIDER) >/dev/null
 	@scripts/run-tests.sh provider-tests
@@ -179,6 +181,9 @@ build: build-tools pg ## build the module
 	cargo rustc --profile $(module_profile) --lib --crate-type cdylib $(cargo_flags) $(features)
 	@cargo build --release $(cargo_flags) --manifest-path crates/pam-validator/Cargo.toml
 
+hook: build-tools ## build validator-hook, the receiver of logouts
+	@cargo build --release $(cargo_flags) -p validator-hook
+
 install: build ## build the module and install it into PostgreSQL (SUDO=sudo: write there as root; DESTDIR=FOLDER: for packagers)
 	$(call install_module,$(pkglibdir),$(sharedir))
 	@echo "installed: $(pkglibdir)/validator.so and $(sharedir)/extension/validator.control"
@@ -189,9 +194,9 @@ uninstall: pg ## remove what `make install` put there
 	$(SUDO) rm -f $(pkglibdir)/validator.so $(sharedir)/extension/validator{.control,--*.sql}
 	$(if $(PAM_FOLDER),$(SUDO) rm -f $(DESTDIR)$(PAM_FOLDER)/pam_validator.so)
 
-package: build ## package the module: for Debian, Red Hat and Arch, a tarball, checksums and a bill of materials (CycloneDX)
+package: build hook ## package the module and validator-hook: for Debian, Red Hat and Arch, a tarball, checksums and a bill of materials (CycloneDX)
 	@scripts/packages.sh packages
-	@packaging/build.sh package $(library) $(PG) $(packages)
+	@packaging/build.sh package $(library) $(PG) $(packages) $(hook)
 
 image: build ## package the module's files alone as an OCI image, in the layout that CloudNativePG mounts
 	@scripts/packages.sh packages
@@ -216,7 +221,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,drivers-,pgadmin-,glewlwyd-,tinyproxy-,pam-wrapper-,keycloak-,logout-receiver-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,drivers-,pgadmin-,glewlwyd-,tinyproxy-,pam-wrapper-,keycloak-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
@@ -224,6 +229,10 @@ distclean: clean ## also remove what all checkouts of this user share: PostgreSQ
 stage: build
 	$(call install_module,$(stage)/lib,$(stage)/share)
 	$(call install_pam_module,$(stage)/lib)
+
+stage-hook: hook
+	@install -d -m 755 $(stage)/bin && install -m 755 $(hook) $(stage)/bin/validator-hook.new
+	@mv -f $(stage)/bin/validator-hook.new $(stage)/bin/validator-hook
 
 bench-tool: stage
 	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c

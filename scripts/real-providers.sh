@@ -10,7 +10,6 @@ for provider; do
     keycloak)
         "$scripts/packages.sh" java python
         "$scripts/keycloak.sh"
-        "$scripts/logout-receiver.sh"
         ;;
     dex | hydra)
         program=$("$scripts/go-tool.sh" "$provider")

@@ -41,11 +41,11 @@ pub use providers::hydra::Hydra;
 #[cfg(feature = "providers")]
 pub use providers::keycloak::{Keycloak, Realm, mapper};
 #[cfg(feature = "providers")]
-pub use providers::logout_receiver::LogoutReceiver;
-#[cfg(feature = "providers")]
 pub use providers::oidc_provider::OidcProvider;
 #[cfg(feature = "providers")]
 pub use providers::spire::Spire;
+#[cfg(feature = "providers")]
+pub use providers::validator_hook::{Hook, HookAnswer};
 pub use server::builder::ServerBuilder;
 pub use server::command::can_mount;
 pub use server::files::oauth_line;

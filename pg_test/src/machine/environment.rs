@@ -49,6 +49,17 @@ pub fn stage() -> PathBuf {
     stage
 }
 
+/// The program `validator-hook`.
+pub fn hook() -> PathBuf {
+    let program = stage().join("bin/validator-hook");
+    assert!(
+        program.exists(),
+        "{} does not exist: run `make stage-hook`",
+        program.display()
+    );
+    program
+}
+
 /// The folder of the packages that `make package` and `make image` make.
 pub fn packages() -> PathBuf {
     required("VALIDATOR_PACKAGES", "the folder of the packages")
@@ -112,11 +123,6 @@ pub fn hydra() -> PathBuf {
 /// The folder of SPIRE's programs.
 pub fn spire_folder() -> PathBuf {
     required_of_providers("SPIRE")
-}
-
-/// The Python that has what the receiver of back-channel logouts in docs/sessions.md needs.
-pub fn logout_python() -> PathBuf {
-    required_of_providers("LOGOUT_PYTHON")
 }
 
 /// What `make test-providers` provides one of its providers by.

@@ -1,4 +1,4 @@
-//! Providers that nobody here wrote.
+//! Providers that nobody here wrote, and `validator-hook`, which they notify.
 
 mod daemon;
 pub(crate) mod dex;
@@ -6,7 +6,7 @@ pub(crate) mod django_oauth_toolkit;
 pub(crate) mod glewlwyd;
 pub(crate) mod hydra;
 pub(crate) mod keycloak;
-pub(crate) mod logout_receiver;
 pub(crate) mod oidc_provider;
 mod process;
 pub(crate) mod spire;
+pub(crate) mod validator_hook;

@@ -86,15 +86,22 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
             if has_asked && !is_found {
                 state.freshness.note_unknown_key();
             }
-            match state
-                .freshness
-                .plan(is_found, &self.limits, self.clock.now())
-            {
+            let now = self.clock.now();
+            match state.freshness.plan(is_found, &self.limits, now) {
                 Plan::Use | Plan::UnknownKey => {
-                    return match found? {
-                        _ if !is_new => Err(Reject::BadSignature { again_in: None }.into()),
-                        keys if has_asked => Ok(keys),
-                        keys => Ok(keys.cached_as(state.answer)),
+                    let held_back = || state.freshness.seconds_held_back(&self.limits, now);
+                    let again_in = (!has_asked).then(held_back).filter(|seconds| *seconds > 0);
+                    return match found {
+                        Ok(_) if !is_new => Err(Reject::BadSignature { again_in }.into()),
+                        Ok(keys) if has_asked => Ok(keys),
+                        Ok(keys) => Ok(keys.cached_as(state.answer)),
+                        Err(Reject::UnknownKid { .. }) => {
+                            Err(Reject::UnknownKid { again_in }.into())
+                        }
+                        Err(Reject::NoFittingKey { .. }) => {
+                            Err(Reject::NoFittingKey { again_in }.into())
+                        }
+                        Err(other) => Err(other.into()),
                     };
                 }
                 // A failure of this one leaves the known key in use, and delays the next attempt.

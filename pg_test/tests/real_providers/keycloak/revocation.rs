@@ -1,9 +1,9 @@
-//! Revocation: by introspection at the login, and by the back-channel receiver of docs/sessions.md for open sessions.
+//! Revocation: by introspection at the login, and by `validator-hook` for open sessions.
 
 use std::thread;
 use std::time::Duration;
 
-use rig::{Issuer, Keycloak, LogoutReceiver, Realm, Server};
+use rig::{Hook, Issuer, Keycloak, Realm, Server};
 use serde_json::json;
 
 use super::server_for;
@@ -62,31 +62,45 @@ fn client_that_is_not_an_audience_is_told_that_no_token_is_active() {
     );
 }
 
+/// Whether Keycloak's logout tokens name the session, or the user alone, whose `sub` is not the identity of the preset.
+const NAMES_SESSION: [bool; 2] = [true, false];
+
 #[test]
-fn logout_at_keycloak_ends_sessions_by_the_manuals_receiver() {
-    let realm = Keycloak::shared().realm("logout");
-    let revoker = "local postgres revoker trust";
-    let server = start(server_for(&realm, "").hba(revoker));
-    server.sql(
-        "CREATE EXTENSION validator; CREATE ROLE revoker LOGIN;
-         GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text), validator.flush_cache() TO revoker",
-    );
-    let keys = format!("{}/protocol/openid-connect/certs", realm.issuer());
-    let receiver = LogoutReceiver::start(&server, "revoker", &realm.issuer(), "psql", &keys);
-    realm.change_client("psql", |client| {
-        let attributes = &mut client["attributes"];
-        attributes["backchannel.logout.url"] = receiver.url().into();
-        attributes["backchannel.logout.session.required"] = "true".into();
-    });
-    let mut alice = admits(&server, "alice", &realm.access_token("alice"));
-    let mut bob = admits(&server, "bob", &realm.access_token("bob"));
-    let mark = server.log().mark();
-    realm.log_out("alice");
-    let ended = "validator.end_sessions ended 1 OAuth sessions";
-    let limit = Duration::from_secs(30);
-    server.log().wait_for(mark, ended, limit);
-    let (_, words) = alice.wait_for_end(limit);
-    let words = words.expect("last words");
-    assert_eq!(words.code(), "57P01", "{words}");
-    assert_eq!(bob.value(crate::WHO), "oauth:bob is bob");
+fn logout_at_keycloak_ends_sessions_by_validator_hook() {
+    for names_session in NAMES_SESSION {
+        let realm = Keycloak::shared().realm(match names_session {
+            true => "logout-by-sid",
+            false => "logout-by-sub",
+        });
+        let hooked = "local postgres validator_hook trust";
+        let server = start(server_for(&realm, "").hba(hooked));
+        server.sql(
+            "CREATE EXTENSION validator; CREATE ROLE validator_hook LOGIN;
+             GRANT USAGE ON SCHEMA validator TO validator_hook;
+             GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text), validator.flush_cache()
+             TO validator_hook",
+        );
+        let issuer = realm.issuer();
+        let hook = Hook::start(&format!(
+            "[[issuer]]\nurl = \"{issuer}\"\nclient_ids = [\"psql\"]\nallow_http = true\n{}",
+            Hook::server_table("primary", &server, "validator_hook")
+        ));
+        realm.change_client("psql", |client| {
+            client["frontchannelLogout"] = false.into();
+            let attributes = &mut client["attributes"];
+            attributes["backchannel.logout.url"] = hook.url("/logout").into();
+            attributes["backchannel.logout.session.required"] = names_session.to_string().into();
+        });
+        let mut alice = admits(&server, "alice", &realm.access_token("alice"));
+        let mut bob = admits(&server, "bob", &realm.access_token("bob"));
+        realm.log_out("alice");
+        let limit = Duration::from_secs(30);
+        let log = hook.wait_for(": primary: 1 ended\n", limit);
+        let (_, words) = alice.wait_for_end(limit);
+        let words = words.expect("last words");
+        assert_eq!(words.code(), "57P01", "{words}");
+        assert_eq!(bob.value(crate::WHO), "oauth:bob is bob");
+        assert_eq!(log.contains(" sid="), names_session, "{log}");
+        assert!(log.contains(" sub="), "{log}");
+    }
 }

@@ -1,0 +1,237 @@
+//! The servers, and what is to be done on each of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use oauth_core::Printable;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error};
+
+use crate::config::ServerConfig;
+use crate::tls::{MakeRustls, towards_servers};
+
+/// How long is waited before a server is tried again.
+const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
+/// Connections to one server at the same time.
+const CONNECTIONS: usize = 4;
+
+/// Discards what the server knows of tokens, so that no cached answer opens another session.
+const FLUSH: &str = "SELECT validator.flush_cache()";
+const END: &str = "SELECT validator.end_sessions($1, identity => $2, sid => $3, sub => $4)";
+/// Keeps the user from logging in, where roles come from the provider. A standby has its roles from the primary.
+const DISABLE: &str =
+    "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE validator.disable_role($1, $2) END";
+
+/// What is to be done about some sessions, on every server.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Order {
+    pub issuer: String,
+    /// Each of these ends sessions.
+    pub sessions: Vec<Criteria>,
+    /// The identities whose roles are disabled.
+    pub disabled: Vec<String>,
+}
+
+/// Which sessions are meant: those for which all that is given holds.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Criteria {
+    pub identity: Option<String>,
+    pub sid: Option<String>,
+    pub sub: Option<String>,
+}
+
+/// A server.
+pub struct Server {
+    pub name: String,
+    connection: tokio_postgres::Config,
+    tls: MakeRustls,
+    timeout: Duration,
+    slots: Semaphore,
+}
+
+/// Why an order was not carried out.
+struct Failure {
+    why: String,
+    /// Whether the next attempt may have a better end.
+    may_pass: bool,
+}
+
+impl Server {
+    pub fn new(config: ServerConfig) -> Result<Server, String> {
+        let tls = match config.tls {
+            true => towards_servers(config.ca_file.as_deref()),
+            false => towards_servers(None),
+        };
+        Ok(Server {
+            tls: tls.map_err(|error| format!("server \"{}\": {error}", config.name))?,
+            name: config.name,
+            connection: config.connection,
+            timeout: config.timeout,
+            slots: Semaphore::new(CONNECTIONS),
+        })
+    }
+
+    /// Carries an order out; how many sessions were ended. What may pass is tried again.
+    async fn carry_out(&self, order: &Order) -> Result<i64, String> {
+        let mut pauses = PAUSES.iter();
+        loop {
+            let failure = match self.attempt(order).await {
+                Ok(ended) => return Ok(ended),
+                Err(failure) => failure,
+            };
+            match pauses.next() {
+                Some(pause) if failure.may_pass => sleep(*pause).await,
+                _ => return Err(failure.why),
+            }
+        }
+    }
+
+    async fn attempt(&self, order: &Order) -> Result<i64, Failure> {
+        let work = async {
+            // Never closed.
+            let _slot = self.slots.acquire().await.ok();
+            let client = self.connect().await?;
+            carry_out(&client, order).await
+        };
+        match timeout(self.timeout, work).await {
+            Ok(done) => done.map_err(Failure::of),
+            Err(_) => Err(Failure {
+                why: format!("no answer within {} s", self.timeout.as_secs()),
+                may_pass: true,
+            }),
+        }
+    }
+
+    async fn connect(&self) -> Result<Client, Error> {
+        let (client, connection) = self.connection.connect(self.tls.clone()).await?;
+        // It ends with the client; an error of it is one of the client's, too.
+        tokio::spawn(async move {
+            let _ = connection.await;
+        });
+        Ok(client)
+    }
+
+    /// Whether orders could be carried out, and if not, why.
+    pub async fn check(&self, disables_roles: bool) -> Result<(), String> {
+        let work = async {
+            let client = self.connect().await?;
+            client
+                .query_typed(CHECK, &[(&disables_roles, Type::BOOL)])
+                .await
+        };
+        let answer = timeout(self.timeout, work).await;
+        let answer =
+            answer.map_err(|_| format!("no answer within {} s", self.timeout.as_secs()))?;
+        let rows = answer.map_err(|error| Failure::of(error).why)?;
+        let missing = rows.iter().map(|row| row.get::<_, String>(0));
+        let missing: Vec<String> = missing.collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(missing.join("; ")),
+        }
+    }
+}
+
+/// What is missing on a server.
+const CHECK: &str = "
+    SELECT DISTINCT CASE
+        WHEN NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'validator') THEN
+            'the database has no extension \"validator\": CREATE EXTENSION validator'
+        WHEN NOT has_schema_privilege('validator', 'USAGE') THEN
+            format('role \"%s\" has no right to use the schema \"validator\"', current_user)
+        WHEN to_regprocedure(needed) IS NULL THEN format('the function %s does not exist', needed)
+        ELSE format('role \"%s\" has no right to execute %s', current_user, needed)
+    END
+    FROM unnest(ARRAY['validator.flush_cache()', 'validator.end_sessions(text,text,text,text,text)']
+        || CASE WHEN $1 THEN ARRAY['validator.disable_role(text,text)'] ELSE '{}' END) AS needed
+    WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'validator')
+        OR NOT has_schema_privilege('validator', 'USAGE')
+        OR to_regprocedure(needed) IS NULL
+        OR NOT has_function_privilege(to_regprocedure(needed), 'EXECUTE')";
+
+async fn carry_out(client: &Client, order: &Order) -> Result<i64, Error> {
+    // First, so that nobody comes back; if that fails, sessions end all the same.
+    let disabled = disable(client, order).await;
+    // The caches before the sessions: a login that begins afterwards finds no older answer.
+    client.query_typed(FLUSH, &[]).await?;
+    let mut ended = 0;
+    for criteria in &order.sessions {
+        let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
+            (&order.issuer, Type::TEXT),
+            (&criteria.identity, Type::TEXT),
+            (&criteria.sid, Type::TEXT),
+            (&criteria.sub, Type::TEXT),
+        ];
+        let row = client.query_typed_one(END, &parameters).await?;
+        ended += i64::from(row.get::<_, i32>(0));
+    }
+    disabled.map(|()| ended)
+}
+
+async fn disable(client: &Client, order: &Order) -> Result<(), Error> {
+    for identity in &order.disabled {
+        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&order.issuer, Type::TEXT), (identity, Type::TEXT)];
+        client.query_typed(DISABLE, &parameters).await?;
+    }
+    Ok(())
+}
+
+impl Failure {
+    fn of(error: Error) -> Failure {
+        match error.as_db_error() {
+            // 08, 53, 57P: connections, resources, shutdown; 55: the database is not ready. Anything else stays as it is.
+            Some(database) => {
+                let code = database.code().code();
+                Failure {
+                    why: format!("{} ({code})", Printable::new(database.message())),
+                    may_pass: ["08", "53", "57P", "55"]
+                        .iter()
+                        .any(|class| code.starts_with(class)),
+                }
+            }
+            None => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                let text = match cause {
+                    Some(cause) => format!("{error}: {cause}"),
+                    None => error.to_string(),
+                };
+                Failure {
+                    why: Printable::new(&text).to_string(),
+                    may_pass: true,
+                }
+            }
+        }
+    }
+}
+
+/// What came of an order, by server.
+pub type Outcomes = Vec<(String, Result<i64, String>)>;
+
+/// Carries an order out on all servers at the same time, and waits for all of them.
+pub async fn carry_out_everywhere(servers: &[Arc<Server>], order: Arc<Order>) -> Outcomes {
+    let mut tasks = JoinSet::new();
+    for (number, server) in servers.iter().enumerate() {
+        let (server, order) = (Arc::clone(server), Arc::clone(&order));
+        tasks.spawn(async move { (number, server.carry_out(&order).await) });
+    }
+    let done = tasks.join_all().await;
+    let mut outcomes: Outcomes = servers
+        .iter()
+        .map(|server| {
+            (
+                server.name.clone(),
+                Err("the attempt has failed".to_owned()),
+            )
+        })
+        .collect();
+    for (number, outcome) in done {
+        if let Some(place) = outcomes.get_mut(number) {
+            place.1 = outcome;
+        }
+    }
+    outcomes
+}
