@@ -100,7 +100,8 @@ CREATE FUNCTION @extschema@.list_stats(
     OUT fetch_total_ms double precision, OUT fetch_max_ms double precision, OUT introspections bigint,
     OUT introspection_failures bigint, OUT introspection_total_ms double precision,
     OUT introspection_max_ms double precision, OUT introspection_cache_hits bigint, OUT waits bigint,
-    OUT stats_reset timestamptz) RETURNS SETOF record
+    OUT roles_created bigint, OUT memberships_granted bigint, OUT memberships_revoked bigint,
+    OUT provision_failures bigint, OUT stats_reset timestamptz) RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL RESTRICTED
     AS 'MODULE_PATHNAME', 'list_stats_wrapper';
 
@@ -194,3 +195,39 @@ COMMENT ON FUNCTION @extschema@.try_login(text, text, text, inet, boolean) IS
     'show what would happen at a login with this token: the line of pg_hba.conf, the judgement, pg_ident.conf, the database';
 
 REVOKE ALL ON FUNCTION @extschema@.try_login(text, text, text, inet, boolean) FROM PUBLIC;
+
+-- Roles that logins have provisioned.
+
+CREATE FUNCTION @extschema@.list_provisioned_roles(
+    OUT role text, OUT issuer text, OUT identity text, OUT groups text[], OUT created_at timestamptz,
+    OUT last_login_at timestamptz) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+    AS 'MODULE_PATHNAME', 'list_provisioned_roles_wrapper';
+
+COMMENT ON FUNCTION @extschema@.list_provisioned_roles() IS 'the rows of the view provisioned_roles';
+
+CREATE VIEW @extschema@.provisioned_roles AS SELECT * FROM @extschema@.list_provisioned_roles();
+
+COMMENT ON VIEW @extschema@.provisioned_roles IS
+    'roles that are managed by validator.provision: for whom they were created, their groups, and their last login';
+
+CREATE FUNCTION @extschema@.disable_unused_roles(
+    unused_for interval, dry_run boolean DEFAULT true,
+    OUT role text, OUT last_login_at timestamptz, OUT disabled boolean) RETURNS SETOF record
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'disable_unused_roles_wrapper';
+
+COMMENT ON FUNCTION @extschema@.disable_unused_roles(interval, boolean) IS
+    'managed roles that have not logged in for that long; with dry_run => false they are altered to NOLOGIN';
+
+CREATE FUNCTION @extschema@.provision_setup(groups text[], manager text DEFAULT 'validator_manager') RETURNS SETOF text
+    LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'provision_setup_wrapper';
+
+COMMENT ON FUNCTION @extschema@.provision_setup(text[], text) IS
+    'the statements that set up validator.provision for these groups, to be read and run';
+
+REVOKE ALL ON FUNCTION @extschema@.list_provisioned_roles(), @extschema@.disable_unused_roles(interval, boolean),
+    @extschema@.provision_setup(text[], text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION @extschema@.list_provisioned_roles() TO pg_monitor;
+GRANT SELECT ON @extschema@.provisioned_roles TO pg_monitor;

@@ -9,6 +9,7 @@ mod login;
 mod memory;
 mod postgres;
 mod provider;
+mod roles;
 mod settings;
 mod sql;
 
@@ -35,6 +36,7 @@ pub extern "C-unwind" fn _PG_init() {
     if memory::is_preloading() {
         memory::request_at_start();
         refresh_worker::register();
+        roles::worker::register();
         trust_roots::read_for_all();
         // All backends inherit the tables and flags that the first verification of a process makes.
         if !oauth_core::warm_up() {

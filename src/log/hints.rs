@@ -10,6 +10,7 @@ use crate::log::circumstances::{Circumstances, NoCertificate};
 use crate::log::key_hints::{fetched_again, key_hint};
 use crate::log::password_hints::{self, password_hint};
 use crate::log::provider_hints::{any_provider_hint, provider_hint};
+use crate::log::provisioning_hints::provisioning_hint;
 use crate::log::settings_hints::{invalid_setting_hint, meant_profile_hint, other_profile_note};
 use crate::log::time_hints::time_hint;
 use crate::log::token_hints::token_hint;
@@ -88,6 +89,7 @@ fn misconfigured_hint(misconfigured: &Misconfigured, known: &Circumstances<'_>) 
         Misconfigured::RecoveryConflict { .. } => "The client may try again. If it happens often, \
             see max_standby_streaming_delay and max_standby_archive_delay."
             .to_owned(),
+        Misconfigured::RoleNotProvisioned { cause, .. } => provisioning_hint(cause).to_owned(),
         _ => "Correct the settings and reload.".to_owned(),
     }
 }

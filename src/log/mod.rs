@@ -6,6 +6,7 @@ pub mod hints;
 mod key_hints;
 mod password_hints;
 mod provider_hints;
+mod provisioning_hints;
 pub mod refusal_log;
 pub mod server_log;
 mod settings_hints;

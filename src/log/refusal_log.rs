@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use oauth_core::{Failure, Printable, Reject, Unavailable};
+use oauth_core::{Failure, Misconfigured, Printable, Reject, Unavailable};
 
 use crate::log::circumstances::Circumstances;
 use crate::log::hints::{hint, key_set_hint};
@@ -50,6 +50,9 @@ pub fn describe(failure: &Failure, known: &Circumstances<'_>) -> (String, Option
 fn facts(failure: &Failure, known: &Circumstances<'_>) -> String {
     let (cause, url) = match failure {
         Failure::Unavailable(Unavailable { url, cause }) => (Some(cause.code()), Some(url)),
+        Failure::Misconfigured(Misconfigured::RoleNotProvisioned { cause, .. }) => {
+            (Some(cause.code()), None)
+        }
         _ => (None, None),
     };
     let of_line = known.policy.map(|policy| policy.issuer().identifier());

@@ -20,8 +20,9 @@ use crate::postgres::client_certificate::TlsPeer;
 use crate::postgres::connection;
 use crate::postgres::containment::{contain, end_backend};
 use crate::postgres::hba::HbaLine;
-use crate::postgres::role_catalog::ServerCatalog;
+use crate::postgres::role_catalog::{ServerCatalog, identity_may_take};
 use crate::provider::introspection::introspector;
+use crate::roles;
 use crate::settings;
 use crate::settings::LoginSettings;
 use crate::settings::line_options::LineOptions;
@@ -249,6 +250,9 @@ fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<Login
             None => break,
         }
     }
+    if let Err(failure) = provision(&decision, &settings, role) {
+        return (decision.overruled(failure), Some(settings));
+    }
     if let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) {
         // Here, where what fails refuses the login.
         let is_password = source.form == Form::Password;
@@ -257,4 +261,23 @@ fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<Login
         }
     }
     (decision, Some(settings))
+}
+
+/// Gives the role of an accepted token what the token says, where that is configured.
+fn provision(decision: &Decision, settings: &LoginSettings, role: &str) -> Result<(), Failure> {
+    let Some(how) = &settings.provisioning else {
+        return Ok(());
+    };
+    let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) else {
+        return Ok(());
+    };
+    let login = roles::login::Login {
+        grant,
+        policy: &settings.policy,
+        identity,
+        role,
+        // Of a password's token the judgement has decided it.
+        may_take: settings.policy.judges_identity() || identity_may_take(role, identity)?,
+    };
+    roles::login::provision(&login, how)
 }

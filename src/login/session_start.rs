@@ -17,6 +17,7 @@ use crate::postgres::connection;
 use crate::postgres::containment::{contain, end_backend};
 use crate::postgres::text::{c_string, copied_lossy};
 use crate::postgres::time;
+use crate::roles;
 use crate::settings::LoginSettings;
 
 /// The session that begins if PostgreSQL accepts the user.
@@ -140,6 +141,7 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
             end_revoked(&session);
         }
         memory::statistics().count_accepted(&session.issuer);
+        roles::login::note_session();
         let role = role();
         if log_accepted {
             log_session(&session, &role);

@@ -6,19 +6,22 @@ mod attach;
 pub mod circuit_breaker;
 pub mod key_cache;
 pub mod key_cache_layout;
+pub mod last_logins;
 mod locked;
 pub mod plain;
 pub mod revocations;
+pub mod role_requests;
 pub mod session_registry;
 pub mod statistics;
 
 use std::ffi::c_void;
-use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering};
 
 use oauth_core::{LayoutDigest, layout_of};
 use pgrx::{pg_guard, pg_sys};
 
 use crate::settings::Settings;
+use crate::settings::provisioning;
 use crate::settings::tables::Number;
 use answer_cache::AnswerCache;
 pub use attach::is_preloading;
@@ -26,7 +29,9 @@ use attach::{Area, area};
 use circuit_breaker::CircuitBreakers;
 use key_cache::KeyCache;
 use key_cache_layout::{BLOCK_ISSUERS, Block};
+use last_logins::LastLogins;
 use revocations::{Counts, Revocations, Wanteds};
+use role_requests::RoleRequests;
 use session_registry::SessionRegistry;
 use statistics::{Accepted, Row, Since, Statistics};
 
@@ -124,7 +129,8 @@ const LAYOUT: LayoutDigest = {
     let digest = statistics::layout(locked::layout(digest));
     let digest = circuit_breaker::layout(revocations::layout(digest));
     let digest = answer_cache::layout(key_cache_layout::layout(plain::layout(digest)));
-    session_registry::layout(digest)
+    let digest = role_requests::layout(session_registry::layout(digest));
+    last_logins::layout(digest)
 };
 
 /// What is of one size in all servers with as many connections: behind it the registry of sessions.
@@ -264,6 +270,61 @@ impl Area for Answers {
     }
 }
 
+/// What provisioning needs: made at the server's start only, and only if `validator.provision_role` is set then, so that
+/// nobody else pays for it.
+struct Roles;
+
+/// Whether this server has that area.
+static HAS_ROLES: AtomicBool = AtomicBool::new(false);
+
+// The registry of requests begins at a multiple of what it needs.
+const _: () = assert!(size_of::<LastLogins>().is_multiple_of(8));
+
+impl Area for Roles {
+    const NAME: &str = "roles";
+    const LAYOUT: LayoutDigest = LAYOUT;
+
+    fn attached() -> &'static AtomicPtr<c_void> {
+        static ATTACHED: AtomicPtr<c_void> = AtomicPtr::new(std::ptr::null_mut());
+        &ATTACHED
+    }
+
+    fn bytes() -> usize {
+        size_of::<LastLogins>() + RoleRequests::bytes()
+    }
+
+    unsafe fn initialize(memory: *mut c_void, tranche: i32) {
+        // SAFETY: by this function's contract.
+        unsafe {
+            LastLogins::initialize(memory);
+            RoleRequests::initialize(behind_last_logins(memory), tranche);
+        }
+    }
+
+    unsafe fn tranche(memory: *mut c_void) -> i32 {
+        // SAFETY: by this function's contract.
+        unsafe { RoleRequests::tranche(behind_last_logins(memory)) }
+    }
+}
+
+fn behind_last_logins(memory: *mut c_void) -> *mut c_void {
+    memory.wrapping_byte_add(size_of::<LastLogins>())
+}
+
+/// The requests to the worker that provisions roles. `None`: this server was started without one.
+pub fn role_requests() -> Option<RoleRequests> {
+    let has_roles = HAS_ROLES.load(Ordering::Relaxed);
+    // SAFETY: the memory is initialized, of this size, and mapped until the process ends.
+    has_roles.then(|| unsafe { RoleRequests::at(behind_last_logins(area::<Roles>())) })
+}
+
+/// When managed roles have last logged in. `None`: this server was started without provisioning.
+pub fn last_logins() -> Option<&'static LastLogins> {
+    let has_roles = HAS_ROLES.load(Ordering::Relaxed);
+    // SAFETY: as above.
+    has_roles.then(|| unsafe { &*area::<Roles>().cast::<LastLogins>() })
+}
+
 /// Attaches to what every login needs.
 pub fn attach() {
     area::<SharedState>();
@@ -357,6 +418,10 @@ unsafe extern "C-unwind" fn request() {
         pg_sys::RequestAddinShmemSpace(SharedState::bytes());
         pg_sys::RequestAddinShmemSpace(Keys::bytes());
         pg_sys::RequestAddinShmemSpace(Answers::bytes());
+        if provisioning::worker_connection().is_some() {
+            HAS_ROLES.store(true, Ordering::Relaxed);
+            pg_sys::RequestAddinShmemSpace(Roles::bytes());
+        }
     }
 }
 
@@ -370,5 +435,8 @@ unsafe extern "C-unwind" fn startup() {
         attach::make_at_start::<SharedState>();
         attach::make_at_start::<Keys>();
         attach::make_at_start::<Answers>();
+        if HAS_ROLES.load(Ordering::Relaxed) {
+            attach::make_at_start::<Roles>();
+        }
     }
 }

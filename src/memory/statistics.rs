@@ -24,7 +24,14 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
             fetches,
             introspections,
             introspection_cache_hits,
-            waits
+            waits,
+            roles
+        }))
+        .numbers(layout_of!(RoleChanges {
+            created,
+            granted,
+            revoked,
+            failures
         }))
         .numbers(layout_of!(Refusals { count, last_at }))
         .numbers(layout_of!(Requests {
@@ -65,6 +72,8 @@ pub struct Row {
     pub introspection_cache_hits: AtomicU64,
     /// Logins that waited for the request of another.
     pub waits: AtomicU64,
+    /// What was done about roles.
+    pub roles: RoleChanges,
 }
 
 // SAFETY: everything but `name` is atomic; `name` is read only once it is never written again.
@@ -83,6 +92,14 @@ pub struct Requests {
     failures: AtomicU64,
     total_micros: AtomicU64,
     max_micros: AtomicU64,
+}
+
+#[repr(C)]
+pub struct RoleChanges {
+    created: AtomicU64,
+    granted: AtomicU64,
+    revoked: AtomicU64,
+    failures: AtomicU64,
 }
 
 /// The statistics of the server.
@@ -105,6 +122,16 @@ pub struct Summary {
     pub introspections: RequestSummary,
     pub introspection_cache_hits: u64,
     pub waits: u64,
+    pub roles: RoleSummary,
+}
+
+pub struct RoleSummary {
+    pub created: u64,
+    /// Memberships.
+    pub granted: u64,
+    pub revoked: u64,
+    /// Requests.
+    pub failures: u64,
 }
 
 pub struct RequestSummary {
@@ -179,6 +206,7 @@ impl Statistics {
                 introspections: row.introspections.summary(),
                 introspection_cache_hits: row.introspection_cache_hits.load(Ordering::Relaxed),
                 waits: row.waits.load(Ordering::Relaxed),
+                roles: row.roles.summary(),
             })
         };
         self.all().filter_map(summary).collect()
@@ -200,6 +228,7 @@ impl Statistics {
             row.introspections.reset();
             row.introspection_cache_hits.store(0, Ordering::Relaxed);
             row.waits.store(0, Ordering::Relaxed);
+            row.roles.reset();
         }
         self.since.begin();
     }
@@ -266,6 +295,35 @@ impl Requests {
             &self.total_micros,
             &self.max_micros,
         ] {
+            counter.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+impl RoleChanges {
+    /// A request was fulfilled, by so many grants and revocations.
+    pub fn count(&self, is_created: bool, granted: usize, revoked: usize) {
+        add(&self.created, u64::from(is_created));
+        add(&self.granted, granted as u64);
+        add(&self.revoked, revoked as u64);
+    }
+
+    /// A request failed.
+    pub fn count_failure(&self) {
+        add(&self.failures, 1);
+    }
+
+    fn summary(&self) -> RoleSummary {
+        RoleSummary {
+            created: self.created.load(Ordering::Relaxed),
+            granted: self.granted.load(Ordering::Relaxed),
+            revoked: self.revoked.load(Ordering::Relaxed),
+            failures: self.failures.load(Ordering::Relaxed),
+        }
+    }
+
+    fn reset(&self) {
+        for counter in [&self.created, &self.granted, &self.revoked, &self.failures] {
             counter.store(0, Ordering::Relaxed);
         }
     }

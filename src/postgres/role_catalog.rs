@@ -7,8 +7,9 @@ use std::ffi::CString;
 use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
 use pgrx::{pg_guard, pg_sys};
 
-use crate::postgres::abi;
+use crate::postgres::role_rows::{memberships_of, role_oid, with_role};
 use crate::postgres::text::copied_lossy;
+use crate::postgres::{abi, hba, versions};
 
 /// This server.
 pub struct ServerCatalog;
@@ -36,29 +37,8 @@ impl RoleCatalog for ServerCatalog {
     }
 
     fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
-        let name = c_string(role)?;
-        // SAFETY: a NUL-terminated string; a role that does not exist gives InvalidOid.
-        let own = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
-        if own == pg_sys::InvalidOid {
-            return Err(Reject::RoleUnknown.into());
-        }
-        // Whatever options a membership has: what is not inherited can be had by SET ROLE, and what ADMIN gives, one
-        // can give oneself.
-        let mut reachable = vec![own];
-        let mut seen = HashSet::from([own]);
-        let mut next = 0;
-        while let Some(&role) = reachable.get(next) {
-            next += 1;
-            if let Some(power) = own_power(role) {
-                return Ok(Some(power.described(role == own)));
-            }
-            reachable.extend(
-                groups_of(role)
-                    .into_iter()
-                    .filter(|group| seen.insert(*group)),
-            );
-        }
-        Ok(None)
+        let own = role_oid(role).ok_or(Reject::RoleUnknown)?;
+        Ok(power_of(own))
     }
 }
 
@@ -70,6 +50,32 @@ pub fn role_exists(name: &str) -> bool {
         unsafe { pg_sys::get_role_oid(name.as_ptr(), true) }
     });
     oid.is_ok_and(|oid| oid != pg_sys::InvalidOid)
+}
+
+/// The power over the whole server that a role has, or can reach, as the end of a sentence that begins with "The role".
+pub fn power_of(own: pg_sys::Oid) -> Option<Printable> {
+    // Whatever options a membership has: what is not inherited can be had by SET ROLE, and what ADMIN gives, one
+    // can give oneself.
+    let mut reachable = vec![own];
+    let mut seen = HashSet::from([own]);
+    let mut next = 0;
+    while let Some(&role) = reachable.get(next) {
+        next += 1;
+        if let Some(power) = own_power(role) {
+            return Some(power.described(role == own));
+        }
+        reachable.extend(
+            groups_of(role)
+                .into_iter()
+                .filter(|group| seen.insert(*group)),
+        );
+    }
+    None
+}
+
+/// The power of a role by its own attributes alone, in the same form.
+pub fn power_by_itself(role: pg_sys::Oid) -> Option<Printable> {
+    own_power(role).map(|power| power.described(true))
 }
 
 /// What makes a role powerful, and what the role is called.
@@ -92,23 +98,14 @@ impl Power {
 
 /// The power of a role by itself. One that was dropped a moment ago has none.
 fn own_power(role: pg_sys::Oid) -> Option<Power> {
-    // SAFETY: AUTHOID is one of the caches that can be searched before a database is chosen, whether or not the file
-    // of critical relations (global/pg_internal.init) is there; its entries are rows of pg_authid and stay valid until
-    // they are released. Nothing in between raises an error.
-    unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::AUTHOID as _,
-            pg_sys::Datum::from(role),
-        );
-        let row = tuple.as_mut()?;
-        let row = &*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_authid>();
-        let power = what_it_does(row).map(|does| Power {
+    with_role(role, |row| {
+        what_it_does(row).map(|does| Power {
             does,
-            name: copied_lossy(row.rolname.data.as_ptr()),
-        });
-        pg_sys::ReleaseSysCache(tuple);
-        power
-    }
+            // SAFETY: a NUL-terminated name.
+            name: unsafe { copied_lossy(row.rolname.data.as_ptr()) },
+        })
+    })
+    .flatten()
 }
 
 /// A role that creates databases has power over those alone.
@@ -128,25 +125,30 @@ fn what_it_does(role: &pg_sys::FormData_pg_authid) -> Option<&'static str> {
 
 /// The roles that a role is a direct member of, with any option, some of them perhaps twice.
 fn groups_of(member: pg_sys::Oid) -> Vec<pg_sys::Oid> {
-    // SAFETY: AUTHMEMMEMROLE is as AUTHOID above; the entries of the list are rows of pg_auth_members, and it stays
-    // valid until it is released. Nothing in between raises an error.
-    unsafe {
-        let list = pg_sys::SearchSysCacheList(
-            pg_sys::SysCacheIdentifier::AUTHMEMMEMROLE as _,
-            1,
-            pg_sys::Datum::from(member),
-            pg_sys::Datum::null(),
-            pg_sys::Datum::null(),
-        );
-        let length = usize::try_from((*list).n_members).unwrap_or(0);
-        let groups = (*list).members.as_slice(length).iter().map(|entry| {
-            let row = pg_sys::GETSTRUCT(&raw mut (**entry).tuple);
-            (*row.cast::<pg_sys::FormData_pg_auth_members>()).roleid
-        });
-        let groups = groups.collect();
-        pg_sys::ReleaseCatCacheList(list);
-        groups
+    let memberships = memberships_of(member).into_iter();
+    memberships.map(|membership| membership.group).collect()
+}
+
+/// Whether PostgreSQL will let this identity take the role: by the map of the line that this connection matched, or since
+/// they are equal. Under delegate_ident_mapping, where PostgreSQL does not ask, they must be equal.
+pub fn identity_may_take(role: &str, identity: &str) -> Result<bool, Failure> {
+    // SAFETY: as in `hba::matched_line`: called while the backend authenticates.
+    let line = hba::port().and_then(|port| unsafe { port.hba.as_ref() });
+    let Some(line) = line else {
+        return Ok(false);
+    };
+    // SAFETY: null, or a NUL-terminated string; PostgreSQL treats an empty name as unset.
+    let has_map = !line.usermap.is_null() && unsafe { *line.usermap } != 0;
+    if versions::is_delegated(line) || !has_map {
+        return Ok(role == identity);
     }
+    let (role, identity) = (c_string(role)?, c_string(identity)?);
+    let _quiet = HeldBackLog::begin();
+    // SAFETY: NUL-terminated strings; the line stays unchanged during the authentication.
+    let status = unsafe {
+        abi::guarded(|| abi::check_usermap(line.usermap, role.as_ptr(), identity.as_ptr(), false))
+    };
+    Ok(status == 0)
 }
 
 /// check_usermap logs a line for each value that does not match. While this lives, such lines are held back: a

@@ -61,3 +61,17 @@ pub fn storable(text: String) -> String {
         })
         .collect()
 }
+
+/// An identifier for a statement, in quotes where it needs some.
+pub fn quoted(name: &str) -> String {
+    let name = c_string(name);
+    // SAFETY: a NUL-terminated string; the result is one, too, in the current memory context.
+    unsafe { copied_lossy(pg_sys::quote_identifier(name.as_ptr())) }
+}
+
+/// A string constant for a statement.
+pub fn literal(text: &str) -> String {
+    let text = c_string(text);
+    // SAFETY: as above.
+    unsafe { copied_lossy(pg_sys::quote_literal_cstr(text.as_ptr())) }
+}

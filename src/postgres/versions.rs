@@ -19,6 +19,18 @@ pub fn issuer_of(_line: &abi::HbaLine) -> *const c_char {
     std::ptr::null()
 }
 
+/// Whether a line has delegate_ident_mapping.
+#[cfg(oauth)]
+pub fn is_delegated(line: &abi::HbaLine) -> bool {
+    line.oauth_skip_usermap
+}
+
+/// Before 18 none has.
+#[cfg(not(oauth))]
+pub fn is_delegated(_line: &abi::HbaLine) -> bool {
+    false
+}
+
 /// A wait event of the module's own, for the view pg_stat_activity.
 #[cfg(not(any(feature = "pg15", feature = "pg16")))]
 pub fn new_wait_event(name: &CStr) -> u32 {
@@ -102,6 +114,31 @@ pub unsafe fn install_workers_handlers() {
     unsafe {
         pqsignal(libc::SIGTERM, Some(SignalHandlerForShutdownRequest));
         pqsignal(libc::SIGHUP, Some(SignalHandlerForConfigReload));
+    }
+}
+
+/// Has SIGTERM end the process as it ends a session, and SIGHUP as above.
+///
+/// # Safety
+/// Called in a background worker, before it unblocks signals.
+pub unsafe fn install_connected_workers_handlers() {
+    #[cfg(not(oauth))]
+    use pg_sys::pqsignal;
+    #[cfg(oauth)]
+    use pg_sys::pqsignal_be as pqsignal;
+
+    #[cfg(not(feature = "pg19"))]
+    unsafe extern "C-unwind" {
+        fn die(signal: i32);
+    }
+    #[cfg(feature = "pg19")]
+    unsafe extern "C-unwind" {
+        fn die(signal: i32, info: *const pg_sys::pg_signal_info);
+    }
+    // SAFETY: by this function's contract; `die` is that of tcop/tcopprot.h.
+    unsafe {
+        install_workers_handlers();
+        pqsignal(libc::SIGTERM, Some(die));
     }
 }
 

@@ -4,8 +4,7 @@
 //! It has no database connection. Whatever a provider does, it obeys a reload and a shutdown at once, since it
 //! asks through the same helper thread as logins do.
 
-use std::ffi::{CStr, c_void};
-use std::mem::MaybeUninit;
+use std::ffi::CStr;
 use std::time::{Duration, Instant};
 
 use oauth_core::{Clock, Misconfigured, SystemClock};
@@ -16,7 +15,8 @@ use crate::log::refusal_log::log_failed_refresh;
 use crate::memory;
 use crate::memory::key_cache::DueIssuer;
 use crate::memory::key_cache_layout::IssuerKey;
-use crate::postgres::{signals, versions};
+use crate::postgres::own_path::own_path;
+use crate::postgres::signals;
 use crate::provider::fetch_thread;
 use crate::settings;
 use crate::settings::Settings;
@@ -41,32 +41,15 @@ const ALIVE: Duration = Duration::from_millis(100);
 pub fn register() {
     BackgroundWorkerBuilder::new(NAME)
         .set_type(NAME)
-        .set_library(&own_path().unwrap_or_else(|| "validator".to_owned()))
+        .set_library(
+            &own_path(validator_refresh_main as *const ())
+                .unwrap_or_else(|| "validator".to_owned()),
+        )
         .set_function("validator_refresh_main")
         .enable_shmem_access(None)
         .set_start_time(BgWorkerStartTime::ConsistentState)
         .set_restart_time(Some(RESTART))
         .load();
-}
-
-/// The file that this module was loaded from. By its name alone the worker could load another copy from another folder,
-/// which would define all settings a second time and fail. `None`: the file is unknown, or its path cannot be a
-/// worker's library.
-fn own_path() -> Option<String> {
-    let mut found = MaybeUninit::<libc::Dl_info>::uninit();
-    let own: extern "C-unwind" fn(pg_sys::Datum) = validator_refresh_main;
-    // SAFETY: the address is of a function of this module, and `found` can be written.
-    let is_known = unsafe { libc::dladdr(own as *const c_void, found.as_mut_ptr()) } != 0;
-    if !is_known {
-        return None;
-    }
-    // SAFETY: written by the call above; the name is null, or NUL-terminated and lives as long as the module is loaded.
-    let path = unsafe {
-        let name = found.assume_init().dli_fname;
-        (!name.is_null()).then(|| CStr::from_ptr(name))?
-    };
-    let path = path.to_str().ok()?;
-    (path.contains('/') && path.len() < pg_sys::MAXPGPATH as usize).then(|| path.to_owned())
 }
 
 /// Whether the worker runs. One that is being started is waited for, and one that ends at once does not count.
@@ -109,7 +92,7 @@ fn pid() -> Option<i32> {
 #[pg_guard]
 pub extern "C-unwind" fn validator_refresh_main(_arg: pg_sys::Datum) {
     fetch_thread::give_way_to_reloads();
-    install_signal_handlers();
+    signals::of_worker();
     let mut looked_at = LookedAt::default();
     while !signals::is_shutdown_requested() {
         if reload_if_asked() {
@@ -182,42 +165,17 @@ fn http_timeout() -> Duration {
     Duration::from_millis(Settings::of_server().number(Number::HttpTimeout))
 }
 
-/// SIGTERM and SIGHUP set flags and the latch, as in PostgreSQL's own workers.
-fn install_signal_handlers() {
-    // SAFETY: the worker starts with signals blocked.
-    unsafe {
-        versions::install_workers_handlers();
-        pg_sys::BackgroundWorkerUnblockSignals();
-    }
-}
-
 /// Reads the settings if they may have changed; whether it did.
 fn reload_if_asked() -> bool {
     let asked = signals::is_reload_requested();
     if asked {
-        // SAFETY: a plain variable of this process, which a signal handler sets; called in the main thread, between two
-        // pieces of work.
-        unsafe {
-            pg_sys::ConfigReloadPending = 0;
-            pg_sys::ProcessConfigFile(pg_sys::GucContext::PGC_SIGHUP);
-        }
+        signals::reload();
     }
     asked
 }
 
 /// Until the time is over, a signal comes, or the postmaster ends.
 fn sleep(limit: Duration) {
-    let events = pg_sys::WL_LATCH_SET | pg_sys::WL_TIMEOUT | pg_sys::WL_EXIT_ON_PM_DEATH;
-    // SAFETY: MyLatch is this process's own latch.
-    unsafe {
-        let millis = limit.as_millis() as std::ffi::c_long;
-        pg_sys::WaitLatch(
-            pg_sys::MyLatch,
-            events as i32,
-            millis,
-            pg_sys::PG_WAIT_EXTENSION,
-        );
-        pg_sys::ResetLatch(pg_sys::MyLatch);
-    }
+    signals::wait_for_latch(limit);
     check_for_interrupts!();
 }

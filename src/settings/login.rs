@@ -16,6 +16,7 @@ use crate::settings::provider::{
     BearerFile, ClientSettings, HttpSettings, KeyLocation, ProviderIntrospection, ProviderKeys,
     ProxySettings,
 };
+use crate::settings::provisioning::{Provisioning, is_provisioned, read_provisioning};
 use crate::settings::tables::{Number, Switch, Text};
 use crate::settings::values::{
     AbsolutePath, MapName, OptionalClaimPath, OptionalProxy, OptionalUrl, PlainText,
@@ -37,6 +38,8 @@ pub struct LoginSettings {
     pub introspection: Option<ProviderIntrospection>,
     /// Whether a session ends when its token does.
     pub session_expiry: bool,
+    /// How the role is provisioned, if it is.
+    pub provisioning: Option<Provisioning>,
     /// Whether a login that succeeds is logged.
     pub log_accepted: bool,
 }
@@ -61,6 +64,7 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
         password_requires_tls: settings.switch(Switch::PasswordRequiresTls),
         introspection,
         session_expiry: settings.switch(Switch::SessionExpiry),
+        provisioning: read_provisioning(&settings)?,
         log_accepted: settings.switch(Switch::LogAccepted),
     })
 }
@@ -93,6 +97,7 @@ pub fn policy_of(
         .role_claim(role_claim)
         .role_separator(settings.text(Text::RoleSeparator)?)
         .role_map(role_map)
+        .provisioned(is_provisioned(settings)?)
         .allow_superuser(settings.switch(Switch::AllowSuperuser))
         .require_bound_token(settings.switch(Switch::RequireBoundToken))
         .introspection(IntrospectionRules {

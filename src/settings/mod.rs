@@ -9,6 +9,7 @@ mod lookup;
 mod password;
 mod profiles;
 pub mod provider;
+pub mod provisioning;
 pub mod tables;
 pub mod values;
 

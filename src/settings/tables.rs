@@ -11,7 +11,7 @@ use pgrx::pg_sys;
 use crate::settings::check::{CheckHook, check, check_text};
 use crate::settings::values::{
     AbsolutePath, IssuerUrl, MapName, OptionalClaimPath, OptionalProxy, OptionalUrl, PlainText,
-    ProfileNames,
+    ProfileNames, ProvisionMode,
 };
 
 /// Where a setting can be made.
@@ -142,6 +142,15 @@ texts! {
     RoleMap = "role_map": Both, MapName, c"",
         c"Map of pg_ident.conf from values of role_claim to roles.",
         c"If unset, a value is a role's name.";
+    Provision = "provision": Both, ProvisionMode, c"off",
+        c"Creates roles and manages their memberships by the groups in a token.",
+        c"One of off, memberships (of roles that exist), roles (which are created, too). The values of role_claim are then groups.";
+    ProvisionRole = "provision_role": Server, PlainText, c"",
+        c"Role that creates roles and grants memberships for provision.",
+        c"It must have CREATEROLE and not be a superuser; it manages the groups on which it has ADMIN. A new value takes effect after a restart.";
+    ProvisionDatabase = "provision_database": Server, PlainText, c"postgres",
+        c"Database to which the worker for provision connects.",
+        c"The worker changes nothing in it.";
     DiscoveryUrl = "discovery_url": Both, OptionalUrl, c"",
         c"URL of the issuer's metadata if it is not the well-known one.",
         c"Its \"issuer\" must still equal the issuer of the HBA line.";
@@ -238,6 +247,15 @@ numbers! {
     HttpTimeout = "http_timeout": Both, 5000, (100, 60000), pg_sys::GUC_UNIT_MS,
         c"How long a login may wait for the provider.",
         c"Covers all requests of a login together.";
+    ProvisionTimeout = "provision_timeout": Both, 2000, (10, 60000), pg_sys::GUC_UNIT_MS,
+        c"How long a login may wait until its role is provisioned.",
+        c"If it takes longer, the login is refused.";
+    ProvisionConnectionLimit = "provision_connection_limit": Both, 0, (0, 262143), 0,
+        c"Connection limit of roles that are created.",
+        c"0 sets no limit.";
+    ProvisionValidFor = "provision_valid_for": Both, 0, (0, i32::MAX), pg_sys::GUC_UNIT_S,
+        c"How long after its creation a role's VALID UNTIL is.",
+        c"PostgreSQL heeds VALID UNTIL for passwords only. 0 sets none.";
     IntrospectionCacheTtl = "introspection_cache_ttl": Both, 30, (0, 3600), pg_sys::GUC_UNIT_S,
         c"How long an introspection response is used before the provider is asked again.",
         c"Never past the token's expiration, and at most 10 seconds if the token is not active. 0 asks at every login.";
@@ -269,6 +287,18 @@ switches! {
     AllowSuperuser = "allow_superuser": Both, false,
         c"Allows a token alone to give roles with power over the whole server.",
         c"Applies with delegate_ident_mapping, and to lines without map: superusers, replication, members of pg_execute_server_program and others.";
+    ProvisionInherit = "provision_inherit": Both, true,
+        c"Grants memberships WITH INHERIT TRUE.",
+        c"If off, a session has a group's rights only after SET ROLE.";
+    ProvisionSet = "provision_set": Both, true,
+        c"Grants memberships WITH SET TRUE.",
+        c"If off, a session cannot become the group by SET ROLE.";
+    ProvisionRequireGrants = "provision_require_grants": Both, true,
+        c"Refuses a login if one of its groups cannot be granted.",
+        c"If off, the login goes on with the other groups, and the log has the failure.";
+    ProvisionStrict = "provision_strict": Both, true,
+        c"Refuses a login on a standby whose role has a group that the token does not give.",
+        c"A standby cannot revoke it.";
     AllowHttp = "allow_http": Both, false,
         c"Allows plain http to a provider on a loopback address.",
         c"For demonstrations and tests only.";

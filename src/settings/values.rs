@@ -141,3 +141,26 @@ impl FromStr for PlainText {
         }
     }
 }
+
+/// What is done about the role that logs in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ProvisionMode {
+    Off,
+    /// Memberships of roles that exist.
+    Memberships,
+    /// The same, and roles that do not exist are created.
+    Roles,
+}
+
+impl FromStr for ProvisionMode {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "off" => Ok(ProvisionMode::Off),
+            "memberships" => Ok(ProvisionMode::Memberships),
+            "roles" => Ok(ProvisionMode::Roles),
+            _ => Err("it must be off, memberships or roles"),
+        }
+    }
+}

@@ -3,6 +3,7 @@
 mod check_token;
 mod claims;
 mod keys;
+mod roles;
 mod sessions;
 mod statistics;
 mod steps;

@@ -27,6 +27,10 @@ fn list_stats() -> TableIterator<
         name!(introspection_max_ms, f64),
         name!(introspection_cache_hits, i64),
         name!(waits, i64),
+        name!(roles_created, i64),
+        name!(memberships_granted, i64),
+        name!(memberships_revoked, i64),
+        name!(provision_failures, i64),
         name!(stats_reset, Option<TimestampWithTimeZone>),
     ),
 > {
@@ -48,6 +52,10 @@ fn list_stats() -> TableIterator<
             millis(one.introspections.max),
             bigint(one.introspection_cache_hits),
             bigint(one.waits),
+            bigint(one.roles.created),
+            bigint(one.roles.granted),
+            bigint(one.roles.revoked),
+            bigint(one.roles.failures),
             time::timestamptz(reset_at),
         )
     }))

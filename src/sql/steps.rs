@@ -100,8 +100,28 @@ fn judge(
         })
         .collect();
     steps.extend(user_map(&decision, role, line, map));
+    steps.extend(provisioned(&decision, settings));
     steps
 }
+
+/// Where roles are provisioned, only a login does so.
+fn provisioned(decision: &Decision, settings: &LoginSettings) -> Option<Step> {
+    let how = settings.provisioning.as_ref()?;
+    let grant = decision.outcome().ok()?;
+    let named = Printable::list(grant.groups().iter().map(String::as_str));
+    let creates = match how.creates_roles {
+        true => "creates the role if it does not exist, and ",
+        false => "",
+    };
+    let detail = format!(
+        "a login {creates}makes it a member of those groups that are managed, of \"{named}\"; a role that exists and is \
+         not managed must be one of these values itself"
+    );
+    Some((PROVISION, None, detail))
+}
+
+/// The step at which a role may come to exist.
+pub const PROVISION: &str = "provision";
 
 /// What PostgreSQL itself checks once a token is accepted.
 fn user_map(decision: &Decision, role: &str, line: &HbaLine, map: Option<&str>) -> Option<Step> {

@@ -12,7 +12,7 @@ use crate::postgres::hba::HbaLine;
 use crate::postgres::hba_match::{Connection, Match, matching_lines};
 use crate::postgres::query::rows_with;
 use crate::settings::hba_rules::{HbaRule, read_hba};
-use crate::sql::steps::{self, Step, judge_on_line};
+use crate::sql::steps::{self, PROVISION, Step, judge_on_line};
 
 /// No address: a client anywhere. `sql/` runs it with the rights of the superuser who made the extension, since it reads
 /// pg_hba.conf. As with check_token, only issuers of that file are contacted.
@@ -69,7 +69,8 @@ fn try_on_lines(token: &str, role: &str, connection: &Connection<'_>) -> Vec<Ste
     steps.extend(judge_on_line(token, role, rule, &line));
     let is_accepted = steps.iter().all(|(_, passed, _)| *passed != Some(false));
     if is_accepted {
-        steps.push(connect(role, connection.database));
+        let may_be_made = steps.iter().any(|(name, ..)| *name == PROVISION);
+        steps.push(connect(role, connection.database, may_be_made));
     }
     steps
 }
@@ -141,7 +142,7 @@ const CONNECT: &str = "SELECT r.rolcanlogin, d.datallowconn, has_database_privil
      LEFT JOIN pg_database d ON d.datname = asked.database";
 
 /// What PostgreSQL checks of the role and the database, once all else has passed.
-fn connect(role: &str, database: &str) -> Step {
+fn connect(role: &str, database: &str, may_be_made: bool) -> Step {
     let found = rows_with(CONNECT, &[role.into(), database.into()], |row| {
         Ok((
             row.get::<bool>(1)?,
@@ -151,6 +152,10 @@ fn connect(role: &str, database: &str) -> Step {
     });
     let (can_login, allows, may_connect) = found.into_iter().next().unwrap_or_default();
     let (role, database) = (Printable::new(role), Printable::new(database));
+    if can_login.is_none() && may_be_made {
+        let detail = format!("the role {role} does not exist yet");
+        return ("connect", None, detail);
+    }
     let refusal = match (can_login, allows, may_connect) {
         (None, ..) => Some(format!("the role {role} does not exist")),
         (Some(false), ..) => Some(format!("the role {role} has not the attribute LOGIN")),

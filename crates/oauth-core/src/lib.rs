@@ -85,12 +85,16 @@ pub use basics::printable::Printable;
 pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::password::is_token;
+pub use checks::provisioning::{
+    HeldMembership, MAX_GROUPS, MembershipPlan, RoleNumber, name_fault, named_groups,
+};
 pub use checks::roles::{NoCatalog, RoleCatalog};
 pub use diagnosis::likely_preset::likely_preset;
 pub use diagnosis::near_miss::{NearMiss, near_miss};
 pub use diagnosis::sketch::{Misspelt, Sketch, TokenKind};
 pub use failure::misconfigured::Misconfigured;
 pub use failure::notice_fault::NoticeFault;
+pub use failure::provisioning_cause::ProvisioningCause;
 pub use failure::reject::Reject;
 pub use failure::unavailable::{Document, PackedUnavailable, Unavailable, UnavailableCause};
 pub use failure::{Failure, Internal};

@@ -177,8 +177,8 @@ fn lines_of_pg_ident_are_read_by_a_server() {
 }
 
 /// What the reader of a page has before its first statement.
-const AT_HAND: &str =
-    "CREATE EXTENSION validator; CREATE TABLE note (owner text, body text); CREATE ROLE app";
+const AT_HAND: &str = "CREATE EXTENSION validator; CREATE TABLE note (owner text, body text); CREATE ROLE app; \
+    CREATE ROLE analysts; CREATE ROLE auditors";
 
 #[test]
 fn statements_run() {
@@ -192,7 +192,10 @@ fn statements_run() {
         if blocks.is_empty() {
             continue;
         }
-        let server = Server::builder().preload().start();
+        let server = Server::builder()
+            .preload()
+            .set("validator.provision_role", "validator_manager")
+            .start();
         server.sql(AT_HAND);
         for block in blocks {
             run_by_psql(&server, &block);

@@ -2,6 +2,7 @@
 
 mod cache;
 mod clients;
+mod first_logins;
 mod measure;
 mod seen;
 mod soak;

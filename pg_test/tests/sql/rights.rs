@@ -13,11 +13,13 @@ const FOR_ALL: [&str; 4] = [
 ];
 
 /// What only a superuser may call, and whom a superuser lets.
-const FOR_SUPERUSERS: [&str; 7] = [
+const FOR_SUPERUSERS: [&str; 9] = [
     "check_config()",
     "check_token(text,text,text,text,boolean)",
+    "disable_unused_roles(interval,boolean)",
     "end_sessions(text,text,text,text,text)",
     "flush_cache()",
+    "provision_setup(text[],text)",
     "refresh_keys(text)",
     "reset_stats()",
     "try_login(text,text,text,inet,boolean)",
@@ -161,7 +163,9 @@ fn counters_and_times_have_the_types_of_postgresqls_own_views() {
              WHEN attname IN ('pid', 'keys', 'unusable_keys') THEN 'integer' \
              WHEN attname = 'usable' THEN 'boolean' \
              WHEN attname IN ('accepted', 'refused', 'count', 'fetches', 'fetch_failures', 'waits', \
-                 'introspections', 'introspection_failures', 'introspection_cache_hits') THEN 'bigint' \
+                 'introspections', 'introspection_failures', 'introspection_cache_hits', \
+                 'roles_created', 'memberships_granted', 'memberships_revoked', 'provision_failures') THEN 'bigint' \
+             WHEN attname = 'groups' THEN 'text[]' \
              ELSE 'text' END",
     );
     assert!(odd.is_empty(), "{odd:?}");
@@ -175,7 +179,8 @@ fn views(server: &Server) -> Vec<String> {
 fn calls(server: &Server) -> Vec<(String, String)> {
     let rows = server.sql(
         "SELECT split_part(p.oid::regprocedure::text, '.', 2), 'SELECT * FROM validator.' || quote_ident(proname) || '(' || \
-         (SELECT coalesce(string_agg(CASE format_type(t, NULL) WHEN 'boolean' THEN 'false' WHEN 'inet' THEN '''::1''' ELSE '''x''' END, ', '), '') \
+         (SELECT coalesce(string_agg(CASE format_type(t, NULL) WHEN 'boolean' THEN 'false' WHEN 'inet' THEN '''::1''' \
+         WHEN 'interval' THEN '''1 day''' WHEN 'text[]' THEN '''{x}''' ELSE '''x''' END, ', '), '') \
           FROM unnest(proargtypes) t) || ')' \
          FROM pg_proc p WHERE pronamespace = 'validator'::regnamespace",
     );

@@ -7,6 +7,7 @@ pub(crate) mod entra;
 pub(crate) mod identity;
 pub(crate) mod introspected;
 pub(crate) mod password;
+pub(crate) mod provisioning;
 pub(crate) mod required_claims;
 pub(crate) mod roles;
 pub(crate) mod scope;

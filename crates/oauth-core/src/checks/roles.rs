@@ -40,28 +40,47 @@ impl RoleCatalog for NoCatalog {
     }
 }
 
-/// Where a policy has a claim for roles, the requested role must be one that the claim allows: as a value, byte for
-/// byte, or by the server's map. Where the server leaves it to this judgement, identity and role must belong together.
-/// Then, what the token alone decides must not give power over the whole server.
+/// The role, by the values of the policy's claim for roles. Where those are groups that the role is made a member of, they
+/// are only read here, and returned.
 pub(crate) fn authorize_role(
     claims: &Object,
     identity: &str,
     policy: &Policy,
     role: &str,
     catalog: &dyn RoleCatalog,
+) -> Result<Vec<String>, Failure> {
+    let values = match policy.role_claim() {
+        Some(claim) => Some(parse_values(claims, claim, policy.role_separator())?),
+        None => None,
+    };
+    if policy.is_provisioned() {
+        ensure_belongs(identity, policy, role, catalog)?;
+        let groups = values.unwrap_or_default().into_iter();
+        return Ok(groups.map(str::to_owned).collect());
+    }
+    judge_role(values.as_deref(), identity, policy, role, catalog)?;
+    Ok(Vec::new())
+}
+
+/// Where a policy has a claim for roles, the requested role must be one that the claim allows: as a value, byte for
+/// byte, or by the server's map. Where the server leaves it to this judgement, identity and role must belong together.
+/// Then, what the token alone decides must not give power over the whole server.
+pub(crate) fn judge_role(
+    values: Option<&[&str]>,
+    identity: &str,
+    policy: &Policy,
+    role: &str,
+    catalog: &dyn RoleCatalog,
 ) -> Result<(), Failure> {
-    if let Some(claim) = policy.role_claim() {
-        let values = parse_values(claims, claim, policy.role_separator())?;
-        if !is_allowed(&values, policy, role, catalog)? {
-            return Err(Reject::RoleNotGranted {
-                values: Printable::list(values),
-            }
-            .into());
+    if let Some(values) = values
+        && !is_allowed(values, policy, role, catalog)?
+    {
+        return Err(Reject::RoleNotGranted {
+            values: Printable::list(values.iter().copied()),
         }
+        .into());
     }
-    if let Some(rule) = policy.identity_rule() {
-        validate_identity(rule, identity, role, catalog)?;
-    }
+    ensure_belongs(identity, policy, role, catalog)?;
     if provider_alone_decides(policy, identity, role)
         && !policy.allows_superuser()
         && let Some(power) = catalog.server_wide_power(role)?
@@ -69,6 +88,19 @@ pub(crate) fn authorize_role(
         return Err(Reject::RoleTooPowerful { power }.into());
     }
     Ok(())
+}
+
+/// Where the server leaves it to this judgement, identity and role must belong together.
+fn ensure_belongs(
+    identity: &str,
+    policy: &Policy,
+    role: &str,
+    catalog: &dyn RoleCatalog,
+) -> Result<(), Failure> {
+    match policy.identity_rule() {
+        Some(rule) => validate_identity(rule, identity, role, catalog),
+        None => Ok(()),
+    }
 }
 
 /// What PostgreSQL does itself after a judgement by an HBA line of its method `oauth`.

@@ -2,6 +2,7 @@
 
 use crate::basics::printable::Printable;
 use crate::failure::causes::causes;
+use crate::failure::provisioning_cause::ProvisioningCause;
 
 causes! {
     /// A fault of the settings, or of the server: no token can be judged until an administrator fixes it.
@@ -56,6 +57,13 @@ causes! {
             /// The error's text.
             what: Printable,
         } = "recovery_conflict", "login conflicts with recovery: {what}";
+        /// The role could not be given what the token says, so that the session must not begin.
+        RoleNotProvisioned {
+            /// Why, in one word.
+            cause: ProvisioningCause,
+            /// What more is known.
+            what: Printable,
+        } = "role_not_provisioned", "role was not provisioned: {cause}{what}";
         /// Another copy of the module was loaded before this one, and has its settings.
         LoadedTwice = "loaded_twice", "another copy of the module is loaded";
     }
@@ -84,6 +92,10 @@ mod tests {
             Misconfigured::ServerResources { what: text() },
             Misconfigured::KeyCacheFull { issuers: 16 },
             Misconfigured::RecoveryConflict { what: text() },
+            Misconfigured::RoleNotProvisioned {
+                cause: ProvisioningCause::Busy,
+                what: text(),
+            },
             Misconfigured::LoadedTwice,
         ] {
             assert!(Misconfigured::CODES.contains(&fault.code()), "{fault:?}");

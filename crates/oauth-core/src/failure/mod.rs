@@ -6,6 +6,7 @@
 pub(crate) mod causes;
 pub(crate) mod misconfigured;
 pub(crate) mod notice_fault;
+pub(crate) mod provisioning_cause;
 pub(crate) mod reject;
 pub(crate) mod unavailable;
 
@@ -112,6 +113,7 @@ impl std::error::Error for Internal {}
 mod tests {
     use super::*;
     use crate::failure::notice_fault::NoticeFault;
+    use crate::failure::provisioning_cause::ProvisioningCause;
     use crate::failure::unavailable::UnavailableCause;
 
     #[test]
@@ -133,6 +135,7 @@ mod tests {
             Misconfigured::TEXTS,
             UnavailableCause::TEXTS,
             NoticeFault::TEXTS,
+            ProvisioningCause::TEXTS,
         ];
         for text in texts.concat() {
             assert!(!text.is_empty() && !text.ends_with('.'), "{text}");

@@ -4,6 +4,7 @@ use crate::basics::clock::Timestamp;
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
 use crate::checks::claims;
+use crate::checks::roles::{RoleCatalog, judge_role};
 use crate::failure::Failure;
 use crate::failure::reject::Reject;
 use crate::judge::explanation::Steps;
@@ -21,6 +22,8 @@ pub struct Decision {
 #[derive(Debug)]
 pub struct Grant {
     pub(super) expires_at: Timestamp,
+    /// Where roles are provisioned: the values of the role claim.
+    pub(super) groups: Vec<String>,
     pub(super) claims: Object,
 }
 
@@ -64,6 +67,14 @@ impl Decision {
         self.outcome.ok().map(|grant| VerifiedClaims(grant.claims))
     }
 
+    /// The same, refused after all: by what the server does with a grant.
+    pub fn overruled(self, failure: impl Into<Failure>) -> Self {
+        Decision {
+            outcome: Err(failure.into()),
+            known: self.known,
+        }
+    }
+
     /// A refusal without parsing the token.
     pub fn refused(failure: impl Into<Failure>) -> Self {
         Decision {
@@ -102,6 +113,29 @@ impl Grant {
     /// The bearer's name at the provider (RFC 7519 §4.1.2), which a logout there names, whatever claim is the identity.
     pub fn sub(&self) -> Option<&str> {
         self.claims.get("sub")?.as_str()
+    }
+
+    /// Where roles are provisioned ([`Policy::is_provisioned`]): the values of the role claim, by which the role is made a
+    /// member of groups. Otherwise none.
+    pub fn groups(&self) -> &[String] {
+        &self.groups
+    }
+
+    /// Where roles are provisioned, the judgement leaves the role open. This is what it does elsewhere, for a role that is
+    /// left alone: the role claim must allow it, and it must not have power over the whole server.
+    ///
+    /// Errors: as a judgement has them; [`Reject::RoleUnknown`](crate::Reject::RoleUnknown).
+    pub fn authorize_role(
+        &self,
+        identity: &str,
+        policy: &Policy,
+        role: &str,
+        catalog: &dyn RoleCatalog,
+    ) -> Result<(), Failure> {
+        let values: Vec<&str> = self.groups.iter().map(String::as_str).collect();
+        let has_claim = policy.role_claim().is_some();
+        let values = has_claim.then_some(&*values);
+        judge_role(values, identity, policy, role, catalog)
     }
 
     /// The verified claims.

@@ -136,6 +136,8 @@ enum ShownBy {
 struct Passed {
     expires_at: Timestamp,
     identity: String,
+    /// Where roles are provisioned: the values of the role claim.
+    groups: Vec<String>,
 }
 
 impl Judgement<'_> {
@@ -168,6 +170,7 @@ impl Judgement<'_> {
         let passed = self.check_claims(verified.claims(), &Demands::of_jwt(authenticates))?;
         let grant = Grant {
             expires_at: passed.expires_at,
+            groups: passed.groups,
             claims: verified.into_claims(),
         };
         Ok((grant, passed.identity))
@@ -191,6 +194,7 @@ impl Judgement<'_> {
         let passed = self.check_claims(answer.claims(), &demands)?;
         Ok(Grant {
             expires_at: passed.expires_at,
+            groups: passed.groups,
             claims: answer.into_claims(&self.attempt.token),
         })
     }
@@ -209,6 +213,7 @@ impl Judgement<'_> {
         let passed = self.step("confirmed", passed, |_| String::new())?;
         Ok(Grant {
             expires_at: passed.expires_at,
+            groups: passed.groups,
             ..grant
         })
     }
@@ -266,21 +271,23 @@ impl Judgement<'_> {
         self.step("times", valid, |()| times_fact(claims))?;
         let valid = validate_kind(claims, demands, policy);
         self.step("access_token", valid, |()| String::new())?;
-        let identity = self.authorize(claims, identity, demands)?;
+        let (identity, groups) = self.authorize(claims, identity, demands)?;
         Ok(Passed {
             expires_at,
             identity,
+            groups,
         })
     }
 
     /// What the bearer is allowed: client, scopes, required claims and certificate binding, who the bearer is, and the
-    /// role that is asked for. Gives the identity, which becomes known as authenticated once nothing but the role is open.
+    /// role that is asked for. Gives the identity, which becomes known as authenticated once nothing but the role is open,
+    /// and the groups that the role is to be made a member of.
     fn authorize(
         &mut self,
         claims: &Object,
         identity: Result<String, Reject>,
         demands: &Demands<'_>,
-    ) -> Result<String, Failure> {
+    ) -> Result<(String, Vec<String>), Failure> {
         let (attempt, policy) = (self.attempt, self.policy);
         let valid = claims::validate_client(claims, policy);
         self.step("client", valid, |()| client_fact(claims, policy))?;
@@ -295,8 +302,8 @@ impl Judgement<'_> {
             self.known.authn_id = Some(identity.clone());
         }
         let allowed = authorize_role(claims, &identity, policy, attempt.role, attempt.catalog);
-        self.step("role", allowed, |()| role_fact(claims, policy))?;
-        Ok(identity)
+        let groups = self.step("role", allowed, |_| role_fact(claims, policy))?;
+        Ok((identity, groups))
     }
 
     /// Passes the outcome of a step on, and records it if steps are reported. `fact` returns what was found.

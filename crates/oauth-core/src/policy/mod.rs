@@ -66,6 +66,7 @@ pub struct Policy {
     role_claim: Option<ClaimPath>,
     role_separator: RoleSeparator,
     role_map: Option<String>,
+    provisioned: bool,
     allow_superuser: bool,
     introspection: IntrospectionRules,
     require_bound_token: bool,
@@ -97,6 +98,7 @@ impl Policy {
             role_claim: None,
             role_separator: RoleSeparator::default(),
             role_map: None,
+            provisioned: false,
             allow_superuser: false,
             introspection: IntrospectionRules::default(),
             require_bound_token: false,
@@ -164,6 +166,11 @@ impl Policy {
         self.role_map.as_deref()
     }
 
+    /// Whether the values of that claim are groups, by which the server gives the role its memberships.
+    pub fn is_provisioned(&self) -> bool {
+        self.provisioned
+    }
+
     pub(crate) fn is_delegated(&self) -> bool {
         self.delegated
     }
@@ -178,7 +185,14 @@ impl Policy {
         self.identity_rule.as_ref().filter(|_| !self.delegated)
     }
 
-    pub(crate) fn allows_superuser(&self) -> bool {
+    /// Whether this judgement has compared identity and role. Otherwise the server itself does so after it, or mapping is
+    /// delegated.
+    pub fn judges_identity(&self) -> bool {
+        self.identity_rule().is_some()
+    }
+
+    /// Whether a token alone may give a role with power over the whole server.
+    pub fn allows_superuser(&self) -> bool {
         self.allow_superuser
     }
 
@@ -362,7 +376,8 @@ impl PolicyBuilder {
     }
 
     /// The claim that lists roles; where it is set, it must allow the requested role. Without one, the preset's is
-    /// used where claims are asked for roles: under delegation, and where there is a map for roles.
+    /// used where claims are asked for roles: under delegation, where roles are provisioned, and where there is a map for
+    /// roles.
     pub fn role_claim(mut self, claim: Option<ClaimPath>) -> Self {
         self.0.role_claim = claim;
         self
@@ -377,6 +392,14 @@ impl PolicyBuilder {
     /// The server's map from values of the role claim to roles.
     pub fn role_map(mut self, map: Option<String>) -> Self {
         self.0.role_map = map;
+        self
+    }
+
+    /// Whether the values of the role claim are groups, of which the server makes the role a member once the token has
+    /// passed. The role itself, and its power, are then not judged here: whoever makes the memberships calls
+    /// [`Grant::authorize_role`](crate::Grant::authorize_role) for a role that it leaves alone.
+    pub fn provisioned(mut self, provisioned: bool) -> Self {
+        self.0.provisioned = provisioned;
         self
     }
 
@@ -411,7 +434,8 @@ impl PolicyBuilder {
     }
 
     /// Everything that does not allow a judgement: `AudienceUnset` without an audience, since a token for any other
-    /// service would be accepted; `RoleClaimUnset` under delegation, where nothing else limits the roles;
+    /// service would be accepted; `RoleClaimUnset` under delegation, where nothing else limits the roles, and where roles
+    /// are provisioned from its values;
     /// `RequiredClaimsUnset` where strangers get tokens of the same issuer, and nothing says whose are accepted.
     pub fn faults(&self) -> Vec<Misconfigured> {
         let pinned_by = self.0.preset.rules().pinned_by;
@@ -419,7 +443,7 @@ impl PolicyBuilder {
         if self.0.audience.is_empty() {
             faults.push(Misconfigured::AudienceUnset);
         }
-        if self.0.delegated && self.role_claim_in_force().is_none() {
+        if (self.0.delegated || self.0.provisioned) && self.role_claim_in_force().is_none() {
             faults.push(Misconfigured::RoleClaimUnset);
         }
         if !pinned_by.is_empty() && !self.0.required_claims.pin_one_of(pinned_by) {
@@ -429,7 +453,8 @@ impl PolicyBuilder {
     }
 
     fn role_claim_in_force(&self) -> Option<ClaimPath> {
-        let claims_are_asked_for_roles = self.0.delegated || self.0.role_map.is_some();
+        let claims_are_asked_for_roles =
+            self.0.delegated || self.0.provisioned || self.0.role_map.is_some();
         self.0.role_claim.clone().or_else(|| {
             let of_preset = self.0.preset.rules().role_claim;
             of_preset

@@ -13,6 +13,7 @@ mod identity;
 mod identity_claims;
 mod issuer_and_audience;
 mod password;
+mod provisioning;
 mod required_claims;
 mod roles;
 mod scope;

@@ -1,13 +1,20 @@
 //! The manual's page on refusals has every code that the code has, and no other.
 
-use oauth_core::{Misconfigured, Reject, Unavailable};
+use oauth_core::{Misconfigured, ProvisioningCause, Reject, Unavailable};
 
 const PAGE: &str = include_str!("../../../../docs/troubleshooting.md");
 
-/// The codes in the first column of all tables below `heading` whose head is `column`.
+const ROLES: &str = include_str!("../../../../docs/roles.md");
+
+/// The codes in the first column of all tables of the page's section on reasons whose head is `column`.
 fn codes_of_tables(column: &str) -> Vec<&'static str> {
-    let (_, section) = PAGE
-        .split_once("\n## Reasons in the log\n")
+    codes_of_section(PAGE, "Reasons in the log", column)
+}
+
+/// The same for the rest of a page below this heading.
+fn codes_of_section(page: &'static str, heading: &str, column: &str) -> Vec<&'static str> {
+    let (_, section) = page
+        .split_once(&format!("\n## {heading}\n"))
         .expect("a section about reasons");
     let mut in_table = false;
     let mut codes = Vec::new();
@@ -50,4 +57,12 @@ fn every_reason_is_explained_once() {
 #[test]
 fn every_cause_of_an_unavailable_provider_is_explained_once() {
     assert_same(codes_of_tables("cause"), Unavailable::CAUSES.to_vec());
+}
+
+#[test]
+fn every_cause_of_a_role_that_is_not_provisioned_is_explained_once() {
+    assert_same(
+        codes_of_section(ROLES, "When a login is refused", "cause"),
+        ProvisioningCause::CODES.to_vec(),
+    );
 }
