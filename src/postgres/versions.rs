@@ -67,6 +67,14 @@ pub fn find_setting(name: &CStr) -> *const pg_sys::config_generic {
     table.iter().find(is_it).copied().unwrap_or_default()
 }
 
+/// Lets a background worker connect as a role with NOLOGIN.
+#[cfg(not(any(feature = "pg15", feature = "pg16")))]
+pub const BYPASS_ROLELOGINCHECK: u32 = pg_sys::BGWORKER_BYPASS_ROLELOGINCHECK;
+
+/// Up to 16 nothing does.
+#[cfg(any(feature = "pg15", feature = "pg16"))]
+pub const BYPASS_ROLELOGINCHECK: u32 = 0;
+
 /// The number of this process among the server's, from 0; negative if it has none.
 pub fn own_number() -> c_int {
     // SAFETY: a plain variable of this process, set when it has become one of the server's.

@@ -13,6 +13,7 @@ use crate::memory::role_requests::{RoleRequest, RoleRequests, Taken, Unfulfilled
 use crate::postgres::own_path::own_path;
 use crate::postgres::signals;
 use crate::postgres::text::c_string;
+use crate::postgres::versions;
 use crate::roles::change::{Done, fulfill};
 use crate::settings::provisioning::worker_connection;
 
@@ -84,7 +85,7 @@ fn connect(manager: &str, database: &str) {
         pg_sys::BackgroundWorkerInitializeConnection(
             database.as_ptr(),
             manager.as_ptr(),
-            pg_sys::BGWORKER_BYPASS_ROLELOGINCHECK,
+            versions::BYPASS_ROLELOGINCHECK,
         );
     }
     // Whatever is set for the server, the database or the role.

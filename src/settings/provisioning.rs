@@ -41,9 +41,8 @@ pub fn read_provisioning(settings: &Settings) -> Result<Option<Provisioning>, Mi
     if mode == ProvisionMode::Off {
         return Ok(None);
     }
-    // Before, a role that creates roles can grant almost any.
-    if cfg!(feature = "pg15") {
-        return Err(settings.invalid(Text::Provision, "it needs PostgreSQL 16 or later"));
+    if !can_provision() {
+        return Err(settings.invalid(Text::Provision, "it needs PostgreSQL 17 or later"));
     }
     let manager = manager(settings)?;
     let manager = manager.ok_or_else(|| {
@@ -71,6 +70,11 @@ pub fn read_provisioning(settings: &Settings) -> Result<Option<Provisioning>, Mi
     }))
 }
 
+/// In 15 a role that creates roles can grant almost any, and up to 16 a worker cannot connect as a role with NOLOGIN.
+const fn can_provision() -> bool {
+    !cfg!(any(feature = "pg15", feature = "pg16"))
+}
+
 /// Whether the values of role_claim are groups.
 pub fn is_provisioned(settings: &Settings) -> Result<bool, Misconfigured> {
     Ok(settings.text::<ProvisionMode>(Text::Provision)? != ProvisionMode::Off)
@@ -78,7 +82,7 @@ pub fn is_provisioned(settings: &Settings) -> Result<bool, Misconfigured> {
 
 /// The role and the database of the worker. `None`: no role is set.
 pub fn worker_connection() -> Option<(String, String)> {
-    if cfg!(feature = "pg15") {
+    if !can_provision() {
         return None;
     }
     let settings = Settings::of_server();
