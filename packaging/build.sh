@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Packages the module that `make build` has built. `make package` and `make image` start this:
+# Packages the module that `make build` has built, and the program of `make hook`. `make package` and `make image` start this:
 #
-#     build.sh package|image LIBRARY POSTGRESQL-MAJOR-VERSION FOLDER
+#     build.sh package|image LIBRARY POSTGRESQL-MAJOR-VERSION FOLDER [HOOK]
 #
 # nfpm makes the Debian package, the RPM and Arch's package, umoci the OCI image, cargo-cyclonedx the bill of materials, and
 # cargo-about the text of the licences. The same commit, tool chain and machine make the same files, byte for byte.
 source "$(dirname "$0")/../scripts/common.sh"
 
 what=$1 LIBRARY=$(realpath "$2") MAJOR=$3 folder=$(realpath --canonicalize-missing "$4")
+HOOK=${5:+$(realpath "$5")}
 cd "$(dirname "$0")/.."
 
 VERSION=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 MAINTAINER=${MAINTAINER:-validator maintainers <maintainers@validator.invalid>}
 PAM_LIBRARY=$PWD/target/release/libpam_validator.so
-export LIBRARY PAM_LIBRARY MAJOR VERSION MAINTAINER
+export LIBRARY PAM_LIBRARY HOOK MAJOR VERSION MAINTAINER
 # Of the last commit, so that the same commit makes the same packages.
 SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git -c safe.directory='*' log -1 --format=%ct 2>/dev/null || stat -c %Y Cargo.lock)}
 export SOURCE_DATE_EPOCH
@@ -45,8 +46,10 @@ package() {
         die "a package for PostgreSQL 16: install its server headers, with OpenSSL, and give PG_CONFIG=/path/to/pg_config"
     nfpm=$(scripts/go-tool.sh nfpm)
     rm -f "$folder"/*.{tar.gz,cdx.json,deb,rpm,pkg.tar.zst,oci.tar}
-    licences >"$work/THIRD-PARTY-LICENSES"
-    bill_of_materials >"$folder/$name.cdx.json"
+    licences validator >"$work/THIRD-PARTY-LICENSES"
+    mkdir "$work/hook"
+    licences validator-hook >"$work/hook/THIRD-PARTY-LICENSES"
+    bills_of_materials "$folder/$name.cdx.json" "$work/hook/sbom.cdx.json"
     extension_files "$work/extension"
     tarball
     linux_package deb "postgresql-$MAJOR-validator" "/usr/lib/postgresql/$MAJOR/lib" "/usr/share/postgresql/$MAJOR/extension"
@@ -57,6 +60,8 @@ package() {
         linux_package archlinux postgresql-validator /usr/lib/postgresql /usr/share/postgresql/extension
         pam_package archlinux /usr/lib/security
     fi
+    local format
+    for format in deb rpm archlinux; do hook_package "$format"; done
     checksums
     tell "$folder"/*
 }
@@ -99,10 +104,7 @@ linux_package() {
     ((MAJOR >= 18)) || { PAM_NEEDED=$PAM_RECOMMENDED && PAM_RECOMMENDED=; }
     rm -rf "$doc"
     documents "$doc"
-    copyright >"$doc/copyright"
-    debian_changelog | gzip --no-name --best >"$doc/changelog.gz"
-    gzip --no-name --best <"$work/THIRD-PARTY-LICENSES" >"$doc/THIRD-PARTY-LICENSES.gz"
-    gzip --no-name --best <"$folder/$name.cdx.json" >"$doc/sbom.cdx.json.gz"
+    legal_documents "$doc" library "$work/THIRD-PARTY-LICENSES" "$folder/$name.cdx.json"
     find "$work/extension" "$doc" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
     first_steps >"$work/first-steps"
     sed "/^FIRST STEPS$/{r $work/first-steps
@@ -119,7 +121,7 @@ pam_package() {
     export PACKAGE PAM_FOLDER=$2 STAGE=$work PAM_GLIBC
     PACKAGE=$(pam_package_name "$1") PAM_GLIBC=$(needed_glibc "$PAM_LIBRARY")
     rm -rf "$doc" && mkdir -p "$doc"
-    copyright | grep -v '^Comment: ' >"$doc/copyright"
+    copyright library | grep -v '^Comment: ' >"$doc/copyright"
     debian_changelog | sed 's/CHANGELOG.md/That of the package for the server/' | gzip --no-name --best >"$doc/changelog.gz"
     find "$doc" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
     "$nfpm" package --config packaging/nfpm-pam.yaml --packager "$1" --target "$folder" >/dev/null
@@ -156,18 +158,42 @@ TEXT
     fi
 }
 
-# The oldest glibc that can load the library: the newest version that its table of needed versions names. Packed
+# hook_package FORMAT: validator-hook, which needs no PostgreSQL beside it.
+hook_package() {
+    local format=$1 doc=$work/hook/doc files=$work/hook/files
+    export PACKAGE=validator-hook STAGE=$work/hook UNITS=/usr/lib/systemd/system GLIBC
+    [[ $format != deb ]] || UNITS=/lib/systemd/system # as Debian 12 has it
+    GLIBC=$(needed_glibc "$HOOK")
+    rm -rf "$doc" "$files"
+    mkdir -p "$doc" "$files"
+    cp docs/logout.md CHANGELOG.md "$doc"
+    legal_documents "$doc" program "$work/hook/THIRD-PARTY-LICENSES" "$work/hook/sbom.cdx.json"
+    cp packaging/hook/validator-hook.{toml,service} "$files"
+    gzip --no-name --best <packaging/hook/validator-hook.8 >"$files/validator-hook.8.gz"
+    find "$doc" "$files" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
+    "$nfpm" package --config packaging/hook/nfpm.yaml --packager "$format" --target "$folder" >/dev/null
+}
+
+# legal_documents FOLDER WHAT LICENCES BILL: what each package has beside its manual.
+legal_documents() {
+    copyright "$2" >"$1/copyright"
+    debian_changelog | gzip --no-name --best >"$1/changelog.gz"
+    gzip --no-name --best <"$3" >"$1/THIRD-PARTY-LICENSES.gz"
+    gzip --no-name --best <"$4" >"$1/sbom.cdx.json.gz"
+}
+
+# needed_glibc FILE: the oldest glibc that can load it: the newest version that its table of needed versions names. Packed
 # relocations (build.rs) use no symbol: their mark stands for the first glibc that can read them.
 needed_glibc() {
     objdump -p "$1" | sed -n 's/.*\bGLIBC_ABI_DT_RELR.*/2.36/p; s/.*\bGLIBC_\([0-9.]*\)$/\1/p' | sort --version-sort | tail -n 1
 }
 
-# Debian's machine-readable form for what is ours; the texts of others lie beside it.
+# copyright WHAT: Debian's machine-readable form for what is ours; the texts of others lie beside it.
 copyright() {
     cat <<TEXT
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: validator
-Comment: The licences of what is linked into the library are in this folder's THIRD-PARTY-LICENSES.gz.
+Comment: The licences of what is linked into the $1 are in this folder's THIRD-PARTY-LICENSES.gz.
 
 Files: *
 Copyright: the validator maintainers
@@ -189,16 +215,18 @@ TEXT
 
 features() { [[ $MAJOR == 18 ]] || printf '%s\n' --no-default-features --features "pg$MAJOR"; }
 
-# The same until a dependency changes. --offline: crates are read, no server is asked about them.
+# licences CRATE: the same until a dependency changes. --offline: crates are read, no server is asked about them.
 licences() {
-    local features cache about
-    cache=target/licences-pg$MAJOR-$(cat Cargo.lock packaging/about.{toml,hbs} | sha256sum | cut -c 1-16)
+    local features=() manifest cache about
+    manifest=$(manifest_of "$1")
+    cache=target/licences-$1-pg$MAJOR-$(cat Cargo.lock "$manifest" packaging/about.{toml,hbs} | sha256sum | cut -c 1-16)
     if [[ ! -e $cache ]]; then
         about=$(scripts/cargo-tool.sh cargo-about)
-        mapfile -t features < <(features)
+        [[ $1 != validator ]] || mapfile -t features < <(features)
         mkdir -p target
         cargo fetch --locked --quiet
-        "$about" generate --offline --locked --config packaging/about.toml "${features[@]}" packaging/about.hbs >"$cache.new"
+        "$about" generate --offline --locked --manifest-path "$manifest" --config packaging/about.toml \
+            "${features[@]}" packaging/about.hbs >"$cache.new"
         mv "$cache.new" "$cache"
     fi
     cat "$cache"
@@ -207,17 +235,30 @@ licences() {
 # cargo-cyclonedx leaves a file beside each manifest of the workspace, and a number and a time in each, which differ every
 # time; it names the checkout's folder; and it lists procedural macros, which run at the build, and what only other members
 # of the workspace need. `cargo tree` knows what is linked.
-bill_of_materials() {
-    local features linked id cyclonedx
+#
+# bills_of_materials FILE FILE: of the library, and of validator-hook.
+bills_of_materials() {
+    local features cyclonedx
     cyclonedx=$(scripts/cargo-tool.sh cargo-cyclonedx)
     mapfile -t features < <(features)
     "$cyclonedx" cyclonedx --quiet --format json --spec-version 1.5 --no-build-deps --override-filename of-this-build "${features[@]}"
-    linked=$(cargo tree --locked --package validator --edges normal,no-proc-macro --prefix none --format '{p}' "${features[@]}" |
-        awk '{ print $1 "@" substr($2, 2) }' | sort -u | jq --raw-input . | jq --slurp .)
-    id=$(sha256sum "$LIBRARY" | cut -d ' ' -f 1)
-    jq --argjson linked "$linked" --arg created "$created" --arg id "$id" --arg here "$PWD" --from-file packaging/bom.jq of-this-build.json
+    bill_of_materials validator "$LIBRARY" "${features[@]}" >"$1"
+    bill_of_materials validator-hook "$HOOK" >"$2"
     find . -path ./target -prune -o -name of-this-build.json -exec rm {} +
 }
+
+# bill_of_materials CRATE FILE FEATURES...
+bill_of_materials() {
+    local linked id of_cyclonedx
+    linked=$(cargo tree --locked --package "$1" --edges normal,no-proc-macro --prefix none --format '{p}' "${@:3}" |
+        awk '{ print $1 "@" substr($2, 2) }' | sort -u | jq --raw-input . | jq --slurp .)
+    id=$(sha256sum "$2" | cut -d ' ' -f 1)
+    of_cyclonedx=$(dirname "$(manifest_of "$1")")/of-this-build.json
+    jq --argjson linked "$linked" --arg created "$created" --arg id "$id" --arg here "$PWD" --from-file packaging/bom.jq "$of_cyclonedx"
+}
+
+# manifest_of CRATE: of the module, or of one of the crates.
+manifest_of() { [[ $1 == validator ]] && echo Cargo.toml || echo "crates/$1/Cargo.toml"; }
 
 # An OCI image layout of one layer, as CloudNativePG mounts extensions.
 image() {
@@ -228,7 +269,7 @@ image() {
     install -m 755 "$LIBRARY" "$root/lib/validator.so"
     extension_files "$root/share/extension"
     cp LICENSE "$root/licenses/validator"
-    licences >"$root/licenses/validator/THIRD-PARTY-LICENSES"
+    licences validator >"$root/licenses/validator/THIRD-PARTY-LICENSES"
     archive "$root" lib licenses share >"$work/layer.tar"
     local labels=(
         "org.opencontainers.image.created=$created"

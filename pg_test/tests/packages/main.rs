@@ -2,6 +2,7 @@
 
 mod archives;
 mod bill_of_materials;
+mod hook;
 mod linux_packages;
 mod pam_packages;
 mod versions;
@@ -17,31 +18,42 @@ use serde_json::Value;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The package in the folder that `make package` and `make image` fill, by the end of its name.
+/// The module's package in the folder that `make package` and `make image` fill, by the end of its name.
 #[track_caller]
 fn package(end: &str) -> PathBuf {
-    find_package(end, false)
+    find_package(end, |name| {
+        !name.contains("pam-validator") && !name.starts_with("validator-hook")
+    })
 }
 
 /// That of the PAM module.
 #[track_caller]
 fn pam_package(end: &str) -> PathBuf {
-    find_package(end, true)
+    find_package(end, |name| name.contains("pam-validator"))
+}
+
+/// That of `validator-hook`.
+#[track_caller]
+fn hook_package(end: &str) -> PathBuf {
+    find_package(end, |name| name.starts_with("validator-hook"))
 }
 
 #[track_caller]
-fn find_package(end: &str, is_pam_module: bool) -> PathBuf {
+fn find_package(end: &str, is_meant: impl Fn(&str) -> bool) -> PathBuf {
     let folder = environment::packages();
     let files = fs::read_dir(&folder).expect("the folder of the packages can be read");
     let mut found: Vec<_> = files
         .map(|file| file.expect("a file").path())
-        .filter(|path| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name.ends_with(end) && name.contains("pam-validator") == is_pam_module
-        })
+        .filter(|path| name_of(path).ends_with(end) && is_meant(name_of(path)))
         .collect();
     assert_eq!(found.len(), 1, "{end} in {}: {found:?}", folder.display());
     found.remove(0)
+}
+
+fn name_of(path: &Path) -> &str {
+    path.file_name()
+        .and_then(|name| name.to_str())
+        .expect("a name")
 }
 
 /// The major version of the PostgreSQL that the packages are for.
@@ -153,8 +165,9 @@ fn packages_are_the_same_when_they_are_made_again() {
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let build = source.join("packaging/build.sh");
     let library = source.join("target/release/libvalidator.so");
+    let hook = source.join("target/release/validator-hook");
     for what in ["package", "image"] {
-        let arguments = [what, text(&library), &major(), text(&folder)];
+        let arguments = [what, text(&library), &major(), text(&folder), text(&hook)];
         run(text(&build), &arguments).success();
     }
     let again = fs::read_dir(&folder).expect("a folder");
@@ -165,6 +178,6 @@ fn packages_are_the_same_when_they_are_made_again() {
         assert_eq!(sha256(&file.path()), sha256(&other), "{other:?}");
         count += 1;
     }
-    // Bill, tarball, three packages, and three of the PAM module, image, checksums.
-    assert_eq!(count, 10);
+    // Bill, tarball, three packages, three of the PAM module, three of validator-hook, image, checksums.
+    assert_eq!(count, 13);
 }

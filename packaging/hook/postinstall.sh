@@ -1,0 +1,19 @@
+#!/bin/sh
+# Starts nothing: the configuration is an example. At an upgrade, a running service is started again.
+# Debian gives "configure" and, at an upgrade, the old version; rpm gives 1 at a first one, 2 at an upgrade.
+set -e
+if [ -d /run/systemd/system ]; then
+    manager=systemctl
+    "$manager" daemon-reload || true
+    if [ "$1" = 2 ] || { [ "$1" = configure ] && [ -n "$2" ]; }; then
+        "$manager" try-restart validator-hook.service || true
+    fi
+fi
+if [ "$1" = 1 ] || { [ "$1" = configure ] && [ -z "$2" ]; }; then
+    cat <<'TEXT'
+validator-hook is installed and does not run yet. Enter issuers and servers in
+    /etc/validator-hook/validator-hook.toml
+then check that, and start it:
+    validator-hook --check && systemctl enable --now validator-hook
+TEXT
+fi
