@@ -2,7 +2,7 @@
 
 use crate::provider::Provider;
 use court::*;
-use oauth_core::Preset;
+use oauth_core::{Bearer, Preset, Sketch};
 use serde_json::{Value, json};
 
 const ISSUER: &str = "https://fs.corp.example/adfs";
@@ -52,6 +52,19 @@ fn access_tokens_have_an_issuer_of_their_own() {
         assert_eq!(adfs.verdict(json!({ "iss": iss })), "iss_mismatch", "{iss}");
     }
     assert_eq!(adfs.verdict(json!({"iss": [TRUST]})), "iss_malformed");
+
+    // A token with the issuer of ID tokens is refused, and is not one of another issuer.
+    let policy = adfs.policy().build().expect("a policy");
+    let other = |iss: &str| {
+        let token = adfs.token(json!({ "iss": iss })).encode();
+        let sketch = Sketch::of(&Bearer::new(&token), &policy).expect("a JWT");
+        sketch.other_issuer().map(str::to_owned)
+    };
+    assert_eq!(other(ISSUER), None);
+    assert_eq!(
+        other("http://evil.example/adfs").as_deref(),
+        Some("http://evil.example/adfs")
+    );
 }
 
 #[test]

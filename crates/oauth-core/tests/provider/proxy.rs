@@ -70,6 +70,14 @@ fn url_of_a_proxy_has_scheme_host_and_port() {
 }
 
 #[test]
+fn a_cache_tells_rules_apart_by_both_settings() {
+    let except = ".corp.example, 10.0.0.0/8";
+    assert_eq!(except.parse::<NoProxy>().expect("a list").as_str(), except);
+    let parts = ["http://proxy.example:3128", except];
+    assert_eq!(rules(except).cache_parts(), parts);
+}
+
+#[test]
 fn everything_over_https_goes_through_the_proxy_unless_the_list_names_it() {
     assert!(applies("", "https://idp.example/x"));
     assert!(applies("", "https://localhost/x"));
