@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::basics::bearer::Bearer;
 use crate::basics::json::{self, Object};
 use crate::basics::printable::Printable;
-use crate::checks::access_token::{audiences, names_other_kind, text};
+use crate::checks::access_token::{audiences, text};
 use crate::checks::claims::validate_issuer;
 use crate::checks::scope::has_scope;
 use crate::checks::shape::MAX_HEADER_BYTES;
@@ -183,7 +183,7 @@ fn kind(header: &Object, claims: &Object) -> Option<TokenKind> {
     if is_for_microsoft || audiences(claims).any(|aud| GRAPH.contains(&aud)) {
         return Some(TokenKind::MicrosoftGraph);
     }
-    if is("id") || is("id_token") || names_other_kind(claims) {
+    if is("id") || is("id_token") {
         return Some(TokenKind::IdToken { claim: "typ" });
     }
     if is("at+jwt") || is("application/at+jwt") || has_scope(claims) {

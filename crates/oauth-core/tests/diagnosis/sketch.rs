@@ -81,6 +81,15 @@ fn tells_other_kinds_of_tokens() {
         ),
         // An access token of a provider that repeats the nonce, and one for the client and someone else.
         (good_token().claim("nonce", "x"), None),
+        (good_token().header("typ", "JWT").claim("nonce", "x"), None),
+        (plain().header("typ", "at+jwt").claim("nonce", "x"), None),
+        (
+            plain()
+                .header("typ", "application/at+jwt")
+                .claim("nonce", "x"),
+            None,
+        ),
+        (good_token().header("typ", "id_token"), id("typ")),
         (
             plain()
                 .claim("azp", "psql")
