@@ -46,13 +46,17 @@ pub struct PamLine {
     pub service: String,
 }
 
+/// libpam applies the file of this service to every other one that has no file or lacks a group of modules.
+pub const FALLBACK_SERVICE: &str = "other";
+
 /// The PAM service of an option `pamservice`, which may be empty: without folders and in lower case, as libpam takes it.
 pub fn pam_service(option: &str) -> String {
-    let name = option.rsplit('/').next().unwrap_or_default();
-    match name {
+    match option.rsplit('/').next() {
         // PostgreSQL's PGSQL_PAM_SERVICE.
-        "" => "postgresql".to_owned(),
-        name => name.to_ascii_lowercase(),
+        _ if option.is_empty() => "postgresql".to_owned(),
+        // After a slash there must be a name, or there is no such file.
+        None | Some("") => FALLBACK_SERVICE.to_owned(),
+        Some(name) => name.to_ascii_lowercase(),
     }
 }
 

@@ -3,15 +3,12 @@
 
 use oauth_core::{IdentityRule, Misconfigured, Printable};
 
-use crate::postgres::hba::{HbaLine, PamLine};
+use crate::postgres::hba::{FALLBACK_SERVICE, HbaLine, PamLine};
 use crate::settings::gucs;
 use crate::settings::line_options::LineOptions;
 use crate::settings::lookup::Settings;
 use crate::settings::tables::Text;
 use crate::settings::values::{MapName, OptionalClaimPath, PlainText};
-
-/// libpam applies the file of this service to every other one that has no file or lacks a group of modules.
-const FALLBACK_SERVICE: &str = "other";
 
 /// What a line of the method `oauth` would say, and the settings of it: at most the profile's name.
 ///

@@ -341,14 +341,22 @@ fn service_without_a_profile_and_issuer_is_refused_and_told_what_to_do() {
     for word in ["validator_tokens.issuer", "validator.profiles"] {
         assert!(verdict.log.contains(word), "{}", verdict.log);
     }
-    // libpam takes names in lower case.
-    server.set_hba(&["hostssl all all 127.0.0.1/32 pam pamservice=Other"]);
-    server.reload_with(&[("validator.issuer", issuer.url())]);
-    let mark = server.log().mark();
-    let refusal = login(&server, "alice", &token).run().refusal();
-    assert!(!refusal.asked_for_password, "{refusal:?}");
-    // Twice, since libpam applies the file twice: once as the service's, once as that of all services.
-    let log = server.log().since(mark);
-    let reasons: Vec<_> = rig::reasons(&log).collect();
-    assert_eq!(reasons, ["pam_service_other"; 2], "{log}");
+    // libpam takes names in lower case, and without folders.
+    for service in ["Other", "pam.d/other", "tokens/"] {
+        server.set_hba(&[&format!(
+            "hostssl all all 127.0.0.1/32 pam pamservice={service}"
+        )]);
+        server.reload_with(&[("validator.issuer", issuer.url())]);
+        let mark = server.log().mark();
+        let refusal = login(&server, "alice", &token).run().refusal();
+        assert!(!refusal.asked_for_password, "{refusal:?}");
+        // Perhaps twice, since libpam applies the file as the service's, and as that of all services.
+        let log = server.log().since(mark);
+        let reasons: Vec<_> = rig::reasons(&log).collect();
+        assert!(!reasons.is_empty(), "{service}: {log}");
+        assert!(
+            reasons.iter().all(|reason| *reason == "pam_service_other"),
+            "{service}: {log}"
+        );
+    }
 }

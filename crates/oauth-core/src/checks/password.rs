@@ -1,11 +1,13 @@
 //! Whether a password is a token, where clients that cannot send tokens send them as passwords.
 
 use crate::basics::bearer::Bearer;
-use crate::checks::structure::{is_opaque, validate_size};
+use crate::checks::shape::Shape;
+use crate::checks::structure::validate_size;
 use crate::policy::Policy;
 use crate::policy::introspection_rules::IntrospectionMode;
 
-/// Whether a password is to be judged as a token. What has a JOSE header is one, whatever else is wrong with it. All else
+/// Whether a password is to be judged as a token. What has a JOSE header is one, signed or encrypted, whatever
+/// else is wrong with it. All else
 /// may be what a person has chosen, which must not reach the provider: only a policy for opaque tokens alone takes it for
 /// one, if it has the form of one.
 pub fn is_token(password: &Bearer<'_>, policy: &Policy) -> bool {
@@ -15,7 +17,7 @@ pub fn is_token(password: &Bearer<'_>, policy: &Policy) -> bool {
     }
     // No token of RFC 6750 is JSON.
     let is_json = password.expose().contains(['{', '}']);
-    if !is_opaque(password) && !is_json {
+    if Shape::of(password) != Shape::Opaque && !is_json {
         return true;
     }
     let takes_opaque = policy.introspection().mode == IntrospectionMode::Opaque;

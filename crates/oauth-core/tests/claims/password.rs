@@ -1,5 +1,7 @@
 //! Tokens that come as passwords: what is taken for one, and how identity and role belong together.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use court::*;
 use oauth_core::{
     Bearer, Failure, IdentityRule, IntrospectionMode, IntrospectionRules, Policy, PolicyBuilder,
@@ -47,6 +49,17 @@ fn signed_tokens_are_taken_whole_or_cut() {
         assert!(is_taken(&format!("{token}\n"), mode));
         assert!(is_taken(&format!("{token}\u{e9}"), mode));
     }
+}
+
+#[test]
+fn an_encrypted_token_is_taken_and_is_nobody_elses() {
+    let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RSA-OAEP-256","enc":"A256GCM"}"#);
+    let token = format!("{header}.AAAA.AAAA.AAAA.AAAA");
+    for mode in MODES {
+        assert!(is_taken(&token, mode), "{mode:?}");
+    }
+    // Where the provider is not asked about such tokens, that is what the log says.
+    assert_eq!(Court::new().verdict_on_text(&token), "encrypted_jwt");
 }
 
 #[test]
