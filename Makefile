@@ -263,11 +263,17 @@ all-tests login-tests:
 	@$(test_env) $(providers) $$(scripts/exporters.sh) $$(scripts/drivers.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
 	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
 
-# What servers before 18 offer, on Debian's binaries of them.
+# What servers before 18 offer, on Debian's binaries of them; and their packages, with a module that is built fast, in a folder
+# of their own.
 older-tests-15 older-tests-17:
 	@if $(MAKE) --no-print-directory PG=$(@:older-tests-%=%) PG_CONFIG= pg; \
-	then $(MAKE) --no-print-directory PG=$(@:older-tests-%=%) PG_CONFIG= MODULE_PROFILE=quick SUITES=passwords stage login-tests; \
+	then $(MAKE) --no-print-directory PG=$(@:older-tests-%=%) PG_CONFIG= MODULE_PROFILE=quick SUITES=passwords \
+	packages=$(packages)-pg$(@:older-tests-%=%) stage package login-tests package-tests; \
 	else echo "passwords: PostgreSQL $(@:older-tests-%=%) cannot be had here" >>"$$VALIDATOR_SKIPPED"; fi
+
+# The packages that are installed beside a server of a version without the method oauth.
+package-tests:
+	@$(test_env) $$(scripts/pam-wrapper.sh) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test packages pam_packages
 
 pgadmin-tests:
 	@$(test_env) $$(scripts/pam-wrapper.sh) $$(scripts/pgadmin.sh) \

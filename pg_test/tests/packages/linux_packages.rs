@@ -115,7 +115,8 @@ fn rpm_works_where_it_is_installed() {
         assert_eq!(rpm_in_root(&["--verify", &name]).success(), "");
     } else {
         let (root, rpm) = (text(&root), text(&rpm));
-        let unpack = format!("cd '{root}' && rpm2cpio '{rpm}' | cpio --quiet -idm");
+        let unpack =
+            format!("cd '{root}' && rpm2cpio '{rpm}' | cpio --quiet -idm --no-absolute-filenames");
         run("sh", &["-c", &unpack]).success();
     }
     let installed = root.join(format!("usr/pgsql-{major}"));

@@ -3,8 +3,9 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
-use rig::{Issuer, Login, PAM_SERVICE, Server, can_use_pam, scratch, skip};
+use rig::{Authority, Issuer, Login, PAM_SERVICE, Server, can_use_pam, child, scratch, skip};
 
 use crate::{VERSION, has, major, package, pam_package, run, text, unpack};
 
@@ -27,7 +28,18 @@ fn assert_takes_passwords(module: &Path, libraries: &Path) {
         .set("dynamic_library_path", text(libraries))
         .start();
     let login = |token: &str| Login::by_tls(&server, "alice", None).token(token);
-    server.admits_login(login(&issuer.token("alice").encode()));
+    let good = issuer.token("alice").encode();
+    server.admits_login(login(&good));
+    let mut psql = server.psql_command();
+    psql.env("PGPASSWORD", &good)
+        .args(["-XAtwc", "SELECT current_user"]);
+    psql.arg(format!(
+        "host=localhost hostaddr=127.0.0.1 port={} dbname=postgres user=alice gssencmode=disable \
+         sslmode=verify-full sslrootcert={}",
+        server.port(),
+        text(Authority::shared().file())
+    ));
+    assert_eq!(child::run(psql, Duration::from_secs(60)).success(), "alice");
     let other = issuer.token("alice").claim("aud", "other").encode();
     server.refuses_login(login(&other), &other, "aud_mismatch");
 }
@@ -89,7 +101,8 @@ fn rpm_puts_the_module_where_pam_finds_it() {
     let root = scratch::new_folder("pam-rpm");
     for one in [&rpm, &server] {
         let (root, rpm) = (text(&root), text(one));
-        let unpack = format!("cd '{root}' && rpm2cpio '{rpm}' | cpio --quiet -idm");
+        let unpack =
+            format!("cd '{root}' && rpm2cpio '{rpm}' | cpio --quiet -idm --no-absolute-filenames");
         run("sh", &["-c", &unpack]).success();
     }
     let libraries = root.join(format!("usr/pgsql-{}/lib", major()));
