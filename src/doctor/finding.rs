@@ -123,7 +123,7 @@ fn capitalized(text: &str) -> String {
 }
 
 macro_rules! kinds {
-    ($($name:ident = $code:literal, $severity:ident, $advice:literal;)+) => {
+    ($($name:ident = $code:literal, $severity:ident, $advice:expr;)+) => {
         $(pub const $name: Kind = Kind { code: $code, severity: Severity::$severity, advice: $advice };)+
     };
 }
@@ -134,11 +134,19 @@ kinds! {
     LIBRARY_NOT_LISTED = "library_not_listed", Error,
         "Add validator to oauth_validator_libraries and reload.";
     NO_HBA_LINE = "no_hba_line", Warning,
-        "Add a line with the method oauth, or pam for tokens as passwords, to pg_hba.conf, and reload.";
+        if cfg!(oauth) {
+            "Add a line with the method oauth, or pam for tokens as passwords, to pg_hba.conf, and reload."
+        } else {
+            "Add a line with the method pam to pg_hba.conf (docs/passwords.md has it), and reload."
+        };
     HBA_INVALID = "hba_invalid", Error,
         "Correct the line and reload. Until then PostgreSQL keeps using the lines that it read before.";
     NOT_PRELOADED = "not_preloaded", Notice,
-        "Set shared_preload_libraries = 'validator' and restart: logins then cost less, and none waits for the provider.";
+        if cfg!(oauth) {
+            "Set shared_preload_libraries = 'validator' and restart: logins then cost less, and none waits for the provider."
+        } else {
+            "Set shared_preload_libraries = 'validator' and restart: no token is accepted before."
+        };
     WORKER_MISSING = "worker_missing", Warning,
         "Check the server's log. Raise max_worker_processes, or fix the error that ends the worker, and restart.";
     TOO_MANY_ISSUERS = "too_many_issuers", Warning,
@@ -152,7 +160,11 @@ kinds! {
     PROFILE_UNKNOWN = "profile_unknown", Error,
         "Add the profile to validator.profiles. Until then its settings have no effect.";
     PROFILE_UNUSED = "profile_unused", Notice,
-        "Set validator_PROFILE.issuer to the issuer of a line in pg_hba.conf, or remove the profile.";
+        if cfg!(oauth) {
+            "Set validator_PROFILE.issuer to the issuer of a line in pg_hba.conf, or remove the profile. For tokens as passwords, pamservice=PROFILE names it."
+        } else {
+            "Name the profile as pamservice=PROFILE on a line with the method pam, or remove it."
+        };
     PROFILE_NEAR_MISS = "profile_near_miss", Error,
         "Write the issuer identically in pg_hba.conf and in the profile, exactly as \"issuer\" in the provider's discovery document.";
 
@@ -176,7 +188,7 @@ kinds! {
     MAP_UNREACHABLE = "map_unreachable", Error,
         "Write the names in pg_ident.conf as identities are (\"identity\" of validator.check_token()), or change validator.identity_prefix or validator.identity_case.";
     IDENTITY_NO_ROLE = "identity_no_role", Error,
-        "Set map= on the line, to a map of pg_ident.conf that leaves out what identities begin with, such as: corp /^corp:(.*)$ \\1";
+        "Set map= on the line (validator.password_map for tokens as passwords) to a map of pg_ident.conf that leaves out what identities begin with, such as: corp /^corp:(.*)$ \\1";
     SHADOWED = "shadowed", Error,
         "Put the line above the other one, or let them differ in types, databases, roles or addresses.";
     SHADOWED_BY_MEMBERSHIP = "shadowed_by_membership", Warning,

@@ -40,8 +40,12 @@ fn examine_without_map(line: &LineSettings<'_>, roles: &[String]) -> Option<Find
         return None;
     }
     let [prefixes, letters] = identities.described();
+    let map = match line.takes_passwords() {
+        true => "validator.password_map",
+        false => "map=",
+    };
     Some(finding::IDENTITY_NO_ROLE.with(format!(
-        "Identities {prefixes}{letters}, and without map= they must be the role's name, but no role that the line admits is named so."
+        "Identities {prefixes}{letters}, and without {map} they must be the role's name, but no role that the line admits is named so."
     )))
 }
 

@@ -30,10 +30,11 @@ pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) 
 
 fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
     let mut findings = Vec::new();
-    // Lines with the method pam need no such list.
-    let is_needed = !configuration.hba.iter().any(HbaRule::takes_passwords)
-        || configuration.hba.iter().any(|rule| rule.method == "oauth");
-    if cfg!(oauth) && is_needed && !lists_module(&configuration.oauth_libraries) {
+    // By the method oauth tokens come, or could come; lines with the method pam alone need no list, and load nothing.
+    let is_loaded_by_logins = cfg!(oauth)
+        && (!configuration.hba.iter().any(HbaRule::takes_passwords)
+            || configuration.hba.iter().any(|rule| rule.method == "oauth"));
+    if is_loaded_by_logins && !lists_module(&configuration.oauth_libraries) {
         let list = &configuration.oauth_libraries;
         let detail = format!(
             "oauth_validator_libraries is \"{list}\", so pg_hba.conf cannot use this module."
@@ -41,7 +42,10 @@ fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {
         findings.push(finding::LIBRARY_NOT_LISTED.with(detail));
     }
     if !configuration.is_preloaded() {
-        findings.push(finding::NOT_PRELOADED.with("The module is loaded at each login."));
+        findings.push(finding::NOT_PRELOADED.with(match is_loaded_by_logins {
+            true => "The module is loaded at each login.",
+            false => "The module is not loaded at server start, and logins by the method pam do not load it.",
+        }));
     } else if !refresh_worker::is_running() {
         let detail = "The module is preloaded, but its background worker does not run, so logins refresh the keys.";
         findings.push(finding::WORKER_MISSING.with(detail));
@@ -123,6 +127,9 @@ fn examine_profiles(configuration: &Configuration, issuers: &[Issuer]) -> Vec<Fi
                     "validator_{name}.issuer is not set, so profile \"{name}\" applies to no line."
                 ))
                 .into_warning(),
+            Some(_) if cfg!(not(oauth)) => finding::PROFILE_UNUSED.with(format!(
+                "No line of pg_hba.conf has pamservice={name}, so profile \"{name}\" applies to no line."
+            )),
             Some(own) => finding::PROFILE_UNUSED.with(format!(
                 "No line of pg_hba.conf has the issuer of profile \"{name}\", {}.",
                 own.identifier()

@@ -83,6 +83,9 @@ fn misconfigured_hint(misconfigured: &Misconfigured, known: &Circumstances<'_>) 
         Misconfigured::KeyCacheFull { .. } => "Set validator.jwks_cache_issuers to at least the number of issuers in \
             pg_hba.conf, and restart the server."
             .to_owned(),
+        Misconfigured::LoadedTwice if cfg!(not(oauth)) => {
+            "Name the module by one file name only in the lists of libraries to preload.".to_owned()
+        }
         Misconfigured::LoadedTwice => "Name the module by one file name only in pg_hba.conf, \
             oauth_validator_libraries and the lists of libraries to preload."
             .to_owned(),

@@ -52,7 +52,8 @@ pub fn password_hint(
         ),
         Reject::IdentityNotRole { identity } => format!(
             "The identity is \"{identity}\". Have the client request the role of this name, or set \
-                validator.password_map to a map of pg_ident.conf, or validator.role_claim to a claim that lists roles."
+                validator.password_map to a map of pg_ident.conf, or validator.role_claim to a claim that lists roles. \
+                Which claim is the identity, validator.identity_claim says."
         ),
         Reject::IdentityNotMapped { identity, map } => format!(
             "The identity is \"{identity}\". Add a line for it and the role to the map \"{map}\" in pg_ident.conf, or \
@@ -60,8 +61,8 @@ pub fn password_hint(
         ),
         Reject::RoleTooPowerful { power } => format!(
             "The role {power}. Set validator.password_map to a map of pg_ident.conf with a line that names who may \
-                take this role, or set validator.allow_superuser = on if the provider alone may decide about such \
-                roles."
+                take this role. validator.allow_superuser = on would let whoever manages users at the provider take any \
+                such role."
         ),
         _ => return None,
     })

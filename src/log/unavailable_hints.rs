@@ -11,8 +11,9 @@ pub fn unavailable_hint(cause: &UnavailableCause, known: &Circumstances<'_>) -> 
         && let Some(by) = near_miss(named.as_str(), policy.issuer().identifier())
     {
         return format!(
-            "The issuer in pg_hba.conf, \"{}\", must equal \"issuer\" in the discovery document, byte for byte. They differ \
+            "The issuer {}, \"{}\", must equal \"issuer\" in the discovery document, byte for byte. They differ \
                 only by {by}: use \"{named}\".",
+            issuer_place(known),
             Printable::new(policy.issuer().identifier())
         );
     }
@@ -27,7 +28,7 @@ pub fn unavailable_hint(cause: &UnavailableCause, known: &Circumstances<'_>) -> 
         ..
     } = cause
     {
-        return redirect_hint(to, *document);
+        return redirect_hint(to, *document, known);
     }
     match cause.code() {
         "timeout" | "name_resolution" | "connection" => {
@@ -91,8 +92,10 @@ pub fn unavailable_hint(cause: &UnavailableCause, known: &Circumstances<'_>) -> 
                 minute at most."
         }
         "issuer_mismatch" => {
-            "The issuer in pg_hba.conf must equal \"issuer\" in the discovery document, byte for byte. Check for a \
-                trailing slash."
+            return format!(
+                "The issuer {} must equal \"issuer\" in the discovery document, byte for byte. Check for a trailing slash.",
+                issuer_place(known)
+            );
         }
         "bad_url" => {
             "The provider must name https URLs as \"jwks_uri\" and \"introspection_endpoint\"."
@@ -121,11 +124,20 @@ pub fn unavailable_hint(cause: &UnavailableCause, known: &Circumstances<'_>) -> 
     .to_owned()
 }
 
-fn redirect_hint(to: &Printable, document: Document) -> String {
+/// Where the issuer is set.
+fn issuer_place(known: &Circumstances<'_>) -> &'static str {
+    match known.is_password || cfg!(not(oauth)) {
+        true => "that validator.issuer or the profile names",
+        false => "in pg_hba.conf",
+    }
+}
+
+fn redirect_hint(to: &Printable, document: Document, known: &Circumstances<'_>) -> String {
     match document {
         Document::Metadata => format!(
-            "If that is where the provider has its metadata, set validator.discovery_url = '{to}'. The issuer in \
-                pg_hba.conf stays as \"issuer\" in that document."
+            "If that is where the provider has its metadata, set validator.discovery_url = '{to}'. The issuer {} stays as \
+                \"issuer\" in that document.",
+            issuer_place(known)
         ),
         Document::Keys => format!(
             "If that is where the provider has its keys, set validator.jwks_uri = '{to}', or have the provider name it \

@@ -67,6 +67,48 @@ fn service_without_a_file_and_module_that_is_not_preloaded() {
             "notice not_preloaded -"
         ]
     );
+    let told = text_of(&server, "not_preloaded");
+    assert!(
+        told.contains("logins by the method pam do not load it"),
+        "{told}"
+    );
+}
+
+#[test]
+fn advice_speaks_of_what_this_version_has() {
+    let issuer = Issuer::builder().start();
+    let Some(server) = start_with(&issuer, |builder| builder) else {
+        return;
+    };
+    let has_oauth = environment::postgresql_version() >= 18;
+    for finding in ["no_hba_line", "profile_unused"] {
+        let told = text_of(&server, finding);
+        assert!(told.contains("pam"), "{finding}: {told}");
+    }
+    assert_eq!(text_of(&server, "no_hba_line").contains("oauth"), has_oauth);
+    server.set("shared_preload_libraries", "");
+    server.restart();
+    let told = text_of(&server, "not_preloaded");
+    assert_eq!(told.contains("loaded at each login"), has_oauth, "{told}");
+    assert_eq!(
+        told.contains("no token is accepted before"),
+        !has_oauth,
+        "{told}"
+    );
+}
+
+#[test]
+fn identities_that_can_be_no_role_need_a_password_map() {
+    let issuer = Issuer::builder().start();
+    let started = start_with(&issuer, |builder| {
+        builder.hba(LINE).set("validator.identity_prefix", "corp:")
+    });
+    let Some(server) = started else {
+        return;
+    };
+    let told = text_of(&server, "identity_no_role");
+    assert_eq!(told.matches("validator.password_map").count(), 2, "{told}");
+    assert!(!told.contains("without map="), "{told}");
 }
 
 #[test]

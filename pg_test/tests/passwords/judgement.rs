@@ -1,6 +1,8 @@
 //! The same judgement as for other tokens, and what is demanded of passwords in addition.
 
-use rig::{Ending, Endpoint, FirstResponse, Issuer, Login, Server, SignatureFault, Verdict, now};
+use rig::{
+    Ending, Endpoint, Fault, FirstResponse, Issuer, Login, Server, SignatureFault, Verdict, now,
+};
 use serde_json::json;
 
 use crate::{start, start_with, system_user};
@@ -259,7 +261,10 @@ fn claim_alone_gives_roles_where_it_is_set_and_no_map_is() {
     let token = token.encode();
     assert_eq!(identity(&server, "analysts", &token), "pam:some-subject");
     refuses(&server, "alice", &token, "role_not_granted");
-    refuses(&server, "postgres", &token, "role_too_powerful");
+    let log = refuses(&server, "postgres", &token, "role_too_powerful").log;
+    let map = log.find("Set validator.password_map to a map of pg_ident.conf");
+    let switch = log.find("validator.allow_superuser = on would let whoever manages users");
+    assert!(map.is_some() && map < switch, "{log}");
     let without = issuer.token("alice").encode();
     refuses(&server, "alice", &without, "role_claim_missing");
     // With a map, both must allow it.
@@ -358,5 +363,25 @@ fn service_without_a_profile_and_issuer_is_refused_and_told_what_to_do() {
             reasons.iter().all(|reason| *reason == "pam_service_other"),
             "{service}: {log}"
         );
+    }
+}
+
+#[test]
+fn hints_name_the_setting_that_has_the_issuer() {
+    for fault in [
+        Fault::altered(|document| document["issuer"] = json!("https://other.example")),
+        Fault::Redirect(302),
+    ] {
+        let Some((issuer, server)) = start() else {
+            return;
+        };
+        issuer.fail(Endpoint::Discovery, fault);
+        let token = issuer.token("alice").encode();
+        let log = refuses(&server, "alice", &token, "provider_unavailable").log;
+        assert!(
+            log.contains("issuer that validator.issuer or the profile names"),
+            "{log}"
+        );
+        assert!(!log.contains("in pg_hba.conf"), "{log}");
     }
 }
