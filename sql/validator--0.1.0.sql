@@ -213,12 +213,21 @@ COMMENT ON VIEW @extschema@.provisioned_roles IS
 
 CREATE FUNCTION @extschema@.disable_unused_roles(
     unused_for interval, dry_run boolean DEFAULT true,
-    OUT role text, OUT last_login_at timestamptz, OUT disabled boolean) RETURNS SETOF record
+    OUT role text, OUT last_login_at timestamptz, OUT disabled boolean, OUT unused_since timestamptz)
+    RETURNS SETOF record
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
     AS 'MODULE_PATHNAME', 'disable_unused_roles_wrapper';
 
 COMMENT ON FUNCTION @extschema@.disable_unused_roles(interval, boolean) IS
     'managed roles that have not logged in for that long; with dry_run => false they are altered to NOLOGIN';
+
+-- Alters roles that belong to a person at the provider, and no others, with its owner's rights: for validator-hook.
+CREATE FUNCTION @extschema@.disable_role(issuer text, identity text) RETURNS text[]
+    LANGUAGE c VOLATILE PARALLEL UNSAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    AS 'MODULE_PATHNAME', 'disable_role_wrapper';
+
+COMMENT ON FUNCTION @extschema@.disable_role(text, text) IS
+    'alter the managed roles that were created for an issuer''s identity to NOLOGIN; returns them, whether or not they were';
 
 CREATE FUNCTION @extschema@.provision_setup(groups text[], manager text DEFAULT 'validator_manager') RETURNS SETOF text
     LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE SET search_path = pg_catalog, pg_temp
@@ -228,6 +237,6 @@ COMMENT ON FUNCTION @extschema@.provision_setup(text[], text) IS
     'the statements that set up validator.provision for these groups, to be read and run';
 
 REVOKE ALL ON FUNCTION @extschema@.list_provisioned_roles(), @extschema@.disable_unused_roles(interval, boolean),
-    @extschema@.provision_setup(text[], text) FROM PUBLIC;
+    @extschema@.disable_role(text, text), @extschema@.provision_setup(text[], text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION @extschema@.list_provisioned_roles() TO pg_monitor;
 GRANT SELECT ON @extschema@.provisioned_roles TO pg_monitor;

@@ -91,7 +91,8 @@ enum State {
 #[derive(Clone, Copy)]
 struct Asked {
     role: FixedText<64>,
-    issuer: FixedText<238>,
+    /// As long as an issuer and an identity can be: the comment on the role must have all of them.
+    issuer: FixedText<2048>,
     identity: FixedText<256>,
     connection_limit: u32,
     /// Seconds.

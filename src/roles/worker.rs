@@ -53,6 +53,9 @@ pub extern "C-unwind" fn validator_roles_main(_arg: pg_sys::Datum) {
     let Some(requests) = memory::role_requests() else {
         return;
     };
+    if let Some(logins) = memory::last_logins() {
+        logins.begin();
+    }
     connect(&manager, &database);
     requests.begin_work();
     let mut last = 0;

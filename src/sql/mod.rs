@@ -3,6 +3,7 @@
 mod check_token;
 mod claims;
 mod keys;
+mod leavers;
 mod roles;
 mod sessions;
 mod statistics;

@@ -1,11 +1,8 @@
 //! What SQL sees of the roles that logins have provisioned; `sql/` declares it in schema `validator`.
 
-use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
-use pgrx::pg_sys::panic::ErrorReportable;
 use pgrx::prelude::*;
 
-use crate::log::server_log;
 use crate::memory;
 use crate::postgres::query::{rows, rows_with, text};
 use crate::postgres::text::{literal, quoted, storable};
@@ -61,63 +58,6 @@ fn list_provisioned_roles() -> TableIterator<
         )
     });
     TableIterator::new(rows)
-}
-
-/// Of those, the roles that may log in, and have neither a session nor a login since that long.
-const UNUSED: &str = "SELECT role, last_login_at FROM (\
-        SELECT role, last_login_at, r.oid, GREATEST(last_login_at, created_at, $2) AS seen_at \
-        FROM validator.list_provisioned_roles() JOIN pg_catalog.pg_roles r ON r.rolname = role WHERE r.rolcanlogin) AS managed \
-    WHERE seen_at < pg_catalog.now() - $1 \
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = managed.oid) ORDER BY 1";
-
-/// Managed roles that have not logged in for that long; without `dry_run` they may not log in any more.
-#[pg_extern(sql = false, volatile, parallel_unsafe)]
-fn disable_unused_roles(
-    unused_for: Interval,
-    dry_run: bool,
-) -> TableIterator<
-    'static,
-    (
-        name!(role, String),
-        name!(last_login_at, Option<TimestampWithTimeZone>),
-        name!(disabled, bool),
-    ),
-> {
-    let is_positive = rows_with("SELECT $1 > interval '0'", &[unused_for.into()], |row| {
-        Ok(row.get::<bool>(1)?.unwrap_or(false))
-    });
-    if is_positive != [true] {
-        ereport!(
-            ERROR,
-            PgSqlErrorCode::ERRCODE_INVALID_PARAMETER_VALUE,
-            "the interval must be longer than nothing"
-        );
-    }
-    // Before logins were noted, anyone may have logged in.
-    let since = memory::last_logins().and_then(|logins| time::timestamptz(logins.since()));
-    let Some(since) = since else {
-        ereport!(
-            ERROR,
-            PgSqlErrorCode::ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
-            "logins of managed roles are not noted",
-            "The server was started without validator.provision_role, or without the module in shared_preload_libraries."
-        );
-    };
-    let unused = rows_with(UNUSED, &[unused_for.into(), since.into()], |row| {
-        Ok((text(row, 1)?, row.get::<TimestampWithTimeZone>(2)?))
-    });
-    if !dry_run {
-        for (role, _) in &unused {
-            Spi::run(&format!("ALTER ROLE {} NOLOGIN", quoted(role))).unwrap_or_report();
-            server_log::log(
-                "validator.disable_unused_roles disabled a role".to_owned(),
-                Some(server_log::facts(&[("role", Some(role))])),
-                None,
-            );
-        }
-    }
-    let rows = unused.into_iter();
-    TableIterator::new(rows.map(move |(role, last_login)| (role, last_login, !dry_run)))
 }
 
 /// The statements that set provisioning up, for an administrator to read and run.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_core::{
-    Bearer, Clock as _, EventKind, Failure, LogoutToken, NoticeError, Policy, Reject,
+    Bearer, Clock as _, EventKind, Failure, LogoutToken, NoticeError, Policy, Printable, Reject,
     SecurityEventToken, SystemClock, Who, cache_key, claimed_issuer,
 };
 
@@ -12,7 +12,7 @@ use crate::config::{Config, EventsConfig, IssuerConfig};
 use crate::keys::{ProviderKeys, provider_keys};
 use crate::log::{fact, log};
 use crate::replays::{Seen, Sight};
-use crate::servers::{Criteria, Order, Outcomes, Server, carry_out_everywhere};
+use crate::servers::{Criteria, Done, Order, Outcomes, Server, carry_out_everywhere};
 
 /// Logout tokens that are remembered at the same time; they live for minutes.
 const REMEMBERED: usize = 100_000;
@@ -251,10 +251,12 @@ impl Receiver {
         let order = Arc::new(order);
         let outcomes = carry_out_everywhere(&self.servers, Arc::clone(&order)).await;
         let failed = outcomes.iter().any(|(_, outcome)| outcome.is_err());
-        let ended: i64 = outcomes
-            .iter()
-            .filter_map(|(_, outcome)| outcome.as_ref().ok())
-            .sum();
+        let done = || {
+            outcomes
+                .iter()
+                .filter_map(|(_, outcome)| outcome.as_ref().ok())
+        };
+        let ended: i64 = done().map(|done| done.ended).sum();
         let told = tell(&outcomes);
         match (failed, ended) {
             (true, _) => log(&format!("{what} failed, and may be sent again: {told}")),
@@ -263,6 +265,18 @@ impl Receiver {
                 order.sought()
             )),
             (false, _) => log(&format!("{what}: {told}")),
+        }
+        if !failed && !order.disabled.is_empty() {
+            let on_primaries = || done().filter_map(|done| done.disabled.as_ref());
+            if on_primaries().next().is_none() {
+                log(&format!(
+                    "{what} disabled no role, since all servers are standbys"
+                ));
+            } else if on_primaries().all(Vec::is_empty) {
+                log(&format!(
+                    "{what} disabled no role, since no managed role was created for this identity of this issuer"
+                ));
+            }
         }
         match failed {
             true => Answer::TryAgain(RETRY_AFTER),
@@ -516,8 +530,18 @@ fn describe_who(who: &Who) -> String {
 
 /// What came of an order on each server.
 fn tell(outcomes: &Outcomes) -> String {
-    let one = |(name, outcome): &(String, Result<i64, String>)| match outcome {
-        Ok(ended) => format!("{name}: {ended} ended"),
+    let disabled = |roles: &Vec<String>| match roles.is_empty() {
+        true => String::new(),
+        false => format!(
+            ", role {} disabled",
+            Printable::list(roles.iter().map(String::as_str))
+        ),
+    };
+    let one = |(name, outcome): &(String, Result<Done, String>)| match outcome {
+        Ok(done) => {
+            let disabled = done.disabled.as_ref().map(disabled).unwrap_or_default();
+            format!("{name}: {} ended{disabled}", done.ended)
+        }
         Err(why) => format!("{name}: {why}"),
     };
     outcomes.iter().map(one).collect::<Vec<_>>().join(", ")

@@ -52,6 +52,15 @@ pub struct Server {
     slots: Semaphore,
 }
 
+/// What was done on a server.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// How many sessions were ended.
+    pub ended: i64,
+    /// The roles that cannot log in any more. `None`: it is a standby, or none were to be disabled.
+    pub disabled: Option<Vec<String>>,
+}
+
 /// Why an order was not carried out.
 struct Failure {
     why: String,
@@ -74,12 +83,12 @@ impl Server {
         })
     }
 
-    /// Carries an order out; how many sessions were ended. What may pass is tried again.
-    async fn carry_out(&self, order: &Order) -> Result<i64, String> {
+    /// Carries an order out. What may pass is tried again.
+    async fn carry_out(&self, order: &Order) -> Result<Done, String> {
         let mut pauses = PAUSES.iter();
         loop {
             let failure = match self.attempt(order).await {
-                Ok(ended) => return Ok(ended),
+                Ok(done) => return Ok(done),
                 Err(failure) => failure,
             };
             match pauses.next() {
@@ -89,7 +98,7 @@ impl Server {
         }
     }
 
-    async fn attempt(&self, order: &Order) -> Result<i64, Failure> {
+    async fn attempt(&self, order: &Order) -> Result<Done, Failure> {
         let work = async {
             // Never closed.
             let _slot = self.slots.acquire().await.ok();
@@ -152,7 +161,7 @@ const CHECK: &str = "
         OR to_regprocedure(needed) IS NULL
         OR NOT has_function_privilege(to_regprocedure(needed), 'EXECUTE')";
 
-async fn carry_out(client: &Client, order: &Order) -> Result<i64, Error> {
+async fn carry_out(client: &Client, order: &Order) -> Result<Done, Error> {
     // First, so that nobody comes back; if that fails, sessions end all the same.
     let disabled = disable(client, order).await;
     // The caches before the sessions: a login that begins afterwards finds no older answer.
@@ -168,16 +177,20 @@ async fn carry_out(client: &Client, order: &Order) -> Result<i64, Error> {
         let row = client.query_typed_one(END, &parameters).await?;
         ended += i64::from(row.get::<_, i32>(0));
     }
-    disabled.map(|()| ended)
+    disabled.map(|disabled| Done { ended, disabled })
 }
 
-async fn disable(client: &Client, order: &Order) -> Result<(), Error> {
+async fn disable(client: &Client, order: &Order) -> Result<Option<Vec<String>>, Error> {
+    let mut disabled: Option<Vec<String>> = None;
     for identity in &order.disabled {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&order.issuer, Type::TEXT), (identity, Type::TEXT)];
-        client.query_typed(DISABLE, &parameters).await?;
+        let row = client.query_typed_one(DISABLE, &parameters).await?;
+        if let Some(roles) = row.get::<_, Option<Vec<String>>>(0) {
+            disabled.get_or_insert_default().extend(roles);
+        }
     }
-    Ok(())
+    Ok(disabled)
 }
 
 impl Failure {
@@ -209,7 +222,7 @@ impl Failure {
 }
 
 /// What came of an order, by server.
-pub type Outcomes = Vec<(String, Result<i64, String>)>;
+pub type Outcomes = Vec<(String, Result<Done, String>)>;
 
 /// Carries an order out on all servers at the same time, and waits for all of them.
 pub async fn carry_out_everywhere(servers: &[Arc<Server>], order: Arc<Order>) -> Outcomes {

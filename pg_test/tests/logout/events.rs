@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use crate::*;
 
 const HOOK: &str = "https://hook.example/events";
-const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
+pub const SESSION_REVOKED: &str =
+    "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 const CREDENTIAL: &str = "https://schemas.openid.net/secevent/caep/event-type/credential-change";
-const DISABLED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-disabled";
+pub const DISABLED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-disabled";
 
-fn event_of(issuer: &Issuer, name: &str, subject: Value) -> Token {
+pub fn event_of(issuer: &Issuer, name: &str, subject: Value) -> Token {
     issuer
         .token("alice")
         .header("typ", "secevent+jwt")
@@ -26,9 +27,14 @@ fn event_of(issuer: &Issuer, name: &str, subject: Value) -> Token {
 }
 
 fn configuration(issuer: &Issuer, server: &Server, more: &str, of_events: &str) -> String {
-    let events = format!("{more}\n[issuer.events]\naudience = [\"{HOOK}\"]\n{of_events}\n");
     let server = Hook::server_table("primary", server, ROLE);
-    format!("{}{server}", issuer_table(issuer, &events))
+    configuration_for(issuer, &server, more, of_events)
+}
+
+/// `servers`: their tables.
+pub fn configuration_for(issuer: &Issuer, servers: &str, more: &str, of_events: &str) -> String {
+    let events = format!("{more}\n[issuer.events]\naudience = [\"{HOOK}\"]\n{of_events}\n");
+    format!("{}{servers}", issuer_table(issuer, &events))
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `validator-hook`: from what a provider sends to the sessions that end.
 
+mod disabled;
 mod events;
 mod hostile;
 mod logouts;

@@ -4,6 +4,7 @@
 mod attacks;
 mod basics;
 mod faults;
+mod leavers;
 mod names;
 mod passwords;
 mod removal;

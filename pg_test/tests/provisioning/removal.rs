@@ -66,13 +66,18 @@ fn a_leaver_who_owns_objects_is_removed_by_the_statements_of_the_page() {
     server.sql("GRANT SELECT ON secret TO alice");
     let failed = server.psql("DROP ROLE alice");
     assert!(!failed.status.success());
-    let end = block_with("ALTER ROLE alice NOLOGIN");
-    let issuer = directory.issuer.url();
-    let end = end.join("\n");
-    let end = end.replace("https://idp.example.com/realms/corp", issuer);
-    server.sql(&end);
+    // Statement by statement: the role is disabled before its sessions end.
+    for statement in block_with("validator.disable_role(") {
+        let issuer = directory.issuer.url();
+        server.sql(&statement.replace("https://idp.example.com/realms/corp", issuer));
+    }
     session.wait_for_end(std::time::Duration::from_secs(5));
     directory.does_not_provision("alice", &["analysts"], "role_disabled");
+    let disabled = server.sql(block_with("WHERE NOT rolcanlogin")[0]);
+    let alice = || Some("alice".to_owned());
+    assert_eq!(disabled, [[alice(), alice()]]);
+    run(server, &block_with("ALTER ROLE alice LOGIN"));
+    drop(directory.admits("alice", &["analysts"]));
     run(server, &block_with("REASSIGN OWNED BY alice"));
     assert!(!directory.exists("alice"));
     assert_eq!(server.value("SELECT count(*) FROM report"), "1");

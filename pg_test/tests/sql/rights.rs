@@ -13,9 +13,10 @@ const FOR_ALL: [&str; 4] = [
 ];
 
 /// What only a superuser may call, and whom a superuser lets.
-const FOR_SUPERUSERS: [&str; 9] = [
+const FOR_SUPERUSERS: [&str; 10] = [
     "check_config()",
     "check_token(text,text,text,text,boolean)",
+    "disable_role(text,text)",
     "disable_unused_roles(interval,boolean)",
     "end_sessions(text,text,text,text,text)",
     "flush_cache()",

@@ -1,0 +1,160 @@
+//! What `disable_roles` adds: an account that was disabled at the provider cannot be logged in to again.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rig::{Hook, Issuer, Server};
+use serde_json::json;
+
+use crate::events::{DISABLED, SESSION_REVOKED, configuration_for, event_of};
+use crate::*;
+
+const GRANT: &str =
+    "GRANT EXECUTE ON FUNCTION validator.disable_role(text, text) TO validator_hook";
+
+/// A server that provisions roles, as docs/roles.md has it.
+fn provisioning(issuer: &Issuer) -> Server {
+    let builder = Server::trusting(issuer)
+        .preload()
+        .set("validator.role_claim", "groups")
+        .set("validator.provision_role", "validator_manager");
+    let server = start(builder);
+    server.sql(
+        "CREATE ROLE validator_manager NOLOGIN CREATEROLE;
+         CREATE ROLE validator_managed NOLOGIN;
+         GRANT validator_managed TO validator_manager WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;
+         CREATE ROLE analysts NOLOGIN;
+         GRANT analysts TO validator_manager WITH ADMIN TRUE, INHERIT FALSE, SET FALSE;",
+    );
+    server.set("validator.provision", "roles");
+    server.restart();
+    server.wait_for_backend("backend_type = 'validator roles' AND wait_event_type = 'Extension'");
+    server
+}
+
+fn token(issuer: &Issuer, user: &str) -> String {
+    let token = issuer.token(user).claim("groups", json!(["analysts"]));
+    token.encode()
+}
+
+#[track_caller]
+fn keeps_out(server: &Server, user: &str, token: &str) {
+    let verdict = server.refuses(user, token, "role_not_provisioned");
+    let cause = "reason=role_not_provisioned cause=role_disabled ";
+    assert!(verdict.log.contains(cause), "{}", verdict.log);
+}
+
+fn may_log_in(server: &Server, role: &str) -> String {
+    server.value(&format!(
+        "SELECT coalesce(bool_or(rolcanlogin)::text, '') FROM pg_roles WHERE rolname = '{role}'"
+    ))
+}
+
+/// A standby is a moment behind.
+#[track_caller]
+fn wait_until_it_may(server: &Server, role: &str, log_in: &str) {
+    let start = Instant::now();
+    while may_log_in(server, role) != log_in {
+        assert!(start.elapsed() < SOON, "the standby has not got it");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn account_that_is_disabled_can_not_log_in_again() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    primary.sql(GRANT);
+    let standby = primary.standby();
+    let tables = [
+        Hook::server_table("primary", &primary, ROLE),
+        Hook::server_table("standby", &standby, ROLE),
+    ];
+    let hook = Hook::start(&configuration_for(
+        &issuer,
+        &tables.concat(),
+        "disable_roles = true",
+        "",
+    ));
+    let (zoe, yves) = (token(&issuer, "zoe"), token(&issuer, "yves"));
+    let mut other = primary.admits("yves", &yves);
+    let mut session = primary.admits("zoe", &zoe);
+    let of = |user: &str| json!({"format": "iss_sub", "iss": issuer.url(), "sub": user});
+    // An end of sessions is not one of the account.
+    let revoked = event_of(&issuer, SESSION_REVOKED, of("zoe")).encode();
+    assert_status(&hook.tell(&revoked, ""), 202);
+    assert_ended(&mut session);
+    let mut sessions = [&primary, &standby].map(|server| {
+        wait_until_it_may(server, "zoe", "true");
+        server.admits("zoe", &zoe)
+    });
+    let disabled = event_of(&issuer, DISABLED, of("zoe")).encode();
+    assert_status(&hook.tell(&disabled, ""), 202);
+    sessions.iter_mut().for_each(assert_ended);
+    hook.wait_for(
+        ": primary: 1 ended, role zoe disabled, standby: 1 ended\n",
+        SOON,
+    );
+    // The token itself is still good.
+    keeps_out(&primary, "zoe", &zoe);
+    wait_until_it_may(&standby, "zoe", "false");
+    keeps_out(&standby, "zoe", &zoe);
+    assert_open(&mut other);
+    primary.admits("yves", &yves);
+    // The way back is an administrator's.
+    primary.sql("ALTER ROLE zoe LOGIN");
+    primary.admits("zoe", &zoe);
+}
+
+#[test]
+fn log_says_why_no_role_is_disabled() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    primary.sql(GRANT);
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let on = "disable_roles = true";
+    let hook = Hook::start(&configuration_for(&issuer, &table, on, ""));
+    let disabled = |user: &str| {
+        let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": user});
+        event_of(&issuer, DISABLED, subject).encode()
+    };
+    // alice has a role that is not managed.
+    for user in ["nobody", "alice"] {
+        assert_status(&hook.tell(&disabled(user), ""), 202);
+        let why = format!("sub=\"{user}\" issuer=\"{}\"", issuer.url());
+        let log = hook.wait_for("disabled no role, since no managed role", SOON);
+        assert!(log.contains(&why), "{log}");
+    }
+    assert_eq!(may_log_in(&primary, "alice"), "true");
+    let standby = primary.standby();
+    let table = Hook::server_table("standby", &standby, ROLE);
+    let alone = Hook::start(&configuration_for(&issuer, &table, on, ""));
+    assert_status(&alone.tell(&disabled("nobody"), ""), 202);
+    alone.wait_for("disabled no role, since all servers are standbys", SOON);
+}
+
+#[test]
+fn without_the_right_sessions_end_and_the_provider_is_told_to_try_again() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let configuration = configuration_for(&issuer, &table, "disable_roles = true", "");
+    let checked = Hook::check(&configuration);
+    assert!(!checked.status.success(), "{checked:?}");
+    let told = format!("{}{}", checked.stdout, checked.stderr);
+    let missing = "has no right to execute validator.disable_role(text,text)";
+    assert!(told.contains(missing), "{told}");
+    let hook = Hook::start(&configuration);
+    let mut session = primary.admits("zoe", &token(&issuer, "zoe"));
+    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
+    let event = event_of(&issuer, DISABLED, subject).encode();
+    assert_status(&hook.tell(&event, ""), 503);
+    let (_, _) = session.wait_for_end(Duration::from_secs(5));
+    assert_eq!(may_log_in(&primary, "zoe"), "true");
+    // The same event is good once that is corrected.
+    primary.sql(GRANT);
+    assert!(Hook::check(&configuration).status.success());
+    assert_status(&hook.tell(&event, ""), 202);
+    assert_eq!(may_log_in(&primary, "zoe"), "false");
+    hook.wait_for(": primary: 0 ended, role zoe disabled\n", SOON);
+}
