@@ -151,6 +151,24 @@ kinds! {
         "Check the server's log. Raise max_worker_processes, or fix the error that ends the worker, and restart.";
     TOO_MANY_ISSUERS = "too_many_issuers", Warning,
         "Set validator.jwks_cache_issuers to at least the number of issuers in pg_hba.conf, and restart the server.";
+    PROVISION_ROLE_MISSING = "provision_role_missing", Error,
+        "Create the role, or correct the setting and restart: validator.provision_setup() shows the statements.";
+    PROVISION_ROLE_SUPERUSER = "provision_role_superuser", Error,
+        "ALTER ROLE ... NOSUPERUSER CREATEROLE, or name another role: one that can grant the managed groups and nothing else.";
+    PROVISION_ROLE_WEAK = "provision_role_without_createrole", Error,
+        "ALTER ROLE ... CREATEROLE; or set validator.provision = 'memberships', if roles are created by other means.";
+    PROVISION_MARKER_MISSING = "provision_marker_missing", Error,
+        "Run the statements for validator_managed that validator.provision_setup() shows.";
+    PROVISION_NO_GROUPS = "provision_without_groups", Error,
+        "GRANT the groups TO the role of validator.provision_role WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; a group must be NOLOGIN.";
+    PROVISION_GROUP_TOO_POWERFUL = "provision_group_too_powerful", Warning,
+        "Revoke what gives the groups that power, or take them out of management.";
+    PROVISION_WORKER_MISSING = "provision_worker_missing", Error,
+        "Set shared_preload_libraries = 'validator' and validator.provision_role, and restart. If that is so, the server's log says why the worker ended; or raise max_worker_processes.";
+    PROVISION_DATABASE = "provision_database_unusable", Error,
+        "Name a database that exists and allows connections, and GRANT CONNECT ON it TO the role of validator.provision_role. The worker is started again every 5 s.";
+    PROVISION_STANDBY = "provision_standby", Notice,
+        "Have people log in to the primary first, or set validator.provision_strict = off on the standby to let them keep a group there.";
     RESTART_PENDING = "restart_pending", Notice,
         "Restart the server for the new value to take effect.";
     SETTING_UNKNOWN = "setting_unknown", Error,

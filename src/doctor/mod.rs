@@ -13,6 +13,7 @@ mod password;
 mod policy;
 mod profile;
 mod provider;
+mod provisioning;
 mod server;
 mod shadow;
 mod superusers;
@@ -78,6 +79,7 @@ fn examine(configuration: &Configuration) -> Vec<Finding> {
         .filter_map(|line| line.issuer.clone())
         .collect();
     let mut findings = server::examine(configuration, lines.len(), &issuers);
+    findings.extend(provisioning::examine(&read, configuration));
     // Before 17 there is none without preloading, which the lines' own findings say.
     if configuration.is_preloaded() || !cfg!(any(feature = "pg15", feature = "pg16")) {
         findings.extend(memory::examine(&lines));

@@ -64,7 +64,8 @@ fn misconfigured_hint(misconfigured: &Misconfigured, known: &Circumstances<'_>) 
             invalid_setting_hint(setting, known)
         }
         Misconfigured::RoleClaimUnset => "With delegate_ident_mapping=1 the token alone decides who may take which \
-            role. Set validator.role_claim to the claim that lists roles, or use map=... in pg_hba.conf instead."
+            role, and with validator.provision which groups a role has. Set validator.role_claim to the claim that lists \
+            them, or use map=... in pg_hba.conf instead, with validator.provision = off."
             .to_owned(),
         Misconfigured::RequiredClaimsUnset { one_of } => format!(
             "The provider issues tokens to strangers, too. Set validator.required_claims to your own value of one of {}.",

@@ -10,5 +10,5 @@ mod managed;
 mod note;
 pub mod worker;
 
-pub use managed::MARKER;
+pub use managed::{MARKER, Management};
 pub use note::Note;

@@ -6,6 +6,7 @@ mod maps;
 mod order;
 mod profiles;
 mod provider;
+mod provisioning;
 mod server;
 mod settings;
 
