@@ -1,5 +1,6 @@
 //! What SQL sees of the roles that logins have provisioned; `sql/` declares it in schema `validator`.
 
+use oauth_core::{Printable, name_fault};
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
@@ -63,6 +64,9 @@ fn list_provisioned_roles() -> TableIterator<
 /// The statements that set provisioning up, for an administrator to read and run.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn provision_setup(groups: Vec<String>, manager: String) -> SetOfIterator<'static, String> {
+    for name in groups.iter().chain([&manager]) {
+        refuse_name(name);
+    }
     let name = manager;
     let (manager, marker) = (quoted(&name), quoted(MARKER));
     let options = "WITH ADMIN TRUE, INHERIT FALSE, SET FALSE";
@@ -80,7 +84,7 @@ fn provision_setup(groups: Vec<String>, manager: String) -> SetOfIterator<'stati
         match known.iter().find(|(name, _)| *name == group) {
             Some((_, true)) => lines.push(format!(
                 "-- {} may log in, so it cannot be a managed group",
-                quoted(&group)
+                Printable::new(&quoted(&group))
             )),
             found => {
                 if found.is_none() {
@@ -103,4 +107,18 @@ fn provision_setup(groups: Vec<String>, manager: String) -> SetOfIterator<'stati
     lines.push("ALTER SYSTEM SET validator.provision = 'roles';".to_owned());
     lines.push("-- then restart the server".to_owned());
     SetOfIterator::new(lines)
+}
+
+/// Raises an error for a name that no role can have. A line feed would end a comment, and begin a statement.
+fn refuse_name(name: &str) {
+    if let Some(why) = name_fault(name) {
+        ereport!(
+            ERROR,
+            PgSqlErrorCode::ERRCODE_INVALID_NAME,
+            format!(
+                "\"{}\" cannot be the name of a role here: {why}",
+                Printable::new(name)
+            )
+        );
+    }
 }

@@ -143,6 +143,31 @@ fn the_statements_that_are_shown_set_it_up() {
     );
 }
 
+/// A line feed in a name ends a comment, and what follows would be run as a statement.
+#[test]
+fn names_that_no_role_here_can_have_are_not_shown_as_statements() {
+    let directory = Directory::start();
+    let server = &directory.server;
+    server.sql("DO $$BEGIN EXECUTE E'CREATE ROLE \"x\nALTER ROLE bob SUPERUSER;--\" LOGIN'; END$$");
+    let long = "x".repeat(64);
+    for arguments in [
+        r"ARRAY[E'x\nALTER ROLE bob SUPERUSER;--']",
+        r"ARRAY['analysts', E'x\ty']",
+        r"ARRAY['analysts'], E'm\nDROP ROLE bob;'",
+        "ARRAY['pg_read_all_data']",
+        "ARRAY['public']",
+        "ARRAY['']",
+        &format!("ARRAY['{long}']"),
+    ] {
+        let shown = server.psql(&format!(
+            "SELECT * FROM validator.provision_setup({arguments})"
+        ));
+        assert!(!shown.status.success(), "{arguments}: {}", shown.stdout);
+        let told = "cannot be the name of a role here";
+        assert!(shown.stderr.contains(told), "{}", shown.stderr);
+    }
+}
+
 #[test]
 fn what_a_login_would_do_is_explained_and_not_done() {
     let directory = Directory::start();
