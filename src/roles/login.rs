@@ -17,7 +17,7 @@ use crate::memory;
 use crate::memory::role_requests::RoleRequest;
 use crate::postgres::role_catalog::{ServerCatalog, power_by_itself, power_of};
 use crate::postgres::role_rows::{RoleRow, is_in_recovery, role_oid, role_row, see_changes};
-use crate::roles::managed::{Found, MARKER, Management, ensure_few, failure};
+use crate::roles::managed::{Found, MARKER, Management, ensure_few, failure, has_mark};
 use crate::settings::provisioning::Provisioning;
 
 /// The managed role of this process's login; zero: it has none.
@@ -46,6 +46,8 @@ pub fn provision(login: &Login<'_>, how: &Provisioning) -> Result<(), Failure> {
     if !login.may_take {
         return Err(failure(ProvisioningCause::Identity, "").into());
     }
+    // The checks of the token may have taken a while.
+    see_changes();
     let management = Management::by(&how.manager)?;
     let found = match management.find(role) {
         Found::Unmanaged => return leave_alone(login),
@@ -64,6 +66,19 @@ pub fn provision(login: &Login<'_>, how: &Provisioning) -> Result<(), Failure> {
     }
     MANAGED.store(role.to_u32(), Ordering::Relaxed);
     Ok(())
+}
+
+/// On a line without provisioning: notes that the login's role is managed, if it is, for [`note_session`].
+pub fn recognize(role: &str) {
+    MANAGED.store(0, Ordering::Relaxed);
+    if memory::last_logins().is_none() {
+        return;
+    }
+    if let (Some(role), Some(marker)) = (role_oid(role), role_oid(MARKER))
+        && has_mark(role, marker)
+    {
+        MANAGED.store(role.to_u32(), Ordering::Relaxed);
+    }
 }
 
 /// The session of this process's login has begun.

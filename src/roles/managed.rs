@@ -67,10 +67,7 @@ impl Management {
     /// Whether a role is managed: by its direct membership. Those who may grant that membership, among them the manager,
     /// are members with ADMIN, and not managed.
     pub fn is_managed(self, role: Oid) -> bool {
-        let marks = memberships_in(role, self.marker);
-        role != self.manager
-            && !marks.is_empty()
-            && marks.iter().all(|membership| !membership.admin)
+        role != self.manager && has_mark(role, self.marker)
     }
 
     /// Whether a role is a group whose members are managed: one on which the manager has ADMIN. It also has that on each
@@ -121,6 +118,12 @@ impl Management {
             })
             .collect()
     }
+}
+
+/// Whether a role is a member of the marker, and nobody has given it ADMIN on that.
+pub fn has_mark(role: Oid, marker: Oid) -> bool {
+    let marks = memberships_in(role, marker);
+    !marks.is_empty() && marks.iter().all(|membership| !membership.admin)
 }
 
 /// A role is not provisioned.

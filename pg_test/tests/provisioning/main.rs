@@ -10,6 +10,7 @@ mod passwords;
 mod removal;
 mod sql;
 mod standby;
+mod unused;
 
 use std::fs;
 use std::path::Path;
