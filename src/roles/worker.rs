@@ -46,10 +46,7 @@ pub fn register() {
 #[pg_guard]
 pub extern "C-unwind" fn validator_roles_main(_arg: pg_sys::Datum) {
     signals::of_connected_worker();
-    let Some((manager, database)) = worker_connection() else {
-        // What was set at the server's start is not set any more.
-        return;
-    };
+    let (manager, database) = wait_for_connection();
     let Some(requests) = memory::role_requests() else {
         return;
     };
@@ -76,6 +73,23 @@ pub extern "C-unwind" fn validator_roles_main(_arg: pg_sys::Datum) {
                 serve(requests, &taken, &manager);
             }
             None => signals::wait_for_latch(INTERVAL),
+        }
+    }
+}
+
+/// The role and the database. While none is set any more, waits for a reload: a worker that returned would not be started
+/// again before the server's next start.
+fn wait_for_connection() -> (String, String) {
+    loop {
+        if let Some(connection) = worker_connection() {
+            return connection;
+        }
+        signals::forget_cancel();
+        check_for_interrupts!();
+        if signals::is_reload_requested() {
+            signals::reload();
+        } else {
+            signals::wait_for_latch(INTERVAL);
         }
     }
 }
