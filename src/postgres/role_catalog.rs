@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::ffi::CString;
 
 use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
-use pgrx::{pg_guard, pg_sys};
+use pgrx::{check_for_interrupts, pg_guard, pg_sys};
 
 use crate::postgres::role_rows::{memberships_of, role_oid, with_role};
 use crate::postgres::text::copied_lossy;
@@ -26,6 +26,9 @@ pub const HARMLESS_ROLES: [u32; 5] = [
 
 impl RoleCatalog for ServerCatalog {
     fn map_allows(&self, map: &str, value: &str, role: &str) -> Result<bool, Failure> {
+        // Asked for each value of a token, and each time through all lines of the map: a command or the time limit of
+        // the authentication must end that. A caller lets such an error through: see containment.rs.
+        check_for_interrupts!();
         let (map, value, role) = (c_string(map)?, c_string(value)?, c_string(role)?);
         let _quiet = HeldBackLog::begin();
         // SAFETY: NUL-terminated strings.

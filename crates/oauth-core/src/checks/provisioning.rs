@@ -3,9 +3,16 @@
 
 use std::collections::HashSet;
 
+use crate::basics::printable::Printable;
 use crate::checks::roles::RoleCatalog;
 use crate::failure::Failure;
+use crate::failure::misconfigured::Misconfigured;
+use crate::failure::provisioning_cause::ProvisioningCause;
 use crate::policy::Policy;
+
+/// Values of a token times managed groups: how often the server's map is asked at most in one login. Each time, it goes
+/// through all lines of the map.
+const MAX_MAP_LOOKUPS: usize = 100_000;
 
 /// Groups that one role is made a member of at most.
 pub const MAX_GROUPS: usize = 128;
@@ -60,6 +67,12 @@ impl MembershipPlan {
         plan
     }
 
+    /// Whether it takes something away: a membership, or perhaps an option of one that is held.
+    pub fn takes_from(&self, held: &[HeldMembership]) -> bool {
+        let is_changed = |one: &HeldMembership| self.missing.contains(&one.group);
+        !self.surplus.is_empty() || held.iter().any(is_changed)
+    }
+
     /// Whether nothing is to be done.
     pub fn is_empty(&self) -> bool {
         self.missing.is_empty() && self.surplus.is_empty()
@@ -90,7 +103,7 @@ pub fn name_fault(name: &str) -> Option<&'static str> {
 /// The groups of `managed`, each with its name, that the values of the role claim name: byte for byte, or by the server's
 /// map. All other values are ignored.
 ///
-/// Errors: the server cannot apply its map.
+/// Errors: the server cannot apply its map, or would have to do it too often.
 pub fn named_groups(
     values: &[String],
     managed: &[(RoleNumber, String)],
@@ -99,6 +112,18 @@ pub fn named_groups(
 ) -> Result<Vec<RoleNumber>, Failure> {
     let mut named = Vec::new();
     let plain: HashSet<&str> = values.iter().map(String::as_str).collect();
+    let lookups = plain.len().saturating_mul(managed.len());
+    if policy.role_map().is_some() && lookups > MAX_MAP_LOOKUPS {
+        let (values, groups) = (plain.len(), managed.len());
+        let what = format!(
+            ": {values} values for {groups} managed groups, which is {lookups} questions to the map of at most {MAX_MAP_LOOKUPS}"
+        );
+        return Err(Misconfigured::RoleNotProvisioned {
+            cause: ProvisioningCause::TooManyGroups,
+            what: Printable::new(&what),
+        }
+        .into());
+    }
     for (group, name) in managed {
         let is_named = match policy.role_map() {
             None => plain.contains(name.as_str()),

@@ -121,6 +121,44 @@ fn a_map_says_which_values_are_which_groups() {
 }
 
 #[test]
+fn a_map_is_not_asked_too_often() {
+    let mapped = policy().role_map(Some("m".to_owned())).build().unwrap();
+    let plain = policy().build().unwrap();
+    let values = |count: usize| -> Vec<String> { (0..count).map(|n| format!("v{n}")).collect() };
+    let groups: Vec<(u32, String)> = (0..200).map(|n| (n, format!("g{n}"))).collect();
+    assert_eq!(
+        named_groups(&values(500), &groups, &mapped, &Root),
+        Ok(vec![])
+    );
+    let refused = named_groups(&values(501), &groups, &mapped, &Root).unwrap_err();
+    assert_eq!(refused.code(), "role_not_provisioned");
+    assert!(
+        refused
+            .to_string()
+            .contains("501 values for 200 managed groups"),
+        "{refused}"
+    );
+    // Repeated values count once, and without a map none does.
+    let repeated = values(500).repeat(2);
+    assert!(named_groups(&repeated, &groups, &mapped, &Root).is_ok());
+    assert!(named_groups(&values(1000), &groups, &plain, &NoCatalog).is_ok());
+}
+
+#[test]
+fn a_plan_takes_away_what_is_held_with_other_options_too() {
+    let held = |group, is_as_wanted| HeldMembership {
+        group,
+        is_as_wanted,
+    };
+    let takes =
+        |wanted: &[u32], held: &[HeldMembership]| MembershipPlan::of(wanted, held).takes_from(held);
+    assert!(!takes(&[1, 2], &[held(1, true)]));
+    assert!(!takes(&[1], &[]));
+    assert!(takes(&[1], &[held(2, true)]));
+    assert!(takes(&[1, 2], &[held(1, false)]));
+}
+
+#[test]
 fn a_plan_is_the_difference_and_nothing_else() {
     let held = |group, is_as_wanted| HeldMembership {
         group,
