@@ -38,8 +38,13 @@ pub fn provisioning_hint(cause: &ProvisioningCause) -> &'static str {
             which validator.provision_role has ADMIN, named as the value of validator.role_claim or by \
             validator.role_map."
         }
-        C::TooManyGroups => "Let validator.role_map map groups of the provider to fewer roles.",
-        C::Changed => "The client may try again.",
+        C::TooManyGroups => {
+            "Let validator.role_map map groups of the provider to fewer roles, or have the provider send fewer of them."
+        }
+        C::Changed => {
+            "The client may try again. If it is refused each time, the role is a member of a group whose name is not UTF-8: \
+            rename that group."
+        }
         C::Creation | C::Grant | C::Revocation => {
             "PostgreSQL's own message says why. validator.provision_role must have \
             CREATEROLE, ADMIN on the group and on validator_managed."

@@ -8,7 +8,7 @@ use std::ffi::CString;
 
 use pgrx::pg_sys;
 
-use crate::postgres::text::copied_lossy;
+use crate::postgres::text::copied;
 
 /// A role.
 pub struct RoleRow {
@@ -36,15 +36,19 @@ pub fn role_oid(name: &str) -> Option<pg_sys::Oid> {
     (oid != pg_sys::InvalidOid).then_some(oid)
 }
 
-/// What a role is. `None`: there is none with that number, perhaps since a moment ago.
+/// What a role is. `None`: there is none with that number, perhaps since a moment ago; or its name is not UTF-8, so that it
+/// cannot be written in a statement, and what could be written might be another role's.
 pub fn role_row(oid: pg_sys::Oid) -> Option<RoleRow> {
-    with_role(oid, |row| RoleRow {
-        oid: row.oid,
-        // SAFETY: a NUL-terminated name.
-        name: unsafe { copied_lossy(row.rolname.data.as_ptr()) },
-        may_log_in: row.rolcanlogin,
-        is_superuser: row.rolsuper,
+    with_role(oid, |row| {
+        Some(RoleRow {
+            oid: row.oid,
+            // SAFETY: a NUL-terminated name.
+            name: unsafe { copied(row.rolname.data.as_ptr()) }?,
+            may_log_in: row.rolcanlogin,
+            is_superuser: row.rolsuper,
+        })
     })
+    .flatten()
 }
 
 /// Looks at the row of a role, and raises no error.

@@ -146,13 +146,16 @@ fn change(request: &RoleRequest, management: Management, step: &Step) -> Result<
             }
         }
     };
-    let plan = MembershipPlan::of(&request.groups, &management.held(role, request.options));
+    let held = management.held(role, request.options);
+    let plan = MembershipPlan::of(&request.groups, &held);
     // First: where a group can be lost, but another one cannot be had, the person is without both.
     step.begin(ProvisioningCause::Revocation);
-    if plan.surplus.is_empty() {
-        // What is only added need not be on disk before the login goes on: what the session then does comes after it.
-        run("SET LOCAL synchronous_commit TO off");
-    }
+    // What is only added need not be on disk before the login goes on: what the session then does comes after it. What is
+    // taken away must be, here; a standby that is gone must not keep it from being done.
+    run(match plan.takes_from(&held) {
+        true => "SET LOCAL synchronous_commit TO local",
+        false => "SET LOCAL synchronous_commit TO off",
+    });
     for group in &plan.surplus {
         if let Some(group) = role_row(Oid::from(*group)) {
             let group_name = quoted(&group.name);
@@ -173,11 +176,20 @@ fn change(request: &RoleRequest, management: Management, step: &Step) -> Result<
         }
     }
     step.begin(ProvisioningCause::Manager);
-    // The statements name the role, and names can be given to others.
+    // The statements name the role and its groups, and names can be given to others: PostgreSQL only warns of a REVOKE that
+    // finds nothing.
     match management.find(&request.role) {
-        Found::Managed(row) if row.oid == role => Ok(done),
-        _ => unfulfilled(ProvisioningCause::Changed, ""),
+        Found::Managed(row) if row.oid == role => (),
+        _ => return unfulfilled(ProvisioningCause::Changed, ""),
     }
+    let left = MembershipPlan::of(&request.groups, &management.held(role, request.options));
+    if !left.surplus.is_empty() || (request.require_grants && !left.missing.is_empty()) {
+        return unfulfilled(
+            ProvisioningCause::Changed,
+            "its memberships are not as the token says after the change",
+        );
+    }
+    Ok(done)
 }
 
 fn create(request: &RoleRequest, management: Management, name: &str) {
@@ -186,10 +198,13 @@ fn create(request: &RoleRequest, management: Management, name: &str) {
     if let Some(limit) = request.connection_limit {
         let _ = write!(create, " CONNECTION LIMIT {limit}");
     }
-    if let Some(time) = request.valid_for {
-        let end = time::describe(SystemClock.now().plus(time));
-        let _ = write!(create, " VALID UNTIL {}", literal(&end));
-    }
+    // PostgreSQL looks at it for passwords only. A role may give itself a password, with which it would still get in once
+    // the provider gives it no token.
+    let end = match request.valid_for {
+        Some(time) => time::describe(SystemClock.now().plus(time)),
+        None => "-infinity".to_owned(),
+    };
+    let _ = write!(create, " VALID UNTIL {}", literal(&end));
     run(&create);
     let none = "WITH ADMIN FALSE, INHERIT FALSE, SET FALSE";
     run(&format!("GRANT {} TO {name} {none}", quoted(MARKER)));

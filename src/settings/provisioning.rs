@@ -18,7 +18,7 @@ pub struct Provisioning {
     pub options: GrantOptions,
     /// `None`: none.
     pub connection_limit: Option<u32>,
-    /// How long after its creation a role's VALID UNTIL is. `None`: it has none.
+    /// How long after its creation a role's VALID UNTIL is. `None`: it has always passed.
     pub valid_for: Option<Duration>,
     /// Whether a membership that cannot be granted refuses the login.
     pub require_grants: bool,

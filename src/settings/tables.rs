@@ -255,7 +255,7 @@ numbers! {
         c"0 sets no limit.";
     ProvisionValidFor = "provision_valid_for": Both, 0, (0, i32::MAX), pg_sys::GUC_UNIT_S,
         c"How long after its creation a role's VALID UNTIL is.",
-        c"PostgreSQL heeds VALID UNTIL for passwords only. 0 sets none.";
+        c"PostgreSQL checks VALID UNTIL for passwords only. 0 sets -infinity: no password works.";
     IntrospectionCacheTtl = "introspection_cache_ttl": Both, 30, (0, 3600), pg_sys::GUC_UNIT_S,
         c"How long an introspection response is used before the provider is asked again.",
         c"Never past the token's expiration, and at most 10 seconds if the token is not active. 0 asks at every login.";
