@@ -101,7 +101,7 @@ fn a_group_whose_name_is_not_utf8_is_not_left_by_leaving_another() {
 
 #[test]
 fn a_revocation_does_not_wait_for_a_standby_that_is_gone() {
-    let directory = Directory::start();
+    let directory = Directory::with(|builder| builder.set("synchronous_commit", "on"));
     let server = &directory.server;
     directory.admits("zoe", &["analysts"]);
     server.reload_with(&[("synchronous_standby_names", "gone")]);
