@@ -17,7 +17,14 @@ CREATE FUNCTION @extschema@.flush_cache() RETURNS void
 COMMENT ON FUNCTION @extschema@.flush_cache() IS
     'discard the cached keys of all providers, and their answers about tokens; the next logins ask again';
 
-REVOKE ALL ON FUNCTION @extschema@.flush_cache() FROM PUBLIC;
+CREATE FUNCTION @extschema@.flush_answers(issuer text) RETURNS integer
+    LANGUAGE c VOLATILE PARALLEL RESTRICTED
+    AS 'MODULE_PATHNAME', 'flush_answers_wrapper';
+
+COMMENT ON FUNCTION @extschema@.flush_answers(text) IS
+    'discard the cached answers of one issuer about tokens, and no keys; returns how many';
+
+REVOKE ALL ON FUNCTION @extschema@.flush_cache(), @extschema@.flush_answers(text) FROM PUBLIC;
 
 -- Sessions that tokens have opened.
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use oauth_core::{
     CacheLimits, Freshness, LayoutDigest, PackedUnavailable, Plan, Timestamp, Unavailable,
-    layout_of,
+    cache_key, layout_of,
 };
 
 use crate::memory::locked::Locked;
@@ -24,6 +24,21 @@ const ANSWER_BYTES: usize = 3072;
 
 /// Names an answer: a digest of the token and of all that it was asked under.
 pub type AnswerKey = [u8; 32];
+
+/// What an answer is about.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Subject([u8; 32]);
+
+impl Subject {
+    /// No token, such as where the endpoint is.
+    pub const NO_TOKEN: Subject = Subject([0; 32]);
+
+    /// A token of this issuer.
+    pub fn token_of(issuer: &str) -> Subject {
+        Subject(cache_key(&[issuer]))
+    }
+}
 
 /// An answer is used as long as it is fresh, and not a moment longer.
 pub const LIMITS: CacheLimits = CacheLimits {
@@ -41,6 +56,7 @@ pub struct AnswerCache(&'static Locked<[Set]>);
 #[repr(C)]
 struct Set {
     names: [Name; PLACES],
+    subjects: [Subject; PLACES],
     answers: [StoredAnswer; PLACES],
 }
 
@@ -69,7 +85,11 @@ const REFUSED: u32 = 3;
 /// What all this looks like in memory.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
     digest
-        .numbers(layout_of!(Set { names, answers }))
+        .numbers(layout_of!(Set {
+            names,
+            subjects,
+            answers
+        }))
         .numbers(layout_of!(Name { key, used_at }))
         .numbers(layout_of!(StoredAnswer {
             freshness,
@@ -179,10 +199,16 @@ impl AnswerCache {
 
     /// Plans again under the exclusive lock, and begins the request if that is the plan: of all processes that want to
     /// ask, one does. `until` is when it is given up.
-    pub fn claim(self, key: &AnswerKey, now: Timestamp, until: Timestamp) -> bool {
+    pub fn claim(
+        self,
+        key: &AnswerKey,
+        subject: Subject,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> bool {
         let mut sets = self.0.exclusive();
         let place = place_of(key, sets.len());
-        let answer = sets[place].find_or_make_room(key, now);
+        let answer = sets[place].find_or_make_room(key, subject, now);
         let claimed = answer.plan(now) == Plan::Fetch;
         if claimed {
             answer.freshness.begin(until);
@@ -245,6 +271,23 @@ impl AnswerCache {
         self.0.wake();
     }
 
+    /// The same for the answers about one subject; returns how many were forgotten.
+    pub fn flush_about(self, subject: Subject) -> usize {
+        let mut forgotten = 0;
+        {
+            let mut sets = self.0.exclusive();
+            for set in sets.iter_mut() {
+                let entries = set.names.iter_mut().zip(&set.subjects);
+                for (name, _) in entries.filter(|(_, about)| **about == subject) {
+                    forgotten += usize::from(*name.used_at.get_mut() != 0);
+                    *name.used_at.get_mut() = 0;
+                }
+            }
+        }
+        self.0.wake();
+        forgotten
+    }
+
     /// Sleeps until a request ends, at most for `limit`, if `must_wait` still holds once no end can be missed.
     pub fn sleep_while(self, limit: Duration, must_wait: impl FnOnce() -> bool) {
         self.0.sleep_while(limit, must_wait);
@@ -273,7 +316,12 @@ impl Set {
 
     /// The entry of this name, created if missing. It takes a free place first, then one whose answer is useless, then
     /// the least recently used one: tokens that were never issued do not evict those in use.
-    fn find_or_make_room(&mut self, key: &AnswerKey, now: Timestamp) -> &mut StoredAnswer {
+    fn find_or_make_room(
+        &mut self,
+        key: &AnswerKey,
+        subject: Subject,
+        now: Timestamp,
+    ) -> &mut StoredAnswer {
         let index = self.find(key).unwrap_or_else(|| {
             let rank = |index: &usize| {
                 let used_at = self.names[*index].used_at.load(Ordering::Relaxed);
@@ -288,6 +336,7 @@ impl Set {
             };
             let index = (0..PLACES).min_by_key(rank).unwrap_or(0);
             self.names[index].key = *key;
+            self.subjects[index] = subject;
             self.answers[index].freshness = Freshness::COLD;
             self.answers[index].forget_text();
             index

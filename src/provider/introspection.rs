@@ -14,7 +14,7 @@ use oauth_core::{
 use ureq::http::{Response, StatusCode};
 
 use crate::memory;
-use crate::memory::answer_cache::{AnswerCache, AnswerKey, Ended, Said};
+use crate::memory::answer_cache::{AnswerCache, AnswerKey, Ended, Said, Subject};
 use crate::memory::circuit_breaker::Entry;
 use crate::memory::statistics::{self, Row};
 use crate::postgres::random::random;
@@ -55,7 +55,8 @@ impl Introspector for ProviderIntrospection {
                 self.ensure_not_down()?;
                 let endpoint = self.find_endpoint(deadline)?;
                 let mut fresh = None;
-                let said = self.once(&key, deadline, &endpoint, |until| {
+                let subject = Subject::token_of(self.issuer.identifier());
+                let said = self.once(&key, subject, deadline, &endpoint, |until| {
                     let answer = match self.ask_unless_down(&endpoint, token, deadline, until) {
                         // That is known of the endpoint, and not of this token.
                         Err(Failure::Unavailable(failure)) if is_outage(&failure) => {
@@ -181,6 +182,7 @@ impl ProviderIntrospection {
     fn once(
         &self,
         key: &AnswerKey,
+        subject: Subject,
         deadline: Instant,
         url: &Endpoint,
         ask: impl FnOnce(Timestamp) -> Result<Ended, Failure>,
@@ -189,6 +191,7 @@ impl ProviderIntrospection {
             provider: self,
             cache: memory::answers(),
             key,
+            subject,
             url,
             ask: Some(ask),
         };
@@ -202,7 +205,8 @@ impl ProviderIntrospection {
         }
         let key = self.key_of(METADATA, "");
         let mut fetched = None;
-        let said = self.once(&key, deadline, self.issuer.discovery(), |_| {
+        let (subject, url) = (Subject::NO_TOKEN, self.issuer.discovery());
+        let said = self.once(&key, subject, deadline, url, |_| {
             let (endpoint, lifetime) = self.fetch_endpoint(deadline)?;
             let said = Said::Text(endpoint.as_str().to_owned());
             fetched = Some(endpoint);
@@ -404,6 +408,7 @@ struct FindAnswer<'a, Ask> {
     provider: &'a ProviderIntrospection,
     cache: AnswerCache,
     key: &'a AnswerKey,
+    subject: Subject,
     url: &'a Endpoint,
     ask: Option<Ask>,
 }
@@ -430,7 +435,10 @@ impl<Ask: FnOnce(Timestamp) -> Result<Ended, Failure>> Shared for FindAnswer<'_,
     }
 
     fn claim(&mut self, now: Timestamp, until: Timestamp) -> Result<Option<Timestamp>, Failure> {
-        Ok(self.cache.claim(self.key, now, until).then_some(until))
+        Ok(self
+            .cache
+            .claim(self.key, self.subject, now, until)
+            .then_some(until))
     }
 
     fn ask(

@@ -8,6 +8,7 @@ use crate::memory;
 use crate::memory::session_registry::Wanted;
 use crate::postgres::text::storable;
 use crate::postgres::time;
+use crate::sql::named;
 
 /// The rows of the view `validator.sessions`.
 #[allow(clippy::type_complexity)] // One column per line, as pgrx requires.
@@ -49,13 +50,7 @@ fn end_sessions(
     sid: Option<&str>,
     sub: Option<&str>,
 ) -> i32 {
-    let Some(issuer) = issuer else {
-        ereport!(
-            ERROR,
-            PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
-            "issuer must not be null"
-        );
-    };
+    let issuer = named(issuer);
     if identity.or(jti).or(sid).or(sub).is_none() {
         ereport!(
             ERROR,

@@ -18,8 +18,8 @@ const PAUSES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1
 /// Connections to one server at the same time.
 const CONNECTIONS: usize = 4;
 
-/// Discards what the server knows of tokens, so that no cached answer opens another session.
-const FLUSH: &str = "SELECT validator.flush_cache()";
+/// Discards what the issuer has answered about tokens, so that no cached answer opens another session.
+const FLUSH: &str = "SELECT validator.flush_answers($1)";
 const END: &str = "SELECT validator.end_sessions($1, identity => $2, sid => $3, sub => $4)";
 /// Keeps the user from logging in, where roles come from the provider. A standby has its roles from the primary.
 const DISABLE: &str =
@@ -64,6 +64,8 @@ pub struct Done {
 /// Why an order was not carried out.
 struct Failure {
     why: String,
+    /// How many sessions were ended all the same.
+    ended: i64,
     /// Whether the next attempt may have a better end.
     may_pass: bool,
 }
@@ -86,14 +88,22 @@ impl Server {
     /// Carries an order out. What may pass is tried again.
     async fn carry_out(&self, order: &Order) -> Result<Done, String> {
         let mut pauses = PAUSES.iter();
+        let mut earlier = 0;
         loop {
             let failure = match self.attempt(order).await {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    return Ok(Done {
+                        ended: earlier + done.ended,
+                        ..done
+                    });
+                }
                 Err(failure) => failure,
             };
-            match pauses.next() {
-                Some(pause) if failure.may_pass => sleep(*pause).await,
-                _ => return Err(failure.why),
+            earlier += failure.ended;
+            match (pauses.next(), earlier) {
+                (Some(pause), _) if failure.may_pass => sleep(*pause).await,
+                (_, 0) => return Err(failure.why),
+                (_, ended) => return Err(format!("{ended} ended, but {}", failure.why)),
             }
         }
     }
@@ -102,13 +112,14 @@ impl Server {
         let work = async {
             // Never closed.
             let _slot = self.slots.acquire().await.ok();
-            let client = self.connect().await?;
+            let client = self.connect().await.map_err(Failure::of)?;
             carry_out(&client, order).await
         };
         match timeout(self.timeout, work).await {
-            Ok(done) => done.map_err(Failure::of),
+            Ok(done) => done,
             Err(_) => Err(Failure {
                 why: format!("no answer within {} s", self.timeout.as_secs()),
+                ended: 0,
                 may_pass: true,
             }),
         }
@@ -154,18 +165,25 @@ const CHECK: &str = "
         WHEN to_regprocedure(needed) IS NULL THEN format('the function %s does not exist', needed)
         ELSE format('role \"%s\" has no right to execute %s', current_user, needed)
     END
-    FROM unnest(ARRAY['validator.flush_cache()', 'validator.end_sessions(text,text,text,text,text)']
+    FROM unnest(ARRAY['validator.flush_answers(text)', 'validator.end_sessions(text,text,text,text,text)']
         || CASE WHEN $1 THEN ARRAY['validator.disable_role(text,text)'] ELSE '{}' END) AS needed
     WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'validator')
         OR NOT has_schema_privilege('validator', 'USAGE')
         OR to_regprocedure(needed) IS NULL
         OR NOT has_function_privilege(to_regprocedure(needed), 'EXECUTE')";
 
-async fn carry_out(client: &Client, order: &Order) -> Result<Done, Error> {
-    // First, so that nobody comes back; if that fails, sessions end all the same.
+/// Whatever fails, the rest is done all the same.
+async fn carry_out(client: &Client, order: &Order) -> Result<Done, Failure> {
+    // First, so that nobody comes back.
     let disabled = disable(client, order).await;
-    // The caches before the sessions: a login that begins afterwards finds no older answer.
-    client.query_typed(FLUSH, &[]).await?;
+    // The answers before the sessions: a login that begins afterwards finds no older one.
+    let issuer: [(&(dyn ToSql + Sync), Type); 1] = [(&order.issuer, Type::TEXT)];
+    let flushed = client.query_typed(FLUSH, &issuer).await;
+    let (disabled, failed) = match disabled {
+        Ok(disabled) => (disabled, None),
+        Err(error) => (None, Some(error)),
+    };
+    let mut failed = failed.or(flushed.err());
     let mut ended = 0;
     for criteria in &order.sessions {
         let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
@@ -174,10 +192,18 @@ async fn carry_out(client: &Client, order: &Order) -> Result<Done, Error> {
             (&criteria.sid, Type::TEXT),
             (&criteria.sub, Type::TEXT),
         ];
-        let row = client.query_typed_one(END, &parameters).await?;
-        ended += i64::from(row.get::<_, i32>(0));
+        match client.query_typed_one(END, &parameters).await {
+            Ok(row) => ended += i64::from(row.get::<_, i32>(0)),
+            Err(error) => failed = failed.or(Some(error)),
+        }
     }
-    disabled.map(|disabled| Done { ended, disabled })
+    match failed {
+        None => Ok(Done { ended, disabled }),
+        Some(error) => Err(Failure {
+            ended,
+            ..Failure::of(error)
+        }),
+    }
 }
 
 async fn disable(client: &Client, order: &Order) -> Result<Option<Vec<String>>, Error> {
@@ -201,6 +227,7 @@ impl Failure {
                 let code = database.code().code();
                 Failure {
                     why: format!("{} ({code})", Printable::new(database.message())),
+                    ended: 0,
                     may_pass: ["08", "53", "57P", "55"]
                         .iter()
                         .any(|class| code.starts_with(class)),
@@ -214,6 +241,7 @@ impl Failure {
                 };
                 Failure {
                     why: Printable::new(&text).to_string(),
+                    ended: 0,
                     may_pass: true,
                 }
             }

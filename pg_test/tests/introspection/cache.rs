@@ -4,7 +4,7 @@ use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Duration;
 
-use rig::{Authority, Endpoint, Fault, Issuer, Login, Outcome, Server, now};
+use rig::{Authority, Endpoint, Fault, Issuer, Login, Outcome, Server, now, oauth_line};
 use serde_json::json;
 
 use crate::{BOTH, asked, server_of};
@@ -288,6 +288,57 @@ fn flush_forgets_every_word_at_once() {
         server.refuses("alice", &yes, "token_inactive");
         server.admits("alice", no);
         assert_eq!(asked(&issuer).1, 4, "preload: {preload}");
+    }
+}
+
+#[test]
+fn words_of_one_issuer_are_flushed_and_nothing_else() {
+    for preload in BOTH {
+        let (issuer, other) = (Issuer::builder().start(), Issuer::builder().start());
+        let server = server_of(&issuer, "opaque", preload)
+            .set("validator.introspection_cache_ttl", "1h")
+            .start();
+        let line = |issuer: &Issuer, role: &str| {
+            oauth_line(issuer.url(), "").replace("all all", &format!("all {role}"))
+        };
+        server.set_hba(&[&line(&issuer, "alice"), &line(&other, "bob")]);
+        server.reload();
+        server.sql("CREATE EXTENSION validator");
+        let (yes, no, others) = (
+            issuer.opaque_token("alice"),
+            "made-up-token",
+            other.opaque_token("bob"),
+        );
+        let signed = issuer.token("alice").encode();
+        let log_in = || {
+            server.admits("alice", &signed);
+            server.admits("bob", &others);
+        };
+        server.admits("alice", &yes);
+        server.refuses("alice", no, "token_inactive");
+        log_in();
+        let keys = || {
+            let view = "SELECT string_agg(concat_ws(',', issuer, state, keys, fetched_at), ';') FROM validator.issuers";
+            let fetches = issuer.hits(Endpoint::Jwks) + other.hits(Endpoint::Jwks);
+            (server.value(view), fetches)
+        };
+        let (known, discoveries) = (keys(), asked(&issuer).0);
+        issuer.revoke(&yes);
+        issuer.say(no, issuer.word_on("alice"));
+        other.revoke(&others);
+        let flush = |url: &str| server.value(&format!("SELECT validator.flush_answers('{url}')"));
+        for url in ["", "https://idp.test", &format!("{}/", issuer.url())] {
+            assert_eq!(flush(url), "0", "{url}");
+        }
+        server.admits("alice", &yes);
+        assert_eq!(flush(issuer.url()), "2", "preload: {preload}");
+        assert_eq!(flush(issuer.url()), "0");
+        server.refuses("alice", &yes, "token_inactive");
+        server.admits("alice", no);
+        log_in();
+        assert_eq!(asked(&issuer), (discoveries, 4), "preload: {preload}");
+        assert_eq!(asked(&other).1, 1, "preload: {preload}");
+        assert_eq!(keys(), known, "preload: {preload}");
     }
 }
 

@@ -27,7 +27,7 @@ fn start(builder: ServerBuilder) -> Server {
     server.sql(&format!(
         "SET synchronous_commit = on; CREATE EXTENSION validator; CREATE ROLE {ROLE} LOGIN;
          GRANT USAGE ON SCHEMA validator TO {ROLE};
-         GRANT EXECUTE ON FUNCTION validator.flush_cache(), validator.end_sessions(text, text, text, text, text) TO {ROLE}"
+         GRANT EXECUTE ON FUNCTION validator.flush_answers(text), validator.end_sessions(text, text, text, text, text) TO {ROLE}"
     ));
     server
 }

@@ -196,3 +196,71 @@ fn cached_answers_are_discarded() {
     assert_ended(&mut session);
     server.refuses("alice", &token, "token_inactive");
 }
+
+/// A logout concerns one user: everyone else's next login needs no request.
+#[test]
+fn logout_leaves_keys_and_other_issuers_answers() {
+    let (issuer, other) = (Issuer::builder().start(), Issuer::builder().start());
+    let server = start(
+        Server::trusting(&issuer)
+            .asks_about_opaque_tokens()
+            .set("validator.introspection_cache_ttl", "1h"),
+    );
+    let line = |issuer: &Issuer, role: &str| {
+        rig::oauth_line(issuer.url(), "").replace("all all", &format!("all {role}"))
+    };
+    server.set_hba(&[
+        &format!("local postgres {ROLE} trust"),
+        &line(&issuer, "alice"),
+        &line(&other, "bob"),
+    ]);
+    server.reload();
+    let hook = hook(&issuer, &server);
+    let opaque = other.opaque_token("bob");
+    let log_in_all = || {
+        server.admits("bob", &opaque);
+        log_in(&server, &issuer, "alice", "s1")
+    };
+    let known = || {
+        let issuers = server.value("SELECT string_agg(concat_ws(',', issuer, state, keys, fetched_at), ';') FROM validator.issuers");
+        let asked = [Endpoint::Discovery, Endpoint::Jwks, Endpoint::Introspection]
+            .map(|endpoint| issuer.hits(endpoint) + other.hits(endpoint));
+        (issuers, asked)
+    };
+    let mut session = log_in_all();
+    let before = known();
+    // The program has fetched its keys by the second one.
+    let token = logout_token(&issuer).claim("sub", "carol").encode();
+    assert_status(&hook.log_out(&token), 200);
+    let asked = known().1;
+    let token = logout_token(&issuer).claim("sub", "alice").encode();
+    assert_status(&hook.log_out(&token), 200);
+    assert_ended(&mut session);
+    log_in_all();
+    assert_eq!(known(), (before.0, asked));
+}
+
+#[test]
+fn sessions_end_although_the_answers_cannot_be_flushed() {
+    let issuer = Issuer::builder().start();
+    let server = server(&issuer);
+    let configuration = configuration(&issuer, &server);
+    let hook = Hook::start(&configuration);
+    let mut session = log_in(&server, &issuer, "alice", "s1");
+    let function = "FUNCTION validator.flush_answers(text)";
+    server.sql(&format!("REVOKE EXECUTE ON {function} FROM {ROLE}"));
+    let token = logout_token(&issuer).claim("sub", "alice").encode();
+    assert_status(&hook.log_out(&token), 503);
+    assert_ended(&mut session);
+    hook.wait_for(
+        "failed, and may be sent again: primary: 1 ended, but permission denied for function flush_answers (42501)",
+        SOON,
+    );
+    let checked = Hook::check(&configuration);
+    assert!(!checked.status.success(), "{checked:?}");
+    let why = "no right to execute validator.flush_answers(text)";
+    assert!(checked.stdout.contains(why), "{checked:?}");
+    // The token is not used up.
+    server.sql(&format!("GRANT EXECUTE ON {function} TO {ROLE}"));
+    assert_status(&hook.log_out(&token), 200);
+}

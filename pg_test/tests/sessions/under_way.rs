@@ -167,6 +167,37 @@ fn login_that_a_flush_overtakes_is_judged_again() {
     }
 }
 
+/// As `validator-hook` does it: the answers, and then the sessions. Whoever is not meant is not asked about again.
+#[test]
+fn flush_of_answers_leaves_it_to_end_sessions_which_login_ends() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let server = asking_server(&issuer, preload);
+        for (criteria, meant) in [("identity => 'bob'", false), ("sub => 'alice'", true)] {
+            let token = issuer.opaque_token("alice");
+            let mark = server.log().mark();
+            let before = issuer.hits(Endpoint::Introspection);
+            let login = begin(&server, &issuer, Endpoint::Introspection, &token);
+            server.value(&format!(
+                "SELECT validator.flush_answers('{}')",
+                issuer.url()
+            ));
+            assert_eq!(end(&server, &issuer, criteria), "0", "{criteria}");
+            let outcome = login.join().expect("no panic");
+            assert_eq!(issuer.hits(Endpoint::Introspection), before + 1);
+            if meant {
+                assert_overtaken(&server, outcome, mark, &token);
+            } else {
+                outcome.session();
+            }
+            // What was answered to that login is not kept for another one.
+            issuer.heal();
+            issuer.revoke(&token);
+            server.refuses("alice", &token, "token_inactive");
+        }
+    }
+}
+
 #[test]
 fn flush_does_not_hide_an_end_that_came_before_it() {
     let issuer = Issuer::builder().start();

@@ -19,6 +19,7 @@ const FOR_SUPERUSERS: [&str; 10] = [
     "disable_role(text,text)",
     "disable_unused_roles(interval,boolean)",
     "end_sessions(text,text,text,text,text)",
+    "flush_answers(text)",
     "flush_cache()",
     "provision_setup(text[],text)",
     "refresh_keys(text)",

@@ -77,7 +77,7 @@ fn logout_at_keycloak_ends_sessions_by_validator_hook() {
         server.sql(
             "CREATE EXTENSION validator; CREATE ROLE validator_hook LOGIN;
              GRANT USAGE ON SCHEMA validator TO validator_hook;
-             GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text), validator.flush_cache()
+             GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text), validator.flush_answers(text)
              TO validator_hook",
         );
         let issuer = realm.issuer();
