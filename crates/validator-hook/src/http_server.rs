@@ -26,8 +26,9 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
+use crate::answer::Answer;
 use crate::log::log;
-use crate::receiver::{Answer, Receiver};
+use crate::receiver::Receiver;
 
 /// Bytes of the largest request body: a token has 16 kB at most.
 const MAX_BODY_BYTES: usize = 32 * 1024;

@@ -1,6 +1,7 @@
 //! `validator-hook` receives logouts (OpenID Connect Back-Channel Logout 1.0) and other security events (RFC 8935) from
 //! OpenID providers, and ends the sessions of PostgreSQL that they name, on every server. docs/logout.md describes it.
 
+mod answer;
 mod config;
 // As the module sorts them; what it needs for proxies is not used here.
 #[allow(dead_code)]

@@ -4,22 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use oauth_core::{
-    Bearer, Clock as _, EventKind, Failure, LogoutToken, NoticeError, Policy, Printable, Reject,
-    SecurityEventToken, SystemClock, Who, cache_key, claimed_issuer,
+    Bearer, Clock as _, EventKind, Failure, LogoutToken, Policy, SecurityEventToken, SystemClock,
+    Who, claimed_issuer,
 };
 
-use crate::config::{Config, EventsConfig, IssuerConfig};
+use crate::answer::{
+    Answer, RETRY_AFTER, answer_to, describe, describe_who, internal, is_authorized, refuse, tell,
+    unavailable, unknown_issuer, wait,
+};
+use crate::config::{Config, IssuerConfig};
 use crate::keys::{ProviderKeys, provider_keys};
 use crate::log::{fact, log};
-use crate::replays::{Seen, Sight};
-use crate::servers::{Criteria, Done, Order, Outcomes, Server, carry_out_everywhere};
+use crate::replays::{Refused, Seen};
+use crate::servers::{Criteria, Order, Server, carry_out_everywhere};
 
 /// Logout tokens that are remembered at the same time; they live for minutes.
 const REMEMBERED: usize = 100_000;
 /// A transmitter sends an event again if it missed the answer. One that comes later still does no harm: it is acted on.
 const EVENT_MEMORY: Duration = Duration::from_secs(3600);
-/// Seconds after which a provider may try again.
-const RETRY_AFTER: u64 = 10;
 
 /// Everything that it takes to judge what is received, and to act on it.
 pub struct Receiver {
@@ -41,19 +43,6 @@ struct Known {
 struct KnownEvents {
     policy: Policy,
     keys: ProviderKeys,
-}
-
-/// What a provider is answered.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// All is done.
-    Done,
-    /// It is the token's fault: a code of RFC 8935 §2.4, and why.
-    Refused(&'static str, String),
-    /// RFC 8935 §2: it is not the transmitter.
-    Unauthorized,
-    /// It is not the token's fault; after how many seconds it may be sent again.
-    TryAgain(u64),
 }
 
 impl Receiver {
@@ -88,25 +77,22 @@ impl Receiver {
         let issuer = known.config.issuer.identifier();
         let what = format!("logout{}", describe(token.who(), issuer, token.jti()));
         let now = SystemClock.now();
-        match self
-            .logouts
-            .take(issuer, token.jti(), token.usable_until(), now)
-        {
-            Sight::New => {}
-            Sight::UnderWay => return wait(&what, "the same token is being acted on"),
-            Sight::NoRoom => return wait(&what, "too many tokens are remembered"),
-            Sight::Done => {
+        let until = token.usable_until();
+        let taken = match self.logouts.take(issuer, token.jti(), until, now) {
+            Ok(taken) => taken,
+            Err(Refused::UnderWay) => return wait(&what, "the same token is being acted on"),
+            Err(Refused::NoRoom) => return wait(&what, "too many tokens are remembered"),
+            Err(Refused::Done) => {
                 log(&format!("{what} refused: the token was used before"));
                 return Answer::Refused("invalid_request", "the token was used before".to_owned());
             }
-        }
+        };
         let answer = match known.order(std::slice::from_ref(token.who()), false) {
             Ok(order) => self.act(&what, order).await,
             Err(answer) => refuse(&what, answer),
         };
-        match answer {
-            Answer::Done => self.logouts.done(issuer, token.jti()),
-            _ => self.logouts.failed(issuer, token.jti()),
+        if answer == Answer::Done {
+            taken.done();
         }
         answer
     }
@@ -156,21 +142,23 @@ impl Receiver {
             fact("issuer", Some(issuer)),
             fact("jti", Some(token.jti()))
         );
-        match self.events.take(issuer, token.jti(), until, now) {
-            Sight::New | Sight::NoRoom => {}
-            Sight::UnderWay => {
+        let taken = match self.events.take(issuer, token.jti(), until, now) {
+            Ok(taken) => Some(taken),
+            // One that comes again does no harm: it is acted on again.
+            Err(Refused::NoRoom) => None,
+            Err(Refused::UnderWay) => {
                 return wait(
                     &format!("security event{about}"),
                     "the same token is being acted on",
                 );
             }
-            Sight::Done => {
+            Err(Refused::Done) => {
                 log(&format!(
                     "security event{about}: sent again, and acted on before"
                 ));
                 return Answer::Done;
             }
-        }
+        };
         let mut answer = Answer::Done;
         for event in token.events() {
             let what = format!(
@@ -193,9 +181,8 @@ impl Receiver {
                 answer = answer_to_this;
             }
         }
-        match answer {
-            Answer::Done => self.events.done(issuer, token.jti()),
-            _ => self.events.failed(issuer, token.jti()),
+        if let Some(taken) = taken.filter(|_| answer == Answer::Done) {
+            taken.done();
         }
         answer
     }
@@ -413,136 +400,4 @@ impl Known {
         }
         told
     }
-}
-
-impl Order {
-    /// By what sessions were looked for.
-    fn sought(&self) -> String {
-        let by = |criteria: &Criteria| {
-            let names = [
-                ("sid", criteria.sid.is_some()),
-                ("sub", criteria.sub.is_some()),
-                ("identity", criteria.identity.is_some()),
-            ];
-            let given = names.iter().filter(|(_, is_given)| *is_given);
-            given
-                .map(|(name, _)| *name)
-                .collect::<Vec<_>>()
-                .join(" and ")
-        };
-        let by: Vec<String> = self.sessions.iter().map(by).collect();
-        format!("of this issuer with this {}", by.join(" or "))
-    }
-}
-
-/// RFC 8935 §2: whether the header is the one that was agreed on. Digests are compared, so that time tells nothing.
-fn is_authorized(config: &EventsConfig, authorization: Option<&[u8]>) -> bool {
-    match &config.authorization {
-        None => true,
-        Some(wanted) => {
-            let sent = authorization.and_then(|sent| std::str::from_utf8(sent).ok());
-            sent.is_some_and(|sent| cache_key(&[sent]) == cache_key(&[wanted.expose()]))
-        }
-    }
-}
-
-/// What a failed verification is answered with. Only what is the token's fault is refused.
-fn answer_to(what: &str, error: &NoticeError) -> Answer {
-    let held_back = match error {
-        NoticeError::Failure(Failure::Reject(
-            Reject::UnknownKid { again_in }
-            | Reject::NoFittingKey { again_in }
-            | Reject::BadSignature { again_in },
-        )) => *again_in,
-        NoticeError::Failure(Failure::Reject(_)) | NoticeError::Fault(_) => None,
-        NoticeError::Failure(failure) => {
-            let why = unavailable(failure);
-            log(&format!(
-                "{what} cannot be verified, and may be sent again: {why}"
-            ));
-            return Answer::TryAgain(RETRY_AFTER);
-        }
-    };
-    if let Some(seconds) = held_back {
-        log(&format!(
-            "{what} cannot be verified, and may be sent again: {error}, and the provider is not asked for its keys again \
-             within {seconds} s"
-        ));
-        return Answer::TryAgain(seconds);
-    }
-    let code = match error.code() {
-        "iss_missing" | "iss_malformed" | "iss_mismatch" => "invalid_issuer",
-        "aud_missing" | "aud_malformed" | "aud_mismatch" => "invalid_audience",
-        "unknown_kid" | "no_fitting_key" | "ambiguous_key" | "key_unsuitable" | "bad_signature" => {
-            "invalid_key"
-        }
-        _ => "invalid_request",
-    };
-    log(&format!("{what} refused: {error} reason={}", error.code()));
-    Answer::Refused(code, error.to_string())
-}
-
-/// Why something that is not the token's fault failed, with what was asked.
-fn unavailable(failure: &Failure) -> String {
-    match failure {
-        Failure::Unavailable(unavailable) => {
-            format!(
-                "{unavailable}{}",
-                fact("url", Some(&unavailable.url.to_string()))
-            )
-        }
-        other => other.to_string(),
-    }
-}
-
-fn unknown_issuer() -> Answer {
-    let why = "the token is not of an issuer that is configured";
-    Answer::Refused("invalid_issuer", why.to_owned())
-}
-
-fn refuse(what: &str, answer: Answer) -> Answer {
-    if let Answer::Refused(_, why) = &answer {
-        log(&format!("{what} refused: {why}"));
-    }
-    answer
-}
-
-fn wait(what: &str, why: &str) -> Answer {
-    log(&format!("{what} may be sent again: {why}"));
-    Answer::TryAgain(RETRY_AFTER)
-}
-
-fn internal(what: &str) -> Answer {
-    log(&format!("{what}: internal error"));
-    Answer::TryAgain(RETRY_AFTER)
-}
-
-fn describe(who: &Who, issuer: &str, jti: &str) -> String {
-    let (who, issuer) = (describe_who(who), fact("issuer", Some(issuer)));
-    format!("{who}{issuer}{}", fact("jti", Some(jti)))
-}
-
-fn describe_who(who: &Who) -> String {
-    [("sub", &who.sub), ("sid", &who.sid), ("email", &who.email)]
-        .map(|(name, value)| fact(name, value.as_deref()))
-        .concat()
-}
-
-/// What came of an order on each server.
-fn tell(outcomes: &Outcomes) -> String {
-    let disabled = |roles: &Vec<String>| match roles.is_empty() {
-        true => String::new(),
-        false => format!(
-            ", role {} disabled",
-            Printable::list(roles.iter().map(String::as_str))
-        ),
-    };
-    let one = |(name, outcome): &(String, Result<Done, String>)| match outcome {
-        Ok(done) => {
-            let disabled = done.disabled.as_ref().map(disabled).unwrap_or_default();
-            format!("{name}: {} ended{disabled}", done.ended)
-        }
-        Err(why) => format!("{name}: {why}"),
-    };
-    outcomes.iter().map(one).collect::<Vec<_>>().join(", ")
 }

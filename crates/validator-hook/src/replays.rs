@@ -18,11 +18,16 @@ struct Entry {
     is_done: bool,
 }
 
-/// What is known of a token.
+/// A token that is being acted on. When this goes, however the work ended, the token may come again, unless it is done.
+#[must_use]
+pub struct Taken<'a> {
+    seen: &'a Seen,
+    key: [u8; 32],
+}
+
+/// Why a token cannot be taken on.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Sight {
-    /// It was not seen before, and is now being acted on.
-    New,
+pub enum Refused {
     /// It is being acted on at this moment.
     UnderWay,
     /// It was acted on.
@@ -39,45 +44,53 @@ impl Seen {
         }
     }
 
-    /// Takes a token on, to be acted on by the caller alone, who then calls [`done`](Seen::done) or [`failed`](Seen::failed).
-    pub fn take(&self, issuer: &str, jti: &str, until: Timestamp, now: Timestamp) -> Sight {
+    /// Takes a token on, to be acted on by the caller alone.
+    pub fn take(
+        &self,
+        issuer: &str,
+        jti: &str,
+        until: Timestamp,
+        now: Timestamp,
+    ) -> Result<Taken<'_>, Refused> {
         let mut entries = self.lock();
         let key = cache_key(&[issuer, jti]);
         match entries.get(&key) {
-            Some(entry) if !entry.is_done => return Sight::UnderWay,
-            Some(entry) if now < entry.until => return Sight::Done,
+            Some(entry) if !entry.is_done => return Err(Refused::UnderWay),
+            Some(entry) if now < entry.until => return Err(Refused::Done),
             _ => {}
         }
         if entries.len() >= self.capacity {
             entries.retain(|_, entry| !entry.is_done || now < entry.until);
         }
         if entries.len() >= self.capacity {
-            return Sight::NoRoom;
+            return Err(Refused::NoRoom);
         }
         let is_done = false;
         entries.insert(key, Entry { until, is_done });
-        Sight::New
-    }
-
-    /// It was acted on, and is not to be acted on again.
-    pub fn done(&self, issuer: &str, jti: &str) {
-        if let Some(entry) = self.lock().get_mut(&cache_key(&[issuer, jti])) {
-            entry.is_done = true;
-        }
-    }
-
-    /// It could not be acted on, and may come again.
-    pub fn failed(&self, issuer: &str, jti: &str) {
-        let key = cache_key(&[issuer, jti]);
-        let mut entries = self.lock();
-        if entries.get(&key).is_some_and(|entry| !entry.is_done) {
-            entries.remove(&key);
-        }
+        Ok(Taken { seen: self, key })
     }
 
     /// Nothing panics while it holds the lock, and what is behind it is valid at any time.
     fn lock(&self) -> MutexGuard<'_, HashMap<[u8; 32], Entry>> {
         self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Taken<'_> {
+    /// It was acted on, and is not to be acted on again.
+    pub fn done(self) {
+        if let Some(entry) = self.seen.lock().get_mut(&self.key) {
+            entry.is_done = true;
+        }
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        let mut entries = self.seen.lock();
+        if entries.get(&self.key).is_some_and(|entry| !entry.is_done) {
+            entries.remove(&self.key);
+        }
     }
 }
 
@@ -89,35 +102,57 @@ mod tests {
         Timestamp::from_unix_seconds(seconds)
     }
 
+    /// Why it is not taken on. A token that is taken on is let go at once.
+    fn refused(taken: Result<Taken<'_>, Refused>) -> Option<Refused> {
+        taken.err()
+    }
+
     #[test]
     fn a_token_is_acted_on_once_within_its_life() {
         let seen = Seen::new(10);
         let take = |jti: &str, now: i64| seen.take("https://a", jti, at(100), at(now));
-        assert_eq!(take("1", 0), Sight::New);
-        assert_eq!(take("1", 0), Sight::UnderWay);
-        seen.failed("https://a", "1");
-        assert_eq!(take("1", 0), Sight::New);
-        seen.done("https://a", "1");
-        // Only what is under way can fail.
-        seen.failed("https://a", "1");
-        assert_eq!((take("1", 0), take("1", 99)), (Sight::Done, Sight::Done));
-        assert_eq!(take("2", 99), Sight::New);
-        assert_eq!(seen.take("https://b", "1", at(100), at(0)), Sight::New);
-        assert_eq!(take("1", 100), Sight::New);
+        let first = take("1", 0).ok();
+        assert!(first.is_some());
+        assert_eq!(refused(take("1", 0)), Some(Refused::UnderWay));
+        // It could not be acted on.
+        drop(first);
+        take("1", 0).expect("it may come again").done();
+        assert_eq!(refused(take("1", 0)), Some(Refused::Done));
+        assert_eq!(refused(take("1", 99)), Some(Refused::Done));
+        assert_eq!(refused(take("2", 99)), None);
+        assert_eq!(refused(seen.take("https://b", "1", at(100), at(0))), None);
+        assert_eq!(refused(take("1", 100)), None);
+    }
+
+    #[test]
+    fn a_token_may_come_again_if_the_work_on_it_panicked() {
+        let seen = Seen::new(1);
+        let work = || {
+            let _taken = seen.take("i", "1", at(100), at(0)).expect("it is new");
+            panic!("while it is acted on");
+        };
+        assert!(std::thread::scope(|scope| scope
+            .spawn(work)
+            .join()
+            .is_err()));
+        assert_eq!(refused(seen.take("i", "1", at(100), at(0))), None);
+        // And its place is free.
+        assert_eq!(refused(seen.take("i", "2", at(100), at(0))), None);
     }
 
     #[test]
     fn memory_is_bounded_and_nothing_is_forgotten_too_early() {
         let seen = Seen::new(2);
         let take = |jti: &str, until: i64, now: i64| seen.take("i", jti, at(until), at(now));
-        assert_eq!(take("1", 50, 0), Sight::New);
-        seen.done("i", "1");
-        assert_eq!(take("2", 100, 0), Sight::New);
-        assert_eq!(take("3", 100, 49), Sight::NoRoom);
-        assert_eq!(take("1", 50, 49), Sight::Done);
+        take("1", 50, 0).expect("it is new").done();
+        let second = take("2", 100, 0).ok();
+        assert!(second.is_some());
+        assert_eq!(refused(take("3", 100, 49)), Some(Refused::NoRoom));
+        assert_eq!(refused(take("1", 50, 49)), Some(Refused::Done));
         // The first one's life is over; the second is under way, however long that takes.
-        assert_eq!(take("3", 200, 150), Sight::New);
-        assert_eq!(take("2", 200, 150), Sight::UnderWay);
-        assert_eq!(take("4", 200, 150), Sight::NoRoom);
+        let third = take("3", 200, 150).ok();
+        assert!(third.is_some());
+        assert_eq!(refused(take("2", 200, 150)), Some(Refused::UnderWay));
+        assert_eq!(refused(take("4", 200, 150)), Some(Refused::NoRoom));
     }
 }
