@@ -1,5 +1,8 @@
 //! The configuration: one TOML file, and what it names.
 
+mod doubts;
+mod period;
+
 use std::env;
 use std::fs;
 use std::net::SocketAddr;
@@ -10,6 +13,7 @@ use std::time::Duration;
 use oauth_core::{Algorithms, Endpoint, IdentityCase, IdentityPrefix, Issuer, StringList};
 use serde::Deserialize;
 
+use crate::config::period::Period;
 use crate::secret::Secret;
 
 /// The file, as it is written.
@@ -52,6 +56,7 @@ struct EventsTable {
     transmitter: Option<String>,
     jwks_uri: Option<String>,
     authorization_file: Option<PathBuf>,
+    max_event_age: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -107,6 +112,8 @@ pub struct EventsConfig {
     pub jwks_uri: Option<Endpoint>,
     /// The value of the header `Authorization` that the transmitter must send.
     pub authorization: Option<Secret>,
+    /// How old an event may be, since it has no end of its own.
+    pub max_age: Duration,
 }
 
 /// A server on which sessions are ended.
@@ -226,6 +233,7 @@ impl IssuerConfig {
                     None => None,
                     Some(file) => Some(Secret::read(&folder.path(file))?),
                 },
+                max_age: optional::<Period>("max_event_age", events.max_event_age.as_deref())?.0,
             }),
         };
         if events.is_none() && table.client_ids.is_empty() {

@@ -69,6 +69,7 @@ fn main() -> ExitCode {
 
 fn run(file: &Path, is_check: bool) -> Result<ExitCode, String> {
     let config = Config::read(file)?;
+    let doubts = config.doubts();
     let listen = config.listen;
     let tls = config.tls.as_ref().map(tls::own).transpose()?;
     let receiver = Arc::new(Receiver::new(config)?);
@@ -78,7 +79,7 @@ fn run(file: &Path, is_check: bool) -> Result<ExitCode, String> {
         .build();
     let runtime = runtime.map_err(|error| format!("cannot start: {error}"))?;
     let code = match is_check {
-        true => tell(runtime.block_on(receiver.check())),
+        true => tell(runtime.block_on(receiver.check()), doubts),
         false => {
             let served = runtime.block_on(http_server::serve(listen, tls, receiver));
             served.map_err(|error| format!("cannot listen on {listen}: {error}"))?;
@@ -90,14 +91,17 @@ fn run(file: &Path, is_check: bool) -> Result<ExitCode, String> {
     Ok(code)
 }
 
-/// Prints what was checked; a failure if anything is not good.
-fn tell(checked: Vec<(String, Result<(), String>)>) -> ExitCode {
+/// Prints what was checked, and what is in doubt; a failure if anything is not good.
+fn tell(checked: Vec<(String, Result<(), String>)>, doubts: Vec<(String, String)>) -> ExitCode {
     let is_good = checked.iter().all(|(_, outcome)| outcome.is_ok());
     let lines = checked.into_iter().map(|(what, outcome)| match outcome {
         Ok(()) => format!("good: {what}\n"),
         Err(why) => format!("BAD:  {what}: {why}\n"),
     });
-    print(&lines.collect::<String>());
+    let doubts = doubts
+        .into_iter()
+        .map(|(what, why)| format!("warn: {what}: {why}\n"));
+    print(&lines.chain(doubts).collect::<String>());
     match is_good {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,

@@ -1,11 +1,10 @@
 //! What is received: from a token to what is done about it, and what the provider is answered.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use oauth_core::{
     Bearer, Clock as _, EventKind, Failure, LogoutToken, Policy, SecurityEventToken, SystemClock,
-    Who, claimed_issuer,
+    Timestamp, Who, claimed_issuer,
 };
 
 use crate::answer::{
@@ -18,10 +17,8 @@ use crate::log::{fact, log};
 use crate::replays::{Refused, Seen};
 use crate::servers::{Criteria, Order, Server, carry_out_everywhere};
 
-/// Logout tokens that are remembered at the same time; they live for minutes.
+/// Tokens of each kind that are remembered at the same time.
 const REMEMBERED: usize = 100_000;
-/// A transmitter sends an event again if it missed the answer. One that comes later still does no harm: it is acted on.
-const EVENT_MEMORY: Duration = Duration::from_secs(3600);
 
 /// Everything that it takes to judge what is received, and to act on it.
 pub struct Receiver {
@@ -136,7 +133,7 @@ impl Receiver {
         };
         let issuer = known.config.issuer.identifier();
         let now = SystemClock.now();
-        let until = now.plus(EVENT_MEMORY);
+        let until = known.events_until(now);
         let about = format!(
             "{}{}",
             fact("issuer", Some(issuer)),
@@ -315,7 +312,12 @@ impl Known {
             Some(events) => {
                 let (audience, algorithms) = (events.audience.clone(), config.algorithms.clone());
                 let transmitter = events.transmitter.clone();
-                let policy = SecurityEventToken::policy(transmitter.clone(), audience, algorithms);
+                let policy = SecurityEventToken::policy(
+                    transmitter.clone(),
+                    audience,
+                    algorithms,
+                    events.max_age,
+                );
                 let jwks_uri = events.jwks_uri.as_ref();
                 let jwks_uri = match transmitter == *issuer {
                     true => jwks_uri.or(config.jwks_uri.as_ref()),
@@ -334,6 +336,15 @@ impl Known {
             events,
             config,
         })
+    }
+
+    /// Until when an event that comes now may be accepted: its `iat` is now at the latest, as this clock or another has it.
+    fn events_until(&self, now: Timestamp) -> Timestamp {
+        let (Some(events), Some(config)) = (&self.events, &self.config.events) else {
+            return now;
+        };
+        let skew = events.policy.clock_skew();
+        now.plus(config.max_age).plus(skew).plus(skew)
     }
 
     /// What is to be done about each of these, who are names of the same user or session.

@@ -215,3 +215,43 @@ fn transmitter_may_be_another_issuer_than_the_users() {
     assert_status(&hook.tell(&token.encode(), ""), 202);
     assert_ended(&mut session);
 }
+
+/// A copy of an event cannot be sent for ever, whatever the program remembers.
+#[test]
+fn old_event_is_refused() {
+    let issuer = Issuer::builder().start();
+    let server = server(&issuer);
+    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "alice"});
+    let aged = |age: i64| {
+        let token = event_of(&issuer, SESSION_REVOKED, subject.clone());
+        token.claim("iat", rig::now() - age).encode()
+    };
+    let day = 24 * 3600;
+    for (more, too_old, good) in [
+        ("", 7 * day + 60, 7 * day - 60),
+        ("max_event_age = \"36h\"", 37 * 3600, 35 * 3600),
+    ] {
+        let hook = Hook::start(&configuration(&issuer, &server, "", more));
+        let mut session = log_in(&server, &issuer, "alice", "s1");
+        let answer = hook.tell(&aged(too_old), "");
+        assert_status(&answer, 400);
+        let told: Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert_eq!(told["err"], "invalid_request", "{told}");
+        hook.wait_for("reason=too_old", SOON);
+        assert_open(&mut session);
+        assert_status(&hook.tell(&aged(good), ""), 202);
+        assert_ended(&mut session);
+    }
+}
+
+#[test]
+fn check_warns_of_events_that_anyone_may_send_again() {
+    let issuer = Issuer::builder().start();
+    let server = server(&issuer);
+    let checked = Hook::check(&configuration(&issuer, &server, "", ""));
+    let what = format!(
+        "warn: events of \"{}\": without authorization_file",
+        issuer.url()
+    );
+    assert!(checked.success().contains(&what), "{checked:?}");
+}

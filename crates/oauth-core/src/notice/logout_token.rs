@@ -34,7 +34,7 @@ impl LogoutToken {
         client_ids: StringList,
         algorithms: Algorithms,
     ) -> Result<Policy, Misconfigured> {
-        policy(issuer, client_ids, algorithms, TOKEN_TYPES)
+        policy(issuer, client_ids, algorithms, TOKEN_TYPES, None)
     }
 
     /// §2.6: all checks of a logout token but whether it has been seen before.

@@ -7,6 +7,7 @@ pub(crate) mod security_event;
 pub(crate) mod subject;
 
 use std::fmt;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -94,11 +95,13 @@ fn policy(
     audience: StringList,
     algorithms: Algorithms,
     token_types: &[&str],
+    max_age: Option<Duration>,
 ) -> Result<Policy, Misconfigured> {
     Policy::builder(issuer)
         .audience(audience)
         .algorithms(algorithms)
         .token_types(TokenTypes::of(token_types))
+        .max_token_age(max_age)
         .build()
 }
 

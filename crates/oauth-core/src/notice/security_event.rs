@@ -1,6 +1,8 @@
 //! RFC 8417: security event tokens, of which those of CAEP and RISC tell that a session or an account is not trusted any
 //! more.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use crate::basics::bearer::Bearer;
@@ -43,13 +45,21 @@ pub struct SecurityEvent {
 }
 
 impl SecurityEventToken {
-    /// What the tokens of this transmitter are judged by. They must be for one of these audiences.
+    /// What the tokens of this transmitter are judged by. They must be for one of these audiences. RFC 8417 §2.2 wants them
+    /// without `exp`, so that only their age keeps a copy from being sent for ever.
     pub fn policy(
         transmitter: Issuer,
         audience: StringList,
         algorithms: Algorithms,
+        max_age: Duration,
     ) -> Result<Policy, Misconfigured> {
-        policy(transmitter, audience, algorithms, TOKEN_TYPES)
+        policy(
+            transmitter,
+            audience,
+            algorithms,
+            TOKEN_TYPES,
+            Some(max_age),
+        )
     }
 
     /// RFC 8417 §2, RFC 8935 §2.2: all checks of such a token but whether it has been seen before. `users_of` is the issuer

@@ -1,5 +1,7 @@
 //! RFC 8417, and the subjects of RFC 9493.
 
+use std::time::Duration;
+
 use court::*;
 use oauth_core::{Bearer, EventKind, NoticeError, SecurityEventToken, Who};
 use proptest::prelude::*;
@@ -13,6 +15,8 @@ const HOOK: &str = "https://hook.example/events";
 const SESSION_REVOKED: &str = "https://schemas.openid.net/secevent/caep/event-type/session-revoked";
 const CREDENTIAL: &str = "https://schemas.openid.net/secevent/caep/event-type/credential-change";
 const DISABLED: &str = "https://schemas.openid.net/secevent/risc/event-type/account-disabled";
+
+const MAX_AGE: Duration = Duration::from_secs(3600);
 
 fn event(name: &str, subject: Value) -> Token {
     notice("secevent+jwt", HOOK)
@@ -31,7 +35,8 @@ fn good() -> Token {
 }
 
 fn verify(text: &str) -> Result<SecurityEventToken, NoticeError> {
-    let policy = SecurityEventToken::policy(issuer(), list(HOOK), all_algorithms()).unwrap();
+    let policy =
+        SecurityEventToken::policy(issuer(), list(HOOK), all_algorithms(), MAX_AGE).unwrap();
     let keys = key_set(&[signing_key().jwk()]);
     SecurityEventToken::verify(&Bearer::new(text), &policy, &keys, &issuer(), &at(NOW))
 }
@@ -74,6 +79,19 @@ fn address(email: &str) -> Who {
 #[test]
 fn rules_of_all_notices_apply() {
     assert_common_rules(good, |text| code(verify(text)));
+}
+
+/// A copy cannot be sent for ever, with an end of its own or without.
+#[test]
+fn events_have_a_greatest_age() {
+    // With the 30 s that clocks may differ.
+    for (age, verdict) in [(0, "good"), (3630, "good"), (3631, "too_old")] {
+        assert_eq!(refused(good().claim("iat", NOW - age)), verdict, "{age}");
+        let with_end = good().claim("iat", NOW - age).claim("exp", NOW + 600);
+        assert_eq!(refused(with_end), verdict, "{age}");
+    }
+    assert_eq!(refused(good().claim("iat", 0)), "too_old");
+    assert_eq!(refused(good().claim("iat", -1)), "too_old");
 }
 
 #[test]

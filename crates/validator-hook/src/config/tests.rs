@@ -51,6 +51,7 @@ fn what_is_written_is_what_is_meant() {
     }
     let events = issuer.events.as_ref().expect("events");
     assert_eq!(events.transmitter, issuer.issuer);
+    assert_eq!(events.max_age.as_secs(), 7 * 24 * 3600);
     let by = |claim, value| issuer.identity.identity_by(claim, value);
     assert_eq!(
         by("email", "Alice@Corp"),
@@ -102,6 +103,11 @@ fn mistakes_are_named() {
             "[]",
             "audience is empty",
         ),
+        (
+            "[issuer.events]",
+            "[issuer.events]\nmax_event_age = \"7\"",
+            "max_event_age: it must be from",
+        ),
     ] {
         let text = GOOD.replacen(from, to, 1);
         assert_ne!(text, GOOD, "{from}");
@@ -123,6 +129,57 @@ fn mistakes_are_named() {
         "{GOOD}\n[[issuer]]\nurl = \"https://idp.example.com/realms/corp\"\nclient_ids = [\"a\"]\n"
     );
     assert!(parse(&twice).is_err_and(|error| error.contains("is there twice")));
+}
+
+/// What works, and is less safe than it could be.
+#[test]
+fn doubts_are_about_open_events_and_passwords_in_clear_text() {
+    let doubts = |text: &str| -> Vec<String> {
+        let doubts = good(text).doubts().into_iter();
+        doubts.map(|(what, why)| format!("{what}: {why}")).collect()
+    };
+    let [open] = &doubts(GOOD)[..] else {
+        panic!("{:?}", doubts(GOOD));
+    };
+    assert!(
+        open.contains("realms/corp\": without authorization_file"),
+        "{open}"
+    );
+    let file = env::temp_dir().join(format!("validator-hook-header-{}", std::process::id()));
+    fs::write(&file, "Bearer s3cret").expect("a file");
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(&file, mode).expect("a mode");
+    let header = format!(
+        "[issuer.events]\nauthorization_file = \"{}\"",
+        file.display()
+    );
+    let closed = GOOD.replace("[issuer.events]", &header);
+    assert_eq!(doubts(&closed), [""; 0]);
+    for (connection, is_readable) in [
+        ("host=db1.example.com", true),
+        ("host=192.0.2.7", true),
+        ("host=localhost.example.com", true),
+        // The address is what is connected to.
+        ("host=localhost hostaddr=192.0.2.7", true),
+        ("host=db1.example.com hostaddr=127.0.0.1", false),
+        ("host=LOCALHOST", false),
+        ("host=127.0.0.2", false),
+        ("host=::1", false),
+        ("host=/run/postgresql", false),
+    ] {
+        let text = closed.replacen("host=db1.example.com", connection, 1);
+        assert_eq!(doubts(&text), [""; 0], "{connection}");
+        let text = text.replacen("name = \"primary\"", "name = \"primary\"\ntls = false", 1);
+        let found = doubts(&text);
+        assert_eq!(
+            found.len(),
+            usize::from(is_readable),
+            "{connection}: {found:?}"
+        );
+        let is_named = |doubt: &String| doubt.contains("server \"primary\": with tls = false");
+        assert!(found.iter().all(is_named), "{found:?}");
+    }
+    fs::remove_file(&file).expect("it is there");
 }
 
 #[test]
