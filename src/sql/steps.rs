@@ -179,6 +179,8 @@ struct FileCatalog;
 
 impl RoleCatalog for FileCatalog {
     fn map_allows(&self, map: &str, value: &str, role: &str) -> Result<bool, Failure> {
+        // Each time, the file is read.
+        pgrx::check_for_interrupts!();
         Ok(matches!(
             apply_map(map, value, role),
             Mapping::Allowed { .. }
