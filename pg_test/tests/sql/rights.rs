@@ -13,7 +13,7 @@ const FOR_ALL: [&str; 4] = [
 ];
 
 /// What only a superuser may call, and whom a superuser lets.
-const FOR_SUPERUSERS: [&str; 10] = [
+const FOR_SUPERUSERS: [&str; 11] = [
     "check_config()",
     "check_token(text,text,text,text,boolean)",
     "disable_role(text,text)",
