@@ -3,6 +3,7 @@
 mod cache;
 mod clients;
 mod first_logins;
+mod many_roles;
 mod measure;
 mod seen;
 mod soak;
