@@ -68,7 +68,7 @@ fn metadata_and_keys_are_asked_for_with_the_token() {
         server.reload();
         let verdict = refuses(&server, &issuer, "provider_unavailable");
         assert!(
-            verdict.log.contains("See validator.http_bearer_file"),
+            verdict.log.contains("see validator.http_bearer_file"),
             "{}",
             verdict.log
         );

@@ -68,11 +68,12 @@ fn held_back_hint(seconds: u64, keys: &KeySet, known: &Circumstances<'_>) -> Str
             "{beginning} The token says that it was issued after that (unverified), so it may be newer than the keys: it \
                 is accepted once they are fetched again, {again}."
         ),
-        Some(_) => format!(
+        Some(iat) if keys.fetched_at.saturating_sub(iat).unsigned_abs() >= NEW => format!(
             "{beginning} The token says that it was issued before that (unverified), so it is probably from another \
                 issuer, or older than the provider's last key rotation. The keys are fetched again {again}."
         ),
-        None => format!(
+        // Both may have happened within the time by which clocks differ.
+        _ => format!(
             "{beginning} If the token is newer than the keys, it is accepted once they are fetched again, {again}. \
                 Otherwise it is from another issuer, or older than the provider's last key rotation."
         ),

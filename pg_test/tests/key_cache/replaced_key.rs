@@ -230,9 +230,9 @@ fn scheduled_refresh_does_not_hold_back_the_first_token_of_a_new_key() {
         let key = issuer.rotate();
         let verdict = server.refuses("alice", &issuer.token("alice").encode(), "unknown_kid");
         for told in [
-            "If the token is newer than the cached keys",
+            "If the token is newer than the keys",
             "a token that comes in 3",
-            "validator.refresh_keys()",
+            "validator.refresh_keys('http",
         ] {
             assert!(verdict.log.contains(told), "{}", verdict.log);
         }
