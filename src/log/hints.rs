@@ -1,8 +1,8 @@
 //! What an administrator can do about a failure.
 
 use oauth_core::{
-    Algorithms, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Printable, Reject,
-    likely_preset,
+    Algorithms, Failure, MAX_CANDIDATES, MAX_KEYS, Misconfigured, Policy, Preset, Printable,
+    Reject, TokenTypes, likely_preset,
 };
 
 use crate::log::answer_hints::answer_hint;
@@ -311,7 +311,8 @@ fn type_hint(typ: Option<&Printable>, policy: Option<&Policy>) -> String {
     let send = "If this is an ID token, configure the client to send the access token.";
     let preset = policy
         .filter(|policy| policy.preset().name() == "generic")
-        .and_then(|policy| likely_preset(policy.issuer().identifier()));
+        .and_then(|policy| likely_preset(policy.issuer().identifier()))
+        .filter(|preset| knows_type(preset, typ));
     match preset {
         Some(preset) => format!(
             "{told} {send} If it is an access token: by its issuer, the provider may be one for which there is a preset. \
@@ -324,6 +325,14 @@ fn type_hint(typ: Option<&Printable>, policy: Option<&Policy>) -> String {
             typ.map_or("-", Printable::as_str),
         ),
     }
+}
+
+/// Whether access tokens of a preset's provider have this type.
+fn knows_type(preset: &str, typ: Option<&Printable>) -> bool {
+    let types = Preset::by_name(preset).and_then(|preset| preset.default_of("token_types"));
+    types
+        .and_then(|types| types.parse::<TokenTypes>().ok())
+        .is_some_and(|types| types.accept(typ.map(Printable::as_str)))
 }
 
 /// An algorithm that is not listed may be one that can be.

@@ -22,7 +22,8 @@ pub fn time_hint(reject: &Reject, known: &Circumstances<'_>) -> Option<String> {
 fn expired_hint(seconds_ago: u64, known: &Circumstances<'_>) -> String {
     let lifetime = known
         .sketch
-        .and_then(|sketch| sketch.expires_at?.checked_sub(sketch.issued_at?));
+        .and_then(|sketch| sketch.expires_at?.checked_sub(sketch.issued_at?))
+        .filter(|seconds| *seconds >= 0);
     let lifetime = lifetime.map_or_else(String::new, |seconds| {
         format!("; it was good for {seconds} s (\"iat\" to \"exp\")")
     });

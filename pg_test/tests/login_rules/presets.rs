@@ -358,7 +358,9 @@ fn access_tokens_of_ad_fs_have_an_issuer_of_their_own() {
     );
     let elsewhere = "http://fs.evil.example/adfs/services/trust";
     let verdict = server.refuses("alice", &token(elsewhere).encode(), "iss_mismatch");
-    let hint = format!("\"{trust}\" is accepted. It must equal \"access_token_issuer\"");
+    let hint = format!(
+        "\"{trust}\" is accepted. Set validator.access_token_issuer to the value that the discovery document has"
+    );
     assert!(verdict.log.contains(&hint), "{}", verdict.log);
     let id_token = token(trust).claim("aud", "psql").claim("nonce", "n");
     server.refuses("alice", &id_token.encode(), "aud_mismatch");
