@@ -107,7 +107,9 @@ fn issuer_that_ends_with_a_slash_is_given_with_it() {
         verdict.log
     );
     assert!(
-        verdict.log.contains("Check for a trailing slash"),
+        verdict
+            .log
+            .contains("They differ only by a slash at the end"),
         "{}",
         verdict.log
     );

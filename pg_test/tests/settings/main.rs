@@ -84,6 +84,16 @@ fn every_setting_has_its_unit_range_context_and_default() {
             "validator.password_scope|string|-|-|-||sighup",
             "validator.profiles|string|-|-|-||sighup",
             "validator.provider|string|-|-|-|generic|sighup",
+            "validator.provision|string|-|-|-|off|sighup",
+            "validator.provision_connection_limit|integer|-|0|262143|0|sighup",
+            "validator.provision_database|string|-|-|-|postgres|sighup",
+            "validator.provision_inherit|bool|-|-|-|on|sighup",
+            "validator.provision_require_grants|bool|-|-|-|on|sighup",
+            "validator.provision_role|string|-|-|-||sighup",
+            "validator.provision_set|bool|-|-|-|on|sighup",
+            "validator.provision_strict|bool|-|-|-|on|sighup",
+            "validator.provision_timeout|integer|ms|10|60000|2000|sighup",
+            "validator.provision_valid_for|integer|s|0|2147483647|0|sighup",
             "validator.require_bound_token|bool|-|-|-|off|sighup",
             "validator.require_tls|bool|-|-|-|on|sighup",
             "validator.required_claims|string|-|-|-||sighup",
@@ -184,7 +194,7 @@ fn kill_switch_refuses_everyone_until_it_is_put_back() {
         server.reload_with(&[("validator.enabled", "off")]);
         let verdict = server.refuses("alice", &token, "disabled");
         assert!(
-            verdict.log.contains("HINT:  Set validator.enabled = on"),
+            verdict.log.contains("Set validator.enabled = on"),
             "{}",
             verdict.log
         );
