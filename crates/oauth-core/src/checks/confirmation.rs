@@ -45,7 +45,7 @@ pub(crate) fn validate_confirmation(
     let methods = match claims.get("cnf") {
         None if policy.requires_bound_token() => return Err(Reject::TokenNotBound.into()),
         None => return Ok(()),
-        Some(Value::Object(methods)) if !methods.is_empty() => methods,
+        Some(Value::Object(methods)) => methods,
         Some(_) => return Err(Reject::CnfMalformed.into()),
     };
     if let Some(other) = methods.keys().find(|method| *method != CERTIFICATE_METHOD) {
