@@ -44,3 +44,29 @@ debian_mirror() {
     # shellcheck disable=SC2016 # apt-get expands these
     apt-get indextargets --format '$(LABEL) $(REPO_URI)' 2>/dev/null | sed -n 's/^Debian //p' | sort -u | head -n 1
 }
+
+# candidate PACKAGE: the version that apt would install; nothing where it offers none.
+candidate() {
+    apt-cache policy "$1" 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p'
+}
+
+# unpack_packages FOLDER PACKAGE...: what Debian's packages hold, without installing them. A folder that is there is complete.
+unpack_packages() {
+    local folder=$1
+    shift
+    rm -rf "$folder.new" &&
+        mkdir -p "$folder.new/debs" &&
+        (cd "$folder.new/debs" && apt-get download "$@") &&
+        find "$folder.new/debs" -name '*.deb' -exec dpkg-deb --extract {} "$folder.new" \; &&
+        rm -rf "$folder.new/debs" &&
+        mv "$folder.new" "$folder"
+}
+
+# install_venv FOLDER REQUIREMENTS: packages from PyPI, as pinned. A virtual environment cannot be moved, so the file
+# `complete` says that it is.
+install_venv() {
+    rm -rf "$1" &&
+        python3 -m venv "$1" &&
+        "$1/bin/pip" install --disable-pip-version-check --no-input --requirement "$2" &&
+        touch "$1/complete"
+}

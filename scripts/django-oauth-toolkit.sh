@@ -9,17 +9,9 @@ folder=$VALIDATOR_CACHE/django-oauth-toolkit-$(sha256sum "$pinned" | cut -c 1-12
 main() {
     if [[ ! -e $folder/complete ]]; then
         one_at_a_time
-        [[ -e $folder/complete ]] || step "django-oauth-toolkit: installing" install_toolkit
+        [[ -e $folder/complete ]] || step "django-oauth-toolkit: installing" install_venv "$folder" "$pinned"
     fi
     echo "DJANGO_PYTHON=$folder/bin/python"
-}
-
-# A virtual environment cannot be moved, so a mark says that it is complete.
-install_toolkit() {
-    rm -rf "$folder" &&
-        python3 -m venv "$folder" &&
-        "$folder/bin/pip" install --disable-pip-version-check --no-input --requirement "$pinned" &&
-        touch "$folder/complete"
 }
 
 main

@@ -16,7 +16,8 @@ main() {
     rust=$(folder_of rust/Cargo.{toml,lock} rust/src/*.rs)
     if ! is_complete; then
         one_at_a_time
-        [[ -e $python/complete ]] || step "drivers for Python: installing" install_python "$python"
+        [[ -e $python/complete ]] || step "drivers for Python: installing" \
+            install_venv "$python" "$programs/python/requirements.txt"
         find_node >/dev/null || step "node: installing $node_version" install_node
         [[ -d $node ]] || step "drivers for node: installing" install_npm "$node"
         [[ -d $java ]] || ! have_java || step "drivers for Java: installing" install_jars "$java"
@@ -38,14 +39,6 @@ folder_of() {
 }
 
 have_java() { type -P java mvn >/dev/null; }
-
-# A virtual environment cannot be moved, so a mark says that it is complete.
-install_python() {
-    rm -rf "$1" &&
-        python3 -m venv "$1" &&
-        "$1/bin/pip" install --disable-pip-version-check --no-input --requirement "$programs/python/requirements.txt" &&
-        touch "$1/complete"
-}
 
 install_npm() {
     rm -rf "$1.new" &&

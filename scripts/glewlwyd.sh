@@ -6,7 +6,7 @@ source "$(dirname "$0")/common.sh"
 main() {
     type -P apt-get dpkg-deb >/dev/null || return 0
     local version folder
-    version=$(apt-cache policy glewlwyd 2>/dev/null | sed -n 's/^  Candidate: \([0-9].*\)/\1/p')
+    version=$(candidate glewlwyd)
     [[ -n $version ]] || return 0
     folder=$VALIDATOR_CACHE/glewlwyd-$version
     if [[ ! -d $folder ]]; then
@@ -21,12 +21,7 @@ unpack() {
     # Of what would be installed, the server and libraries; databases, fonts and scripts are not used here.
     mapfile -t packages < <(apt-get install --simulate --no-install-recommends glewlwyd |
         sed -n 's/^Inst \(glewlwyd[^ ]*\|lib[^j][^ ]*\) .*/\1/p')
-    rm -rf "$folder.new" &&
-        mkdir -p "$folder.new/debs" &&
-        (cd "$folder.new/debs" && apt-get download "${packages[@]}") &&
-        find "$folder.new/debs" -name '*.deb' -exec dpkg-deb --extract {} "$folder.new" \; &&
-        rm -rf "$folder.new/debs" &&
-        mv "$folder.new" "$folder" # the last step: a folder that is there is complete
+    unpack_packages "$folder" "${packages[@]}"
 }
 
 main

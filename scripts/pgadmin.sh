@@ -9,17 +9,9 @@ folder=$VALIDATOR_CACHE/pgadmin-$(sha256sum "$pinned" | cut -c 1-12)
 main() {
     if [[ ! -e $folder/complete ]]; then
         one_at_a_time
-        [[ -e $folder/complete ]] || step "pgAdmin 4: installing" install_pgadmin
+        [[ -e $folder/complete ]] || step "pgAdmin 4: installing" install_venv "$folder" "$pinned"
     fi
     echo "PGADMIN_PYTHON=$folder/bin/python"
-}
-
-# A virtual environment cannot be moved, so a mark says that it is complete.
-install_pgadmin() {
-    rm -rf "$folder" &&
-        python3 -m venv "$folder" &&
-        "$folder/bin/pip" install --disable-pip-version-check --no-input --requirement "$pinned" &&
-        touch "$folder/complete"
 }
 
 main
