@@ -265,11 +265,11 @@ fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<Login
 
 /// Gives the role of an accepted token what the token says, where that is configured.
 fn provision(decision: &Decision, settings: &LoginSettings, role: &str) -> Result<(), Failure> {
-    let Some(how) = &settings.provisioning else {
-        roles::login::recognize(role);
+    let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) else {
         return Ok(());
     };
-    let (Ok(grant), Some(identity)) = (decision.outcome(), decision.authn_id()) else {
+    let Some(how) = &settings.provisioning else {
+        roles::login::recognize(role);
         return Ok(());
     };
     let login = roles::login::Login {
