@@ -50,6 +50,8 @@ test_env = env PG_CONFIG=$(if $(older),"$$(scripts/staged-server.sh $(stage))",$
 
 packages := $(CURDIR)/target/packages
 
+build_bench = cargo build $(cargo_flags) --profile bench-tool -p bench
+
 # $(call install_module,LIBRARY FOLDER,SHARE FOLDER). Running servers have the library mapped: it is replaced, not written over.
 define install_module
 @umask 022 && $(SUDO) install -d -m 755 $(1) $(2)/extension
@@ -102,8 +104,12 @@ cassert_suites = $(filter-out packages documentation drivers long real_providers
 test-cassert: ## run the tests that log in to a PostgreSQL built from source, which checks its own assertions (SUITES=...)
 	@$(MAKE) --no-print-directory CASSERT=1 PG_CONFIG= SUITES="$(or $(SUITES),$(cassert_suites))" test-logins
 
-bench: stage bench-tool ## measure what a login costs: LOGINS=2000, ROUND=20, CLIENTS=16, COLD=1000, ONLY=ROWS, COMPARE=OTHER.so
+bench: stage bench-tool ## measure what a login costs (SCALE=1: with many issuers, keys, claims, profiles), LOGINS=2000, CLIENTS=16,64, ONLY=ROWS, COMPARE=OTHER.so, BASE=OLD.json
 	@$(test_env) target/bench-tool/bench
+
+chart: build-tools ## draw docs/performance.svg from what `make bench` found last (JSON=target/bench.json)
+	@$(build_bench)
+	@target/bench-tool/bench chart $(or $(JSON),target/bench.json) docs/performance.svg
 
 hot-functions: export CARGO_PROFILE_RELEASE_STRIP = none
 hot-functions: stage bench-tool ## rewrite hot_functions.ld from the functions that valgrind sees logins execute
@@ -236,7 +242,7 @@ stage-hook: hook
 
 bench-tool: stage
 	@$${CC:-cc} -O2 -Wall -Werror -shared -fPIC -I"$$($(pg_config) --includedir-server)" -o $(stage)/lib/floor.so bench/floor.c
-	@cargo build $(cargo_flags) --profile bench-tool -p bench
+	@$(build_bench)
 
 provider: test-packages
 	@scripts/oidc-provider.sh >/dev/null
@@ -261,7 +267,7 @@ core-tests:
 all-tests login-tests:
 	@# Tests wait more than they work: for servers, for caches to expire, for a provider that is slow.
 	@$(test_env) $(providers) $$(scripts/exporters.sh) $$(scripts/drivers.sh) RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} \
-	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter) -p pg_test $(SUITES:%=--test %)
+	cargo test --profile quick --no-fail-fast $(cargo_flags) $(if $(filter all-tests,$@),-p oauth-core) $(if $(SUITES),,-p token-minter -p bench) -p pg_test $(SUITES:%=--test %)
 
 # What servers before 18 offer, on Debian's binaries of them; and their packages, with a module that is built fast, in a folder
 # of their own.

@@ -30,7 +30,7 @@ chmod 755 "$work"/bin/{pg_config,postgres}
 functions() {
     export PROFILES=$work/$1
     mkdir -m 777 "$PROFILES"
-    PG_CONFIG=$work/bin/pg_config ONLY="$1 on demand" LOGINS=2 ROUND=1 CLIENTS=1 COLD=0 target/bench-tool/bench >>"$log" 2>&1
+    PG_CONFIG=$work/bin/pg_config ONLY="$1 on demand" LOGINS=2 ROUND=1 CLIENTS=1 COLD=0 SESSIONS=0 target/bench-tool/bench >>"$log" 2>&1
     local profile
     for profile in "$PROFILES"/*; do
         grep -q 4ureq "$profile" && continue # a login that fetched

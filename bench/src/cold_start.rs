@@ -5,13 +5,18 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rig::{Endpoint, KeyKind};
+use serde::{Deserialize, Serialize};
 
-use crate::variant::{Mode, bearer_client, start_cold, start_issuer, token};
+use crate::rows::Mode;
+use crate::variant::{bearer_client, start_cold, start_issuer, token};
 
+#[derive(Serialize, Deserialize)]
 pub struct ColdStart {
+    #[serde(rename = "loaded")]
     pub mode: Mode,
     pub logins: usize,
     pub failures: usize,
+    #[serde(default)]
     pub first_failure: Option<String>,
     pub seconds: f64,
     pub discovery_requests: usize,
@@ -26,7 +31,7 @@ const STACK_BYTES: usize = 128 * 1024;
 pub fn cold_start(mode: Mode, logins: usize) -> ColdStart {
     let issuer = start_issuer(KeyKind::Rsa);
     let server = start_cold(&issuer, mode, logins);
-    let client = bearer_client(&server, token(&issuer));
+    let client = bearer_client(&server, &token(&issuer));
     let barrier = Barrier::new(logins + 1);
     let (mut errors, mut seconds) = (Vec::new(), Duration::ZERO);
     thread::scope(|scope| {

@@ -6,13 +6,17 @@ use std::time::Duration;
 use std::{env, fs};
 
 use rig::{Alg, Issuer, Key, KeyKind, Token, child, now, scratch};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+#[derive(Serialize, Deserialize)]
 pub struct Judgement {
-    pub alg: &'static str,
+    pub alg: String,
     /// The first of a process, which finds everything unprepared: what a login that loads the module pays.
+    #[serde(rename = "instructions_of_first")]
     pub first: u64,
     /// Every further one.
+    #[serde(rename = "instructions")]
     pub further: u64,
 }
 
@@ -22,7 +26,7 @@ const FURTHER: u64 = 100;
 /// `None`: valgrind is not installed.
 pub fn count_instructions() -> Option<Vec<Judgement>> {
     Command::new("valgrind").arg("--version").output().ok()?;
-    let kinds = [KeyKind::Rsa, KeyKind::P256, KeyKind::Ed25519];
+    let kinds = [KeyKind::Rsa, KeyKind::P256, KeyKind::P521, KeyKind::Ed25519];
     Some(kinds.into_iter().map(count).collect())
 }
 
@@ -51,7 +55,7 @@ fn count(kind: KeyKind) -> Judgement {
     fs::write(&case, content.to_string()).expect("a file can be written");
     let [none, one, many] = [0, 1, 1 + FURTHER].map(|count| instructions(&case, count));
     Judgement {
-        alg: alg.name(),
+        alg: alg.name().to_owned(),
         first: one - none,
         further: (many - one) / FURTHER,
     }

@@ -54,6 +54,14 @@ impl Client {
     /// has closed the connection.
     pub fn log_in(&self) -> io::Result<Duration> {
         let start = Instant::now();
+        let session = self.open()?;
+        let elapsed = start.elapsed();
+        session.close()?;
+        Ok(elapsed)
+    }
+
+    /// A session that is ready for a query.
+    pub fn open(&self) -> io::Result<Session> {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(LIMIT))?;
@@ -64,6 +72,7 @@ impl Client {
         wire.stream.write_all(&self.startup)?;
         let mut answer = BytesMut::new();
         let mut scram = None;
+        let mut pid = 0;
         loop {
             match wire.receive()? {
                 Message::AuthenticationSasl(_) => {
@@ -85,17 +94,31 @@ impl Client {
                         scram.finish(body.data())?;
                     }
                 }
+                Message::BackendKeyData(body) => pid = body.process_id().cast_unsigned(),
                 Message::ErrorResponse(body) => return Err(refused(body.fields())),
-                Message::ReadyForQuery(_) => break,
+                Message::ReadyForQuery(_) => return Ok(Session { wire, pid }),
                 _ => {}
             }
             wire.stream.write_all(&answer.split())?;
         }
-        let elapsed = start.elapsed();
-        frontend::terminate(&mut answer);
-        wire.stream.write_all(&answer)?;
-        while wire.read()? > 0 {}
-        Ok(elapsed)
+    }
+}
+
+/// What a login has opened.
+pub struct Session {
+    wire: Wire,
+    /// The backend's process id.
+    pub pid: u32,
+}
+
+impl Session {
+    /// Ends the session, and waits until the server has closed the connection.
+    pub fn close(mut self) -> io::Result<()> {
+        let mut farewell = BytesMut::new();
+        frontend::terminate(&mut farewell);
+        self.wire.stream.write_all(&farewell)?;
+        while self.wire.read()? > 0 {}
+        Ok(())
     }
 }
 

@@ -1,156 +1,198 @@
-//! What is printed, and what is written for programs.
+//! What is printed of a run: the tables of docs/performance.md, and what is said in words there.
 
-use serde_json::{Value, json};
-
-use crate::cold_start::ColdStart;
 use crate::judgement::Judgement;
-use crate::measure::Measured;
-use crate::variant::{Mode, Variant};
+use crate::markdown::table;
+use crate::results::{Measured, Results};
+use crate::rows::{Mode, short_name};
 
-/// All results.
-pub struct Report<'a> {
-    pub variants: &'a [Variant],
-    pub measured: &'a [Measured],
-    pub clients: usize,
-    pub cold_starts: &'a [ColdStart],
-    /// `None`: could not be counted.
-    pub judgements: Option<&'a [Judgement]>,
+/// All of it.
+pub fn report(results: &Results) -> String {
+    let mut parts = vec![costs(results), times(results)];
+    if !results.memory.is_empty() {
+        parts.push(memory(results));
+    }
+    parts.push(cold_starts(results));
+    parts.push(judgements(results));
+    parts.retain(|part| !part.is_empty());
+    parts.join("\n")
 }
 
-impl Report<'_> {
-    /// The accept-all validator that a variant is compared to: of its own mode.
-    fn floor(&self, mode: Mode) -> &Measured {
-        let mode = match mode {
-            Mode::BuiltIn => Mode::OnDemand,
-            mode => mode,
+/// CPU and page faults of a login.
+fn costs(results: &Results) -> String {
+    let row = |row: &Measured| {
+        let above = results.faults_above_floor(row);
+        let [ratio, error, above] = match row.is_floor() {
+            true => ["1.00".to_owned(), String::new(), String::new()],
+            false => [
+                hundredths(row.cpu_ratio_to_floor),
+                hundredths(row.cpu_ratio_standard_error),
+                above.map(signed).unwrap_or_default(),
+            ],
         };
-        let rows = self.variants.iter().zip(self.measured);
-        let mut floors = rows.filter(|(variant, _)| variant.is_floor && variant.mode == mode);
-        floors.next().expect("floors are always measured").1
-    }
-
-    pub fn table(&self) -> String {
-        let width = self.variants.iter().map(|variant| variant.name.len());
-        let width = width.max().unwrap_or(0);
-        let head = format!(
-            "{:width$}  {:9}  {:>8} {:>7} {:>6} {:>7} {:>6} {:>7} {:>7} {:>8} {:>8}\n",
-            "",
-            "",
-            "CPU µs",
-            "x floor",
-            "±",
-            "faults",
-            "more",
-            "p50 ms",
-            "p99 ms",
-            "per s",
-            "requests"
-        );
-        let row = |(variant, measured): (&Variant, &Measured)| {
-            let floor = self.floor(variant.mode);
-            let (ratio, error) = measured.ratio_to(floor);
-            format!(
-                "{:width$}  {:9}  {:8.0} {:7.3} {:6.3} {:7.1} {:+6.1} {:7.2} {:7.2} {:8.0} {:8}\n",
-                variant.name,
-                variant.mode.name(),
-                measured.cpu_micros,
+        [
+            names(row).to_vec(),
+            vec![
+                format!("{:.0}", row.cpu_micros),
                 ratio,
                 error,
-                measured.faults,
-                measured.faults - floor.faults,
-                measured.p50_millis,
-                measured.p99_millis,
-                measured.per_second,
-                measured.requests,
-            )
+                format!("{:.0}", row.minor_faults),
+                above,
+                row.requests.to_string(),
+            ],
+        ]
+        .concat()
+    };
+    let head = [
+        "row", "loaded", "CPU, µs", "× floor", "±", "faults", "more", "requests",
+    ];
+    table(&head, &results.logins.iter().map(row).collect::<Vec<_>>())
+}
+
+/// How long logins took, by the number of clients.
+fn times(results: &Results) -> String {
+    let loads = results.logins.first().map_or(&[][..], |row| &row.loads);
+    if loads.is_empty() {
+        return String::new();
+    }
+    let mut head = vec!["row".to_owned(), "loaded".to_owned()];
+    for load in loads {
+        let who = match load.clients {
+            1 => "1 client".to_owned(),
+            many => many.to_string(),
         };
-        let rows: String = self.variants.iter().zip(self.measured).map(row).collect();
-        format!("{head}{rows}")
+        head.extend([
+            format!("{who}: p50, ms"),
+            "p99".to_owned(),
+            "per s".to_owned(),
+        ]);
     }
+    let head: Vec<&str> = head.iter().map(String::as_str).collect();
+    let row = |row: &Measured| {
+        let mut cells = names(row).to_vec();
+        for load in &row.loads {
+            cells.push(format!("{:.1}", load.p50_millis));
+            cells.push(format!("{:.1}", load.p99_millis));
+            cells.push(format!("{:.0}", load.per_second));
+        }
+        cells
+    };
+    table(&head, &results.logins.iter().map(row).collect::<Vec<_>>())
+}
 
-    pub fn more(&self) -> String {
-        let mut text = String::new();
-        for cold in self.cold_starts {
-            text += &format!(
-                "cold start, {}: {} logins at once in {:.2} s, {} failed; requests to the issuer: \
-                 {} discovery, {} JWKS, {} other\n",
-                cold.mode.name(),
-                cold.logins,
-                cold.seconds,
-                cold.failures,
-                cold.discovery_requests,
-                cold.jwks_requests,
-                cold.other_requests,
-            );
-            if let Some(failure) = &cold.first_failure {
-                text += &format!("    the first failure: {failure}\n");
-            }
+fn memory(results: &Results) -> String {
+    let rows = results.memory.iter().map(|own| {
+        let mut floors = results.memory.iter().filter(|other| other.is_floor());
+        let floor = floors.find(|floor| floor.loaded == own.loaded);
+        let above = floor.filter(|_| !own.is_floor());
+        vec![
+            short_name(&own.name).to_owned(),
+            own.loaded.name().to_owned(),
+            format!("{:.0}", own.pss_kilobytes),
+            above.map_or_else(String::new, |floor| {
+                signed(own.pss_kilobytes - floor.pss_kilobytes)
+            }),
+        ]
+    });
+    let head = ["row", "loaded", "Pss of an idle session, kB", "more"];
+    table(&head, &rows.collect::<Vec<_>>())
+}
+
+fn cold_starts(results: &Results) -> String {
+    let mut text = String::new();
+    for cold in &results.cold_starts {
+        text += &format!(
+            "cold start, {}: {} logins at once in {:.2} s, {} failed; requests to the issuer: \
+             {} discovery, {} JWKS, {} other\n",
+            cold.mode.name(),
+            cold.logins,
+            cold.seconds,
+            cold.failures,
+            cold.discovery_requests,
+            cold.jwks_requests,
+            cold.other_requests,
+        );
+        if let Some(failure) = &cold.first_failure {
+            text += &format!("    the first failure: {failure}\n");
         }
-        match self.judgements {
-            None => {
-                text += "skipped: instructions of a judgement (valgrind is not installed)\n";
-            }
-            Some(judgements) => {
-                for judgement in judgements {
-                    text += &format!(
-                        "instructions of a judgement, {}: {}; the first one of a process: {}\n",
-                        judgement.alg, judgement.further, judgement.first
-                    );
-                }
-            }
-        }
-        text
     }
+    text
+}
 
-    pub fn json(&self) -> Value {
-        let rows = self.variants.iter().zip(self.measured);
-        let logins = rows.map(|(variant, measured)| {
-            let floor = self.floor(variant.mode);
-            let (ratio, error) = measured.ratio_to(floor);
-            json!({
-                "variant": variant.name,
-                "loaded": variant.mode.name(),
-                "logins": measured.logins,
-                "cpu_micros": measured.cpu_micros,
-                "cpu_ratio_to_floor": ratio,
-                "cpu_ratio_standard_error": error,
-                "minor_faults": measured.faults,
-                "minor_faults_ratio_to_floor": measured.faults / floor.faults,
-                "p50_millis": measured.p50_millis,
-                "p50_ratio_to_floor": measured.p50_millis / floor.p50_millis,
-                "p99_millis": measured.p99_millis,
-                "p99_ratio_to_floor": measured.p99_millis / floor.p99_millis,
-                "logins_per_second": measured.per_second,
-                "logins_per_second_ratio_to_floor": measured.per_second / floor.per_second,
-                "requests_to_issuer": measured.requests,
-            })
-        });
-        let cold_starts = self.cold_starts.iter().map(|cold| {
-            json!({
-                "loaded": cold.mode.name(),
-                "logins": cold.logins,
-                "failures": cold.failures,
-                "seconds": cold.seconds,
-                "discovery_requests": cold.discovery_requests,
-                "jwks_requests": cold.jwks_requests,
-                "other_requests": cold.other_requests,
-            })
-        });
-        let judgements = self.judgements.map(|judgements| {
-            let each = judgements.iter().map(|judgement| {
-                json!({
-                    "alg": judgement.alg,
-                    "instructions": judgement.further,
-                    "instructions_of_first": judgement.first,
-                })
-            });
-            each.collect::<Vec<_>>()
-        });
-        json!({
-            "logins": logins.collect::<Vec<_>>(),
-            "concurrent_clients": self.clients,
-            "cold_starts": cold_starts.collect::<Vec<_>>(),
-            "judgements": judgements,
-        })
+fn judgements(results: &Results) -> String {
+    let Some(judgements) = &results.judgements else {
+        return "skipped: instructions of a judgement (valgrind is not installed)\n".to_owned();
+    };
+    let line = |judgement: &Judgement| {
+        format!(
+            "instructions of a judgement, {}: {}; the first one of a process: {}\n",
+            judgement.alg, judgement.further, judgement.first
+        )
+    };
+    judgements.iter().map(line).collect()
+}
+
+fn names(row: &Measured) -> [String; 2] {
+    let loaded = match row.loaded {
+        Mode::BuiltIn => "",
+        mode => mode.name(),
+    };
+    [short_name(&row.name).to_owned(), loaded.to_owned()]
+}
+
+/// Two digits; `?` for what so few logins do not tell.
+pub fn hundredths(number: Option<f64>) -> String {
+    number.map_or_else(|| "?".to_owned(), |number| format!("{number:.2}"))
+}
+
+/// With its sign, and none of a zero.
+fn signed(number: f64) -> String {
+    match number.round() {
+        0.0 => "0".to_owned(),
+        number => format!("{number:+.0}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::Memory;
+    use crate::results::tests::{results, row};
+    use crate::rows::FLOOR;
+
+    #[test]
+    fn tables_are_those_of_the_page() {
+        let mut results = results(vec![
+            row("trust", Mode::BuiltIn, 521.6, 0.96),
+            row(FLOOR, Mode::OnDemand, 549.9, 1.0),
+            row("validator RS256", Mode::OnDemand, 649.1, 1.25),
+        ]);
+        let memory = |name: &str, pss_kilobytes| Memory {
+            name: name.to_owned(),
+            loaded: Mode::OnDemand,
+            sessions: 16,
+            pss_kilobytes,
+        };
+        results.memory = vec![memory(FLOOR, 1000.4), memory("validator RS256", 1400.2)];
+        assert_eq!(
+            report(&results),
+            "| row   | loaded    | CPU, µs | × floor |    ± | faults | more | requests |\n\
+             |-------|-----------|--------:|--------:|-----:|-------:|-----:|---------:|\n\
+             | trust |           |    4800 |    0.96 | 0.01 |    522 |  -28 |        0 |\n\
+             | floor | on demand |    5000 |    1.00 |      |    550 |      |        0 |\n\
+             | RS256 | on demand |    6250 |    1.25 | 0.01 |    649 |  +99 |        0 |\n\
+             \n\
+             | row   | loaded    | 1 client: p50, ms |  p99 | per s |\n\
+             |-------|-----------|------------------:|-----:|------:|\n\
+             | trust |           |               4.8 |  7.7 |   208 |\n\
+             | floor | on demand |               5.0 |  8.0 |   200 |\n\
+             | RS256 | on demand |               6.2 | 10.0 |   160 |\n\
+             \n\
+             | row   | loaded    | Pss of an idle session, kB | more |\n\
+             |-------|-----------|---------------------------:|-----:|\n\
+             | floor | on demand |                       1000 |      |\n\
+             | RS256 | on demand |                       1400 | +400 |\n\
+             \n\
+             skipped: instructions of a judgement (valgrind is not installed)\n"
+        );
     }
 }

@@ -3,79 +3,28 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
+use std::time::Duration;
 
 use rig::{
-    Authority, Endpoint, Issuer, Key, KeyKind, Server, ServerBuilder, now, oauth_line, scratch,
+    Authority, Endpoint, Issuer, Key, KeyKind, Server, ServerBuilder, Token, now, oauth_line,
+    scratch,
 };
 
 use crate::login::{Client, Method};
 use crate::postmaster;
+use crate::rows::{Asked, Kind, Mode, Row};
 
 /// One row of the table: a server, and a client that it lets in.
 pub struct Variant {
-    pub name: String,
-    pub mode: Mode,
-    /// The accept-all validator, to which others of its mode are compared.
-    pub is_floor: bool,
+    pub row: Row,
     pub client: Client,
     pub postmaster: u32,
     /// The server's own processes, which live as long as it does.
     pub children: usize,
-    issuer: Option<Issuer>,
+    /// The first is the one whose token the client has.
+    issuers: Vec<Issuer>,
     // Running as long as this value lives.
     _server: Server,
-}
-
-/// When the validator is loaded.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// There is no validator.
-    BuiltIn,
-    /// At each login.
-    OnDemand,
-    /// At the server's start.
-    Preloaded,
-}
-
-impl Mode {
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::BuiltIn => "built in",
-            Mode::OnDemand => "on demand",
-            Mode::Preloaded => "preloaded",
-        }
-    }
-}
-
-/// What lets the client in.
-#[derive(Clone)]
-enum Kind {
-    Trust,
-    Scram,
-    Floor,
-    Ours(KeyKind, Module),
-    /// The provider is asked about the token.
-    Introspected(Asked),
-}
-
-/// Which token the provider is asked about, and when.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Asked {
-    /// Once; then the answer is cached.
-    Opaque,
-    /// At each login, over TLS, where the system's authorities and one more are trusted.
-    OpaqueUncached,
-    /// Once; its signature is verified, too.
-    Jwt,
-}
-
-/// Which build of the module.
-#[derive(Clone)]
-enum Module {
-    /// The one that `make` has built.
-    Staged,
-    /// Another one, as `validator.so` in this folder.
-    In(PathBuf),
 }
 
 const ROLE: &str = "alice";
@@ -83,43 +32,12 @@ const PASSWORD: &str = "correct horse battery staple";
 /// Longer than any run of the benchmark.
 const TOKEN_SECONDS: i64 = 3600;
 
-/// Starts all servers: `compare` are other builds of the module, `only` selects rows by words of their names.
-pub fn start_all(compare: &[PathBuf], only: &[String]) -> Vec<Variant> {
-    let mut rows = vec![
-        ("trust".to_owned(), Mode::BuiltIn, Kind::Trust),
-        ("scram-sha-256".to_owned(), Mode::BuiltIn, Kind::Scram),
-    ];
-    for mode in [Mode::OnDemand, Mode::Preloaded] {
-        rows.push(("floor".to_owned(), mode, Kind::Floor));
-        for kind in [KeyKind::Rsa, KeyKind::P256, KeyKind::Ed25519] {
-            rows.push((
-                format!("validator {}", Key::new(kind).default_alg().name()),
-                mode,
-                Kind::Ours(kind, Module::Staged),
-            ));
-        }
-        for (name, asked) in [
-            ("opaque", Asked::Opaque),
-            ("opaque uncached", Asked::OpaqueUncached),
-            ("RS256 asked", Asked::Jwt),
-        ] {
-            rows.push((format!("validator {name}"), mode, Kind::Introspected(asked)));
-        }
-        for library in compare {
-            let kind = Kind::Ours(KeyKind::Rsa, Module::In(folder_of(library)));
-            rows.push((library.display().to_string(), mode, kind));
-        }
-    }
-    rows.retain(|(name, mode, kind)| {
-        let name = format!("{name} {}", mode.name());
-        matches!(kind, Kind::Floor)
-            || only.is_empty()
-            || only.iter().any(|word| name.contains(word))
-    });
+/// Starts all servers, each with room for so many clients.
+pub fn start_all(rows: Vec<Row>, clients: usize) -> Vec<Variant> {
     // RSA keys are made once in a process: not by several threads at once.
     Key::new(KeyKind::Rsa);
     thread::scope(|scope| {
-        let start = |(name, mode, kind)| scope.spawn(move || Variant::start(name, mode, kind));
+        let start = |row| scope.spawn(move || Variant::start(row, clients));
         let starting: Vec<_> = rows.into_iter().map(start).collect();
         let started = starting.into_iter().map(|thread| thread.join());
         started
@@ -137,8 +55,11 @@ fn folder_of(library: &Path) -> PathBuf {
 }
 
 /// The settings that all servers share.
-fn quiet(builder: ServerBuilder) -> ServerBuilder {
+fn quiet(builder: ServerBuilder, clients: usize) -> ServerBuilder {
+    // As many as PostgreSQL allows by default, or more; some for the rig, and for backends that are about to end.
+    let connections = (clients + 40).max(100).to_string();
     builder
+        .set("max_connections", &connections)
         .set("log_min_messages", "warning")
         .set("log_connections", "off")
         .set("jit", "off")
@@ -146,76 +67,87 @@ fn quiet(builder: ServerBuilder) -> ServerBuilder {
 }
 
 impl Variant {
-    fn start(name: String, mode: Mode, kind: Kind) -> Variant {
-        let issuer = match &kind {
-            Kind::Ours(key, _) => Some(start_issuer(*key)),
-            Kind::Introspected(Asked::OpaqueUncached) => Some(Issuer::builder().https().start()),
-            Kind::Introspected(_) => Some(start_issuer(KeyKind::Rsa)),
-            _ => None,
-        };
-        let mut builder = match &issuer {
-            Some(issuer) => Server::trusting(issuer),
-            None => Server::builder().hba(&hba_line(&kind)),
-        };
-        if let Kind::Floor = kind {
-            builder = builder.set("oauth_validator_libraries", "floor");
-        }
-        if let Kind::Ours(_, Module::In(folder)) = &kind {
-            let path = format!("{}:$libdir", folder.display());
-            builder = builder.set("dynamic_library_path", &path);
-        }
-        if let Kind::Introspected(asked) = kind {
-            builder = introspecting(builder, asked);
-        }
-        if mode == Mode::Preloaded {
-            let library = match kind {
+    pub fn start(row: Row, clients: usize) -> Variant {
+        let issuers = issuers(&row.kind);
+        let mut builder = builder(&row.kind, &issuers);
+        if row.mode == Mode::Preloaded {
+            let library = match row.kind {
                 Kind::Floor => "floor",
                 _ => "validator",
             };
             builder = builder.set("shared_preload_libraries", library);
         }
-        let server = quiet(builder).start();
-        let method = match &kind {
-            Kind::Trust => Method::Trust,
-            Kind::Scram => {
-                // The server's work for a login is the same for any number of iterations, the client's is not.
-                server.sql(&format!(
-                    "SET scram_iterations = 1; ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'"
-                ));
-                Method::Scram(PASSWORD.to_owned())
-            }
-            Kind::Floor => Method::Bearer(floor_token()),
-            Kind::Ours(..) => Method::Bearer(token(issuer.as_ref().expect("it has an issuer"))),
-            Kind::Introspected(asked) => {
-                let issuer = issuer.as_ref().expect("it has an issuer");
-                Method::Bearer(introspected_token(issuer, *asked))
-            }
-        };
-        let client = Client::new(server.port(), ROLE, method);
+        let server = quiet(builder, clients).start();
+        if let Kind::Ours(_, scenario) = row.kind {
+            scenario.introduce(&server, &issuers);
+        }
+        let client = Client::new(server.port(), ROLE, method(&row.kind, &server, &issuers));
         // Warm from here on: the keys are cached, and the server's first-time work is done.
         for _ in 0..10 {
             client
                 .log_in()
-                .unwrap_or_else(|error| panic!("{name}: {error}\n{}", server.log().text()));
+                .unwrap_or_else(|error| panic!("{}: {error}\n{}", row.name, server.log().text()));
         }
         let postmaster = server.postmaster_pid();
         Variant {
-            is_floor: matches!(kind, Kind::Floor),
             children: settled_children(postmaster),
-            name,
-            mode,
+            row,
             client,
             postmaster,
-            issuer,
+            issuers,
             _server: server,
         }
     }
 
-    /// Requests that the issuer has had so far.
+    /// Requests that the issuers have had so far.
     pub fn requests(&self) -> usize {
-        self.issuer
-            .as_ref()
-            .map_or(0, |issuer| issuer.requests().len())
+        let requests = self.issuers.iter().map(|issuer| issuer.requests().len());
+        requests.sum()
+    }
+}
+
+fn issuers(kind: &Kind) -> Vec<Issuer> {
+    match kind {
+        Kind::Trust | Kind::Scram | Kind::Floor => Vec::new(),
+        Kind::Ours(key, scenario) => scenario.issuers(*key),
+        Kind::Introspected(Asked::OpaqueUncached) => vec![Issuer::builder().https().start()],
+        Kind::Introspected(_) | Kind::Other(_) => vec![start_issuer(KeyKind::Rsa)],
+    }
+}
+
+fn builder(kind: &Kind, issuers: &[Issuer]) -> ServerBuilder {
+    match kind {
+        Kind::Trust => Server::builder().hba("host all all 127.0.0.1/32 trust"),
+        Kind::Scram => Server::builder().hba("host all all 127.0.0.1/32 scram-sha-256"),
+        Kind::Floor => {
+            let line = oauth_line("http://127.0.0.1:12345/realms/corp", "");
+            Server::builder()
+                .set("oauth_validator_libraries", "floor")
+                .hba(&line.replace("=validator", "=floor"))
+        }
+        Kind::Ours(_, scenario) => scenario.server(issuers),
+        Kind::Introspected(asked) => introspecting(Server::trusting(&issuers[0]), *asked),
+        Kind::Other(library) => {
+            let path = format!("{}:$libdir", folder_of(library).display());
+            Server::trusting(&issuers[0]).set("dynamic_library_path", &path)
+        }
+    }
+}
+
+fn method(kind: &Kind, server: &Server, issuers: &[Issuer]) -> Method {
+    match kind {
+        Kind::Trust => Method::Trust,
+        Kind::Scram => {
+            // The server's work for a login is the same for any number of iterations, the client's is not.
+            server.sql(&format!(
+                "SET scram_iterations = 1; ALTER ROLE {ROLE} PASSWORD '{PASSWORD}'"
+            ));
+            Method::Scram(PASSWORD.to_owned())
+        }
+        Kind::Floor => Method::Bearer(floor_token()),
+        Kind::Ours(_, scenario) => Method::Bearer(scenario.token(&issuers[0])),
+        Kind::Introspected(asked) => Method::Bearer(introspected_token(&issuers[0], *asked)),
+        Kind::Other(_) => Method::Bearer(token(&issuers[0]).encode()),
     }
 }
 
@@ -223,7 +155,7 @@ impl Variant {
 fn settled_children(postmaster: u32) -> usize {
     let mut least = usize::MAX;
     for _ in 0..25 {
-        thread::sleep(std::time::Duration::from_millis(20));
+        thread::sleep(Duration::from_millis(20));
         least = least.min(postmaster::count_children(postmaster));
     }
     least
@@ -237,11 +169,8 @@ pub fn start_issuer(key: KeyKind) -> Issuer {
 }
 
 /// A token of that issuer for the role that the benchmark logs in as.
-pub fn token(issuer: &Issuer) -> String {
-    issuer
-        .token(ROLE)
-        .claim("exp", now() + TOKEN_SECONDS)
-        .encode()
+pub fn token(issuer: &Issuer) -> Token {
+    issuer.token(ROLE).claim("exp", now() + TOKEN_SECONDS)
 }
 
 /// A server that asks about tokens and keeps the answers during the whole run.
@@ -277,7 +206,7 @@ fn trusting_the_system(builder: ServerBuilder) -> ServerBuilder {
 fn introspected_token(issuer: &Issuer, asked: Asked) -> String {
     let token = match asked {
         Asked::Opaque | Asked::OpaqueUncached => issuer.opaque_token(ROLE),
-        Asked::Jwt => token(issuer),
+        Asked::Jwt => token(issuer).encode(),
     };
     let mut word = issuer.word_on(ROLE);
     word["exp"] = (now() + TOKEN_SECONDS).into();
@@ -290,30 +219,19 @@ fn floor_token() -> String {
     let key = Key::new(KeyKind::Rsa);
     let issuer = "http://127.0.0.1:12345/realms/corp";
     let scope = Issuer::SCOPE;
-    rig::Token::new(&key, issuer, ROLE, Issuer::AUDIENCE, "psql", scope).encode()
-}
-
-fn hba_line(kind: &Kind) -> String {
-    match kind {
-        Kind::Trust => "host all all 127.0.0.1/32 trust".to_owned(),
-        Kind::Scram => "host all all 127.0.0.1/32 scram-sha-256".to_owned(),
-        Kind::Floor | Kind::Ours(..) | Kind::Introspected(_) => {
-            oauth_line("http://127.0.0.1:12345/realms/corp", "").replace("=validator", "=floor")
-        }
-    }
+    Token::new(&key, issuer, ROLE, Issuer::AUDIENCE, "psql", scope).encode()
 }
 
 /// A client for [`token`]'s tokens.
-pub fn bearer_client(server: &Server, token: String) -> Client {
-    Client::new(server.port(), ROLE, Method::Bearer(token))
+pub fn bearer_client(server: &Server, token: &Token) -> Client {
+    Client::new(server.port(), ROLE, Method::Bearer(token.encode()))
 }
 
-/// A server for the cold start: as all others, but with room for so many clients.
+/// A server for the cold start, whose keys are not cached.
 pub fn start_cold(issuer: &Issuer, mode: Mode, clients: usize) -> Server {
-    let connections = (clients + 100).to_string();
-    let mut builder = Server::trusting(issuer).set("max_connections", &connections);
+    let mut builder = Server::trusting(issuer);
     if mode == Mode::Preloaded {
         builder = builder.preload();
     }
-    quiet(builder).start()
+    quiet(builder, clients).start()
 }
