@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-use crate::report::hundredths;
+use crate::report::{hundredths, signed};
 use crate::results::{Measured, Results};
 use crate::rows::{Mode, short_name};
 
@@ -19,13 +19,14 @@ const GAP: f64 = 11.0;
 /// For what stands at the end of the longest bar.
 const TEXT: f64 = 190.0;
 /// At the font size of names, on average.
-const CHARACTER: f64 = 7.4;
+const CHARACTER: f64 = 7.8;
 
 /// With colours of its own for light and dark pages, on a background of its own.
 const STYLE: &str = "\
 text { font: 13px sans-serif; fill: #1f2328 }
 .title { font-weight: bold }
 .note, .tick { font-size: 12px; fill: #59636e }
+.note { stroke: #ffffff; stroke-width: 4px; paint-order: stroke }
 .page { fill: #ffffff }
 .line { stroke: #d1d9e0 }
 .zero { stroke: #59636e }
@@ -35,6 +36,7 @@ text { font: 13px sans-serif; fill: #1f2328 }
 @media (prefers-color-scheme: dark) {
 text { fill: #f0f6fc }
 .note, .tick { fill: #9198a1 }
+.note { stroke: #0d1117 }
 .page { fill: #0d1117 }
 .line { stroke: #3d444d }
 .zero { stroke: #9198a1 }
@@ -52,7 +54,7 @@ pub fn draw(results: &Results) -> String {
         .iter()
         .flat_map(|(_, rows)| rows.iter().copied().map(above));
     let scale = Scale::of(values.collect::<Vec<_>>().as_slice());
-    let names = groups.iter().map(|(name, _)| name.chars().count());
+    let names = groups.iter().map(|(name, _)| label(name).chars().count());
     let left = MARGIN + names.max().unwrap_or(0) as f64 * CHARACTER + 8.0;
     let place = |value: f64| left + scale.part(value) * (WIDTH - TEXT - left);
 
@@ -60,7 +62,7 @@ pub fn draw(results: &Results) -> String {
     let mut y = TOP;
     for (name, rows) in &groups {
         let middle = y + rows.len() as f64 * BAR / 2.0 + 4.5;
-        text(&mut body, (left - 8.0, middle), "end", "", name);
+        text(&mut body, (left - 8.0, middle), "end", "", &label(name));
         for row in rows {
             bar(&mut body, row, above(row), (y, place));
             y += BAR;
@@ -89,13 +91,7 @@ pub fn draw(results: &Results) -> String {
                 TOP - 6.0
             ),
         );
-        text(
-            &mut svg,
-            (x, y + 15.0),
-            "middle",
-            "tick",
-            &format!("{tick:+.0}"),
-        );
+        text(&mut svg, (x, y + 15.0), "middle", "tick", &signed(tick));
     }
     svg + &body + "</svg>\n"
 }
@@ -115,6 +111,19 @@ fn groups(results: &Results) -> Vec<(&str, Vec<&Measured>)> {
     groups
 }
 
+/// The end of a name that is too long, such as the path of a library.
+fn label(name: &str) -> String {
+    const MOST: usize = 32;
+    let characters = name.chars().count();
+    match characters > MOST {
+        true => format!(
+            "…{}",
+            name.chars().skip(characters + 1 - MOST).collect::<String>()
+        ),
+        false => name.to_owned(),
+    }
+}
+
 /// One bar from zero to the value, and what it stands for.
 fn bar(svg: &mut String, row: &Measured, value: f64, (y, place): (f64, impl Fn(f64) -> f64)) {
     let (from, to) = (place(value.min(0.0)), place(value.max(0.0)));
@@ -128,7 +137,8 @@ fn bar(svg: &mut String, row: &Measured, value: f64, (y, place): (f64, impl Fn(f
         ),
     );
     let note = format!(
-        "{value:+.0}, CPU × {} ± {}",
+        "{}, CPU × {} ± {}",
+        signed(value),
         hundredths(row.cpu_ratio_to_floor),
         hundredths(row.cpu_ratio_standard_error)
     );
@@ -289,6 +299,9 @@ mod tests {
 
     #[test]
     fn name_of_a_library_cannot_break_the_chart() {
+        let long = label(&format!("/{}/validator.so", "x".repeat(2000)));
+        assert_eq!(long.chars().count(), 32);
+        assert!(long.starts_with('…') && long.ends_with("/validator.so"));
         let svg = draw(&results(vec![
             row(FLOOR, Mode::OnDemand, 550.0, 1.0),
             row("/tmp/<a&b>.so", Mode::OnDemand, 600.0, 1.1),

@@ -145,7 +145,7 @@ pub fn hundredths(number: Option<f64>) -> String {
 }
 
 /// With its sign, and none of a zero.
-fn signed(number: f64) -> String {
+pub fn signed(number: f64) -> String {
     match number.round() {
         0.0 => "0".to_owned(),
         number => format!("{number:+.0}"),
