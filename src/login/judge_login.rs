@@ -120,7 +120,7 @@ pub fn judge_login(source: Source, token: &CStr, role: &CStr) -> Judged {
             other_line: sketch.as_ref().and_then(line_for_another),
             ..Circumstances::default()
         };
-        refuse(&source, role, failure, settings.as_ref(), known)
+        refuse(&source, role, failure, settings.as_deref(), known)
     });
     Judged { decision, refusal }
 }
@@ -173,7 +173,7 @@ fn count_refusal(line: Option<&HbaLine>, failure: &Failure) {
 type NotOpen = (Failure, Option<Box<LoginSettings>>);
 
 /// The steps before the token is looked at. Nothing is asked of anyone in them.
-fn open(source: &Source) -> Result<(LoginSettings, Begun), NotOpen> {
+fn open(source: &Source) -> Result<(Box<LoginSettings>, Begun), NotOpen> {
     let misconfigured = |fault: Misconfigured| (fault.into(), None);
     if is_second_copy() {
         return Err(misconfigured(Misconfigured::LoadedTwice));
@@ -191,7 +191,7 @@ fn open(source: &Source) -> Result<(LoginSettings, Begun), NotOpen> {
         .and_then(|options| settings::read(line, options))
         .map_err(misconfigured)?;
     match is_open_to_others(source.form, &settings) {
-        true => Err((Reject::TlsRequired.into(), Some(Box::new(settings)))),
+        true => Err((Reject::TlsRequired.into(), Some(settings))),
         false => Ok((settings, begun)),
     }
 }
@@ -204,14 +204,11 @@ fn is_open_to_others(form: Form, settings: &LoginSettings) -> bool {
 }
 
 /// The steps in their order.
-fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<LoginSettings>) {
+fn decide(source: &Source, token: &CStr, role: &CStr) -> (Decision, Option<Box<LoginSettings>>) {
     let (settings, mut begun) = match open(source) {
         Ok(opened) => opened,
         Err((failure, settings)) => {
-            return (
-                Decision::refused(failure),
-                settings.map(|settings| *settings),
-            );
+            return (Decision::refused(failure), settings);
         }
     };
     // RFC 6750 §2.1: a bearer token is ASCII.

@@ -1,13 +1,13 @@
 //! What the server knows of roles: pg_ident.conf and the catalog. Read while a backend authenticates, which is
 //! inside a transaction, with access to the shared catalogs.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::ffi::CString;
 
 use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
 use pgrx::{check_for_interrupts, pg_guard, pg_sys};
 
-use crate::postgres::role_rows::{memberships_of, role_oid, with_role};
+use crate::postgres::role_rows::{memberships_of, with_role, with_role_named};
 use crate::postgres::text::copied_lossy;
 use crate::postgres::{abi, hba, versions};
 
@@ -40,8 +40,11 @@ impl RoleCatalog for ServerCatalog {
     }
 
     fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
-        let own = role_oid(role).ok_or(Reject::RoleUnknown)?;
-        Ok(power_of(own))
+        // By its name, as PostgreSQL itself looks for it after the login: any other search would cost as much again.
+        let found = with_role_named(role, |row| (row.oid, power_in(row)));
+        let (own, power) = found.ok_or(Reject::RoleUnknown)?;
+        let power = power.map(|power| power.described(true));
+        Ok(power.or_else(|| power_by_groups(own)))
     }
 }
 
@@ -57,21 +60,24 @@ pub fn role_exists(name: &str) -> bool {
 
 /// The power over the whole server that a role has, or can reach, as the end of a sentence that begins with "The role".
 pub fn power_of(own: pg_sys::Oid) -> Option<Printable> {
+    power_by_itself(own).or_else(|| power_by_groups(own))
+}
+
+/// The power that a role can reach by its memberships, in the same form.
+fn power_by_groups(own: pg_sys::Oid) -> Option<Printable> {
     // Whatever options a membership has: what is not inherited can be had by SET ROLE, and what ADMIN gives, one
     // can give oneself.
-    let mut reachable = vec![own];
-    let mut seen = HashSet::from([own]);
-    let mut next = 0;
-    while let Some(&role) = reachable.get(next) {
-        next += 1;
-        if let Some(power) = own_power(role) {
-            return Some(power.described(role == own));
+    let mut reachable = VecDeque::from(groups_of(own));
+    // Not by hashes, for which a process would have to ask the kernel for a random number.
+    let mut seen = BTreeSet::from([own.to_u32()]);
+    while let Some(role) = reachable.pop_front() {
+        if !seen.insert(role.to_u32()) {
+            continue;
         }
-        reachable.extend(
-            groups_of(role)
-                .into_iter()
-                .filter(|group| seen.insert(*group)),
-        );
+        if let Some(power) = own_power(role) {
+            return Some(power.described(false));
+        }
+        reachable.extend(groups_of(role));
     }
     None
 }
@@ -101,14 +107,15 @@ impl Power {
 
 /// The power of a role by itself. One that was dropped a moment ago has none.
 fn own_power(role: pg_sys::Oid) -> Option<Power> {
-    with_role(role, |row| {
-        what_it_does(row).map(|does| Power {
-            does,
-            // SAFETY: a NUL-terminated name.
-            name: unsafe { copied_lossy(row.rolname.data.as_ptr()) },
-        })
+    with_role(role, power_in).flatten()
+}
+
+fn power_in(row: &pg_sys::FormData_pg_authid) -> Option<Power> {
+    what_it_does(row).map(|does| Power {
+        does,
+        // SAFETY: a NUL-terminated name.
+        name: unsafe { copied_lossy(row.rolname.data.as_ptr()) },
     })
-    .flatten()
 }
 
 /// A role that creates databases has power over those alone.

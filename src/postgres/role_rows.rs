@@ -56,13 +56,34 @@ pub fn with_role<T>(
     oid: pg_sys::Oid,
     look: impl FnOnce(&pg_sys::FormData_pg_authid) -> T,
 ) -> Option<T> {
-    // SAFETY: AUTHOID is one of the caches that can be searched before a database is chosen; its entries are rows of
-    // pg_authid and stay valid until they are released.
+    let key = pg_sys::Datum::from(oid);
+    // SAFETY: a number is AUTHOID's key.
+    unsafe { with_row(pg_sys::SysCacheIdentifier::AUTHOID, key, look) }
+}
+
+/// The same by the role's name.
+pub fn with_role_named<T>(
+    name: &str,
+    look: impl FnOnce(&pg_sys::FormData_pg_authid) -> T,
+) -> Option<T> {
+    let name = CString::new(name).ok()?;
+    let key = pg_sys::Datum::from(name.as_ptr());
+    // SAFETY: a NUL-terminated string, which is AUTHNAME's key, and lives until the search is over.
+    unsafe { with_row(pg_sys::SysCacheIdentifier::AUTHNAME, key, look) }
+}
+
+/// # Safety
+///
+/// The cache must be AUTHNAME or AUTHOID, and the key one for it.
+unsafe fn with_row<T>(
+    cache: u32,
+    key: pg_sys::Datum,
+    look: impl FnOnce(&pg_sys::FormData_pg_authid) -> T,
+) -> Option<T> {
+    // SAFETY: caches that can be searched before a database is chosen; their entries are rows of pg_authid and stay valid
+    // until they are released.
     unsafe {
-        let tuple = pg_sys::SearchSysCache1(
-            pg_sys::SysCacheIdentifier::AUTHOID as _,
-            pg_sys::Datum::from(oid),
-        );
+        let tuple = pg_sys::SearchSysCache1(cache as _, key);
         let row = tuple.as_mut()?;
         let found = look(&*pg_sys::GETSTRUCT(row).cast::<pg_sys::FormData_pg_authid>());
         pg_sys::ReleaseSysCache(tuple);

@@ -44,10 +44,11 @@ pub struct LoginSettings {
     pub log_accepted: bool,
 }
 
-/// Reads the settings for a login through `line`, which has `options`.
+/// Reads the settings for a login through `line`, which has `options`. They are too large to be handed on from frame to frame
+/// of the stack, of which a login pays for each new page.
 ///
 /// Errors: what is set, or not set, allows no judgement.
-pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misconfigured> {
+pub fn read(line: &HbaLine, options: &LineOptions) -> Result<Box<LoginSettings>, Misconfigured> {
     let settings = for_line(line, options)?;
     if !settings.switch(Switch::Enabled) {
         return Err(Misconfigured::Disabled);
@@ -56,7 +57,7 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
     let keys = read_keys(&settings, &line.issuer)?;
     let policy = policy_of(&settings, line, keys.issuer.clone())?.build()?;
     let introspection = read_introspection(&settings, &keys)?;
-    Ok(LoginSettings {
+    Ok(Box::new(LoginSettings {
         profile: settings.profile(),
         policy,
         keys,
@@ -66,7 +67,7 @@ pub fn read(line: &HbaLine, options: &LineOptions) -> Result<LoginSettings, Misc
         session_expiry: settings.switch(Switch::SessionExpiry),
         provisioning: read_provisioning(&settings)?,
         log_accepted: settings.switch(Switch::LogAccepted),
-    })
+    }))
 }
 
 /// The policy for tokens from these settings.

@@ -59,7 +59,7 @@ pub fn judge_on_line(token: &str, role: &str, rule: &HbaRule, line: &HbaLine) ->
     }
 }
 
-fn read_settings(rule: &HbaRule, line: &HbaLine) -> Result<LoginSettings, Misconfigured> {
+fn read_settings(rule: &HbaRule, line: &HbaLine) -> Result<Box<LoginSettings>, Misconfigured> {
     settings::read(line, &rule.line_options()?)
 }
 

@@ -75,7 +75,7 @@ pub struct Policy {
 impl Policy {
     /// Starts a policy for tokens of `issuer`, with the defaults of [`Preset::GENERIC`] and no audience yet.
     pub fn builder(issuer: Issuer) -> PolicyBuilder {
-        PolicyBuilder(Policy {
+        PolicyBuilder(Box::new(Policy {
             issuer,
             preset: Preset::GENERIC,
             access_token_issuer: AccessTokenIssuer::default(),
@@ -102,7 +102,7 @@ impl Policy {
             allow_superuser: false,
             introspection: IntrospectionRules::default(),
             require_bound_token: false,
-        })
+        }))
         .preset(Preset::GENERIC)
     }
 
@@ -249,9 +249,9 @@ impl Policy {
     }
 }
 
-/// Collects the parts of a [`Policy`].
+/// Collects the parts of a [`Policy`], which stays in its place while it is handed on.
 #[derive(Debug, Clone)]
-pub struct PolicyBuilder(Policy);
+pub struct PolicyBuilder(Box<Policy>);
 
 impl PolicyBuilder {
     /// The provider's conventions: token types, algorithms, optional scopes and identity claim, which a later call can
@@ -430,7 +430,7 @@ impl PolicyBuilder {
             return Err(fault);
         }
         self.0.role_claim = self.role_claim_in_force();
-        Ok(self.0)
+        Ok(*self.0)
     }
 
     /// Everything that does not allow a judgement: `AudienceUnset` without an audience, since a token for any other
