@@ -16,6 +16,7 @@ mod sql;
 use pgrx::prelude::*;
 
 use login::{second_copy, session_start};
+use postgres::heap_holes;
 use postgres::inherited_pages::{Inherited, inherit_own_pages};
 use provider::{refresh_worker, trust_roots};
 use settings::gucs;
@@ -42,11 +43,12 @@ pub extern "C-unwind" fn _PG_init() {
         if !oauth_core::warm_up() {
             pgrx::warning!("validator cannot verify its built-in test signatures");
         }
-        report_inherited(&inherit_own_pages());
+        let filled = heap_holes::fill();
+        report_inherited(&inherit_own_pages(), filled);
     }
 }
 
-fn report_inherited(inherited: &Inherited) {
+fn report_inherited(inherited: &Inherited, filled: usize) {
     let Inherited {
         mappings,
         of,
@@ -58,6 +60,7 @@ fn report_inherited(inherited: &Inherited) {
         .as_ref()
         .map_or(String::new(), |error| format!(": {error}"));
     pgrx::debug1!(
-        "validator: backends inherit {mappings} of {of} read-only mappings of the module, {kilobytes} kB{why}"
+        "validator: backends inherit {mappings} of {of} read-only mappings of the module, {kilobytes} kB{why}; \
+         {filled} bytes of holes in the heap are filled"
     );
 }

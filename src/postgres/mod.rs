@@ -10,6 +10,7 @@ pub mod containment;
 pub mod hba;
 pub mod hba_cover;
 pub mod hba_match;
+pub mod heap_holes;
 pub mod ident_match;
 pub mod inherited_pages;
 pub mod own_path;

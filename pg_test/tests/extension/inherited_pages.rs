@@ -76,6 +76,23 @@ fn backends_inherit_the_modules_pages_and_no_page_is_writable_and_executable() {
 }
 
 #[test]
+fn holes_in_the_postmasters_heap_are_filled_at_the_price_of_less_than_a_megabyte() {
+    let server = Server::builder()
+        .preload()
+        .set("log_min_messages", "debug1")
+        .start();
+    let log = server.log().text();
+    let filled = log
+        .split_once("kB; ")
+        .and_then(|(_, said)| said.split_once(" bytes of holes in the heap are filled"))
+        .and_then(|(bytes, _)| bytes.parse::<usize>().ok());
+    assert!(
+        filled.is_some_and(|bytes| (1..1024 * 1024).contains(&bytes)),
+        "{log}"
+    );
+}
+
+#[test]
 fn a_module_that_is_loaded_at_each_login_leaves_its_pages_alone() {
     let issuer = Issuer::builder().start();
     let server = Server::trusting(&issuer)
