@@ -164,7 +164,14 @@ fn tokens(mode: Mode) -> impl Iterator<Item = Row> {
         ("validator RS256 asked", Asked::Jwt),
     ];
     let asked = asked.map(|(name, asked)| row(name, mode, Kind::Introspected(asked)));
-    keys.map(|key| signed(key, mode)).into_iter().chain(asked)
+    let mapped = Scenario::Map;
+    let mapped = row(
+        &format!("validator {}", mapped.name()),
+        mode,
+        Kind::Ours(KeyKind::Rsa, mapped),
+    );
+    let signed = keys.map(|key| signed(key, mode)).into_iter();
+    signed.chain([mapped]).chain(asked)
 }
 
 /// The first is what the others are compared to: one issuer with one key, a small token, no profile, and sessions without

@@ -4,12 +4,14 @@ use rig::{Issuer, Key, KeyKind, Server, ServerBuilder, Token, oauth_line};
 use serde_json::Value;
 
 use crate::login::{Client, Method};
-use crate::variant::{start_issuer, token};
+use crate::variant::{ROLE, start_issuer, token};
 
 /// What there is much of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Scenario {
     Plain,
+    /// Nothing, but the client's line has a map, which says by name who may be whom: the check for powerful roles is not needed.
+    Map,
     /// Lines of pg_hba.conf, each with an issuer of its own whose keys are cached; the last one is the client's.
     Issuers(usize),
     /// Keys in the issuer's set, of which the last one signs.
@@ -26,6 +28,7 @@ impl Scenario {
     pub fn name(self) -> String {
         match self {
             Scenario::Plain => "plain".to_owned(),
+            Scenario::Map => "RS256 with map=".to_owned(),
             Scenario::Issuers(count) => format!("{count} issuers"),
             Scenario::Keys(count) => format!("{count} keys"),
             Scenario::Claims(kilobytes) => format!("{kilobytes} kB of claims"),
@@ -54,7 +57,7 @@ impl Scenario {
 
     pub fn server(self, issuers: &[Issuer]) -> ServerBuilder {
         let (own, others) = issuers.split_first().expect("there is an issuer");
-        if others.is_empty() {
+        if others.is_empty() && self != Scenario::Map {
             return self.set_up(Server::trusting(own), own);
         }
         // The first line that matches is used, so that of the client, for all roles, comes last.
@@ -65,12 +68,17 @@ impl Scenario {
             let line = oauth_line(issuer.url(), "");
             builder = builder.hba(&line.replacen("all all", &format!("all {}", role(number)), 1));
         }
-        self.set_up(builder.hba(&oauth_line(own.url(), "")), own)
+        let options = match self {
+            Scenario::Map => "map=people",
+            _ => "",
+        };
+        self.set_up(builder.hba(&oauth_line(own.url(), options)), own)
     }
 
     fn set_up(self, builder: ServerBuilder, own: &Issuer) -> ServerBuilder {
         match self {
             Scenario::Plain | Scenario::Keys(_) => builder,
+            Scenario::Map => builder.ident(&format!("people {ROLE} {ROLE}")),
             Scenario::Issuers(count) => {
                 builder.set("validator.jwks_cache_issuers", &count.max(32).to_string())
             }

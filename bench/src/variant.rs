@@ -27,7 +27,8 @@ pub struct Variant {
     _server: Server,
 }
 
-const ROLE: &str = "alice";
+/// The role that every client logs in as.
+pub const ROLE: &str = "alice";
 const PASSWORD: &str = "correct horse battery staple";
 /// Longer than any run of the benchmark.
 const TOKEN_SECONDS: i64 = 3600;
