@@ -19,6 +19,26 @@ fn start(provider: &str, settings: &[(&str, &str)]) -> (Issuer, Server) {
     (issuer, server)
 }
 
+/// The tenant of [`start_entra`].
+const TENANT: &str = "11111111-2222-3333-4444-555555555555";
+
+/// A server that trusts this tenant of Entra, and the tenant's issuer. Its keys come from elsewhere: no test asks Microsoft.
+fn start_entra() -> (Issuer, Server, String) {
+    let issuer = Issuer::builder().start();
+    let keys = format!("{}/jwks", issuer.url());
+    let server = Server::trusting(&issuer)
+        .log_everything()
+        .set("validator.provider", "entra")
+        .set("validator.jwks_uri", &keys)
+        .ident("people /^.*$ alice")
+        .start();
+    let entra = format!("https://login.microsoftonline.com/{TENANT}/v2.0");
+    let line = rig::oauth_line(&entra, "map=people");
+    server.set_hba(&[&line.replace(Issuer::SCOPE, "openid api://pg/postgres")]);
+    server.reload();
+    (issuer, server, entra)
+}
+
 /// What Keycloak issues (its documented claims): `typ` in header and payload, `azp`, a readable name.
 fn keycloak(issuer: &Issuer) -> Token {
     issuer
@@ -61,19 +81,7 @@ fn what_is_set_wins_over_the_providers_ways_and_show_tells_what_is_in_force() {
 
 #[test]
 fn tokens_of_entra_are_of_the_issuers_tenant_in_either_version() {
-    let tenant = "11111111-2222-3333-4444-555555555555";
-    let entra = format!("https://login.microsoftonline.com/{tenant}/v2.0");
-    // Its keys come from elsewhere: no test asks Microsoft.
-    let issuer = Issuer::builder().start();
-    let server = Server::trusting(&issuer)
-        .log_everything()
-        .set("validator.provider", "entra")
-        .set("validator.jwks_uri", &format!("{}/jwks", issuer.url()))
-        .ident("people /^.*$ alice")
-        .start();
-    let line = rig::oauth_line(&entra, "map=people");
-    server.set_hba(&[&line.replace("openid postgres", "openid api://pg/postgres")]);
-    server.reload();
+    let (issuer, server, entra) = start_entra();
     let token = |iss: &str, version: &str, tid: &str| {
         issuer
             .token("alice")
@@ -88,41 +96,30 @@ fn tokens_of_entra_are_of_the_issuers_tenant_in_either_version() {
             .claim("scp", "postgres")
             .encode()
     };
-    let mut session = server.admits("alice", &token(&entra, "2.0", tenant));
+    let mut session = server.admits("alice", &token(&entra, "2.0", TENANT));
     assert_eq!(
         session.value("SELECT system_user"),
         "oauth:00000000-0000-0000-66f3-3332eca7ea81"
     );
-    let v1 = format!("https://sts.windows.net/{tenant}/");
-    server.admits("alice", &token(&v1, "1.0", tenant));
+    let v1 = format!("https://sts.windows.net/{TENANT}/");
+    server.admits("alice", &token(&v1, "1.0", TENANT));
     let other = "99999999-2222-3333-4444-555555555555";
     server.refuses("alice", &token(&entra, "2.0", other), "tenant_mismatch");
     server.refuses("alice", &token(&v1, "1.0", other), "iss_mismatch");
     let other_v1 = format!("https://sts.windows.net/{other}/");
-    server.refuses("alice", &token(&other_v1, "1.0", tenant), "iss_mismatch");
+    server.refuses("alice", &token(&other_v1, "1.0", TENANT), "iss_mismatch");
 }
 
 #[test]
 fn tokens_of_entra_for_microsoft_graph_are_told_from_forged_ones() {
-    let tenant = "11111111-2222-3333-4444-555555555555";
-    let entra = format!("https://login.microsoftonline.com/{tenant}/v2.0");
-    let issuer = Issuer::builder().start();
-    let server = Server::trusting(&issuer)
-        .log_everything()
-        .set("validator.provider", "entra")
-        .set("validator.jwks_uri", &format!("{}/jwks", issuer.url()))
-        .ident("people /^.*$ alice")
-        .start();
-    let line = rig::oauth_line(&entra, "map=people");
-    server.set_hba(&[&line.replace(Issuer::SCOPE, "openid api://pg/postgres")]);
-    server.reload();
+    let (issuer, server, entra) = start_entra();
     let graph = "00000003-0000-0000-c000-000000000000";
     let token = issuer
         .token("alice")
         .header("typ", "JWT")
         .claim("iss", &*entra)
         .claim("aud", graph)
-        .claim("tid", tenant);
+        .claim("tid", TENANT);
     let hint = "for Microsoft Graph";
     // Its signature is over something else than the text of the token.
     let with_nonce = token.clone().header("nonce", "x");
