@@ -143,7 +143,8 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
                     state.answer = state.answer.saturating_add(1);
                 }
                 Err(failure) => {
-                    state.freshness.fail((self.jitter)(), now);
+                    let wish = failure.pack().retry_after;
+                    state.freshness.fail_asking_for(wish, (self.jitter)(), now);
                     state.failure = Some(failure);
                 }
             }
