@@ -7,6 +7,7 @@ mod many_roles;
 mod measure;
 mod seen;
 mod soak;
+mod storm;
 #[allow(dead_code)]
 #[path = "../key_cache/support.rs"]
 mod support;

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use rig::{Issuer, Server};
 use serde_json::json;
 
+use crate::measure::tell;
+
 const PEOPLE: usize = 10_000;
 const LOGINS: usize = 101;
 
@@ -102,9 +104,7 @@ fn login_among_ten_thousand_roles_costs_what_the_manual_says() {
          disable_role {took:?}, provisioned_roles {listing:?}",
         few.1, few.0, many.1, many.0
     );
-    // Where `make test-long` shows it.
-    std::io::Write::write_all(&mut std::io::stdout(), format!("{told}\n").as_bytes())
-        .expect("written");
+    tell(&told);
     // On a busy machine, too: without a map, nothing depends on how many there are.
     assert!(many.1 < few.1 * 3 + Duration::from_millis(20), "{told}");
     assert!(many.0 < Duration::from_secs(2), "{told}");

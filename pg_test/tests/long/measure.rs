@@ -1,6 +1,7 @@
 //! What a process holds of this machine.
 
 use std::fs;
+use std::io::Write as _;
 
 /// What may only grow if something is lost.
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,4 +51,9 @@ impl Held {
             segments: maps.lines().filter(is_segment).count(),
         }
     }
+}
+
+/// Shows a figure where `make test-long` runs: by hand, since the harness would keep what is printed by a test that passes.
+pub fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -2,14 +2,13 @@
 //! flushes, and clients and sessions that are killed. In the end nothing is locked, nothing has grown, and the
 //! statistics say what the clients have seen.
 
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rig::{Endpoint, Issuer, Login, Outcome, Refusal, Server, Session};
 
-use crate::measure::Held;
+use crate::measure::{Held, tell};
 use crate::seen::{Seen, add};
 use crate::support::{AT_ONCE, assert_nobody_waits, assert_settled, eventually, wait_for_worker};
 
@@ -162,8 +161,7 @@ impl Soak {
     }
 
     fn report(&self, text: &str) {
-        // By hand, since the harness would keep what is printed from a test that passes.
-        let _ = writeln!(std::io::stderr(), "soak: {text}");
+        tell(&format!("soak: {text}"));
     }
 
     /// Until time is over, or another client has failed.
