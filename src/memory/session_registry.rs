@@ -194,14 +194,12 @@ impl SessionRegistry {
 
     /// All sessions that are open.
     pub fn list(self) -> Vec<LiveSession> {
-        let entries = self.0.iter().enumerate().map(|(n, slot)| {
-            let entry = *slot.0.shared();
-            (n, entry)
+        let entries = self.0.iter().enumerate().filter_map(|(n, slot)| {
+            let entry = slot.0.shared();
+            // Most places are free: only what is in use is copied, and read once the lock is released.
+            is_alive(n, entry.pid).then(|| *entry)
         });
-        entries
-            .filter(|(n, entry)| is_alive(*n, entry.pid))
-            .map(|(_, entry)| entry.describe())
-            .collect()
+        entries.map(|entry| entry.describe()).collect()
     }
 
     /// Tells the wanted sessions to end, in the way of pg_terminate_backend; how many were told.
@@ -303,7 +301,8 @@ impl<const BYTES: usize> Named<BYTES> {
             return None;
         }
         let mut text = self.text.get().to_owned();
-        if digest(&text) != self.digest {
+        // A text that was cut fills the space, but for the rest of a character.
+        if text.len() + 4 > BYTES && digest(&text) != self.digest {
             text.push('…');
         }
         Some(text)

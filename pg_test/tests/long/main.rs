@@ -6,6 +6,7 @@ mod first_logins;
 mod many_roles;
 mod measure;
 mod seen;
+mod sessions;
 mod soak;
 mod storm;
 #[allow(dead_code)]

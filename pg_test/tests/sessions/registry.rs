@@ -172,6 +172,31 @@ fn long_and_foreign_texts_are_cut_where_they_may_be() {
 }
 
 #[test]
+fn text_is_shown_as_cut_only_if_it_is() {
+    let issuer = Issuer::builder().start();
+    let server = with_extension(server_of(&issuer, false));
+    // There is space for 102 bytes, of which a character that does not fit leaves up to three.
+    let x = |count| "x".repeat(count);
+    for (jti, shown) in [
+        (x(98), x(98)),
+        (x(99), x(99)),
+        (x(102), x(102)),
+        (x(103), format!("{}…", x(102))),
+        (x(98) + "😀", x(98) + "😀"),
+        (x(99) + "😀", format!("{}…", x(99))),
+        (x(101) + "😀", format!("{}…", x(101))),
+    ] {
+        let token = issuer.token("alice").claim("jti", jti.as_str()).encode();
+        let session = server.admits("alice", &token);
+        let of_session = format!(
+            "SELECT jti FROM validator.sessions WHERE pid = {}",
+            session.pid()
+        );
+        assert_eq!(server.value(&of_session), shown, "{jti}");
+    }
+}
+
+#[test]
 fn as_many_sessions_as_the_server_takes_are_listed() {
     let issuer = Issuer::builder().start();
     let server = with_extension(server_of(&issuer, true).set("max_connections", "25"));
