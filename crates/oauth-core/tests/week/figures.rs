@@ -86,6 +86,8 @@ pub struct Bookkeeper<'a> {
     /// When the last fetch has ended that an unknown key caused.
     demanded_at: Option<Micros>,
     flushed_at: Micros,
+    /// When the last fetch began that counts.
+    counted_since: Micros,
     pub figures: Figures,
 }
 
@@ -97,6 +99,7 @@ impl<'a> Bookkeeper<'a> {
             last_answer: None,
             demanded_at: None,
             flushed_at: 0,
+            counted_since: 0,
             figures: Figures::default(),
         }
     }
@@ -110,6 +113,13 @@ impl<'a> Bookkeeper<'a> {
             usable_until: now.plus(lifetime.max(limits.stale_ttl)),
             keys: keys.map(|(n, _)| n).collect(),
         });
+    }
+
+    /// A fetch counts that began then: after the last flush, and after the last other one that counts.
+    pub fn note_order(&mut self, begun: Micros) {
+        let last = self.flushed_at.max(self.counted_since);
+        assert!(begun >= last, "{}", self.scenario.name);
+        self.counted_since = begun;
     }
 
     /// A fetch has ended that counts. Of two that unknown keys caused the second one ends after the cooldown.

@@ -113,7 +113,8 @@ const OUTAGES: &[Outage] = &[
 /// Longer than stale keys are used.
 const LONG_OUTAGE: &[Outage] = &[outage(40 * HOUR, 30 * HOUR, Failing::Refuses)];
 
-/// Forward and back, by seconds, minutes, hours and days; once at the end of an outage.
+/// Forward and back, by seconds, minutes, hours and days; once at the end of an outage, and once
+/// during a fetch.
 const JUMPS: &[Jump] = &[
     (9 * HOUR, 30 * SECOND),
     (20 * HOUR, -45 * SECOND),
@@ -124,7 +125,7 @@ const JUMPS: &[Jump] = &[
     (83 * HOUR - 20 * SECOND, -3 * HOUR),
     (110 * HOUR, 50 * HOUR),
     (125 * HOUR, -50 * HOUR),
-    (144 * HOUR + 5 * SECOND, -100 * SECOND),
+    (144 * HOUR + 3 * SECOND, -10 * MINUTE),
 ];
 
 /// What [`Scenario`]s there are, in the order of the table.

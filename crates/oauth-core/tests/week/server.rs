@@ -53,6 +53,7 @@ enum Event {
 /// A fetch under way, for a login or the worker.
 struct Flight {
     id: FetchId,
+    begun: Micros,
     fetch: Fetch,
     asker: Option<Asker>,
 }
@@ -78,6 +79,8 @@ pub struct Server<'a> {
     cache: Cache,
     books: Bookkeeper<'a>,
     logins: Logins,
+    /// The next login that fetches is stopped in the middle.
+    stops_next: bool,
     at: Micros,
     events: BinaryHeap<Reverse<(Micros, usize, Event)>>,
     /// How many events there were.
@@ -96,6 +99,7 @@ impl<'a> Server<'a> {
             cache: Cache::new(),
             books: Bookkeeper::new(provider, scenario),
             logins: Logins::new(scenario, rate),
+            stops_next: false,
             at: 0,
             events: BinaryHeap::new(),
             number: 0,
@@ -197,14 +201,26 @@ impl<'a> Server<'a> {
         figures.fetches.begun += 1;
         figures.requests += fetch.requests;
         let place = self.number;
-        // A process that is told to end, and one that is stopped for a while.
+        // A process that is told to end, and one that is stopped for a while: also the first after some flushes.
         let is_troubled = self.scenario.troubled && asker.is_some();
+        let is_stopped = is_troubled && std::mem::take(&mut self.stops_next);
         let (ends, event) = match figures.fetches.begun % 20 {
             7 if is_troubled => ((self.at + fetch.ends) / 2, Event::FetchIsAbandoned(place)),
-            13 if is_troubled => (fetch.ends + 20 * SECOND, Event::FetchEnds(place)),
+            n if is_stopped || is_troubled && n == 13 => {
+                (fetch.ends + 20 * SECOND, Event::FetchEnds(place))
+            }
             _ => (fetch.ends, Event::FetchEnds(place)),
         };
-        self.flights.insert(place, Flight { id, fetch, asker });
+        let begun = self.at;
+        self.flights.insert(
+            place,
+            Flight {
+                id,
+                begun,
+                fetch,
+                asker,
+            },
+        );
         self.schedule(ends, event);
         if self.mode == Mode::OneByOne {
             self.logins.wait_until(ends);
@@ -266,6 +282,7 @@ impl<'a> Server<'a> {
             Event::Flush => {
                 self.cache.flush();
                 self.books.note_flush(self.at);
+                self.stops_next = self.at / (6 * HOUR) % 2 == 0;
                 self.wake();
                 self.schedule(self.at + 6 * HOUR, Event::Flush);
             }
@@ -274,7 +291,12 @@ impl<'a> Server<'a> {
 
     /// `ProviderKeys::fetch`, and what `FindKey::ask` makes of its end.
     fn end_fetch(&mut self, flight: Flight) {
-        let Flight { id, fetch, asker } = flight;
+        let Flight {
+            id,
+            begun,
+            fetch,
+            asker,
+        } = flight;
         let limits = match &asker {
             Some(asker) => asker.login.search.limits,
             None => LIMITS,
@@ -289,6 +311,7 @@ impl<'a> Server<'a> {
             self.books.note_answer(served, &limits, now);
         }
         if counts {
+            self.books.note_order(begun);
             let is_demanded = asker.as_ref().is_some_and(|asker| asker.is_demanded);
             self.books.note_fetch(is_demanded, outcome.is_ok(), self.at);
         }
