@@ -188,6 +188,31 @@ fn subjects_name_users_and_sessions() {
     }
 }
 
+#[test]
+fn as_many_aliases_as_are_allowed_are_taken() {
+    let aliases = json!({"format": "aliases", "identifiers": vec![alice(); 16]});
+    assert_eq!(
+        named(event(DISABLED, aliases)).1,
+        vec![user(SUBJECT); 16],
+        "17 are refused, see below"
+    );
+}
+
+#[test]
+fn identifier_is_the_tokens() {
+    let token = good().claim("jti", "event-7").encode();
+    assert_eq!(verify(&token).unwrap().jti(), "event-7");
+}
+
+#[test]
+fn refusal_says_in_words_what_is_wrong() {
+    let text = |token: Token| verify(&token.encode()).unwrap_err().to_string();
+    let fault = text(event(DISABLED, json!({"format": "opaque"})));
+    assert_eq!(fault, "subject is malformed");
+    let expired = text(good().claim("exp", NOW - 3600));
+    assert!(expired.contains("expired"), "{expired}");
+}
+
 /// The drafts of RISC, which Google sends: each event has its own subject, in another spelling.
 #[test]
 fn subject_may_be_that_of_the_event() {
