@@ -1,6 +1,6 @@
 //! What the provider is answered, and what the log says of it.
 
-use oauth_core::{Failure, NoticeError, Printable, Reject, Who, cache_key};
+use oauth_core::{Failure, NoticeError, Reject, Who, cache_key};
 
 use crate::config::EventsConfig;
 use crate::log::{fact, log};
@@ -137,18 +137,8 @@ pub fn describe_who(who: &Who) -> String {
 
 /// What came of an order on each server.
 pub fn tell(outcomes: &Outcomes) -> String {
-    let disabled = |roles: &Vec<String>| match roles.is_empty() {
-        true => String::new(),
-        false => format!(
-            ", role {} disabled",
-            Printable::list(roles.iter().map(String::as_str))
-        ),
-    };
     let one = |(name, outcome): &(String, Result<Done, String>)| match outcome {
-        Ok(done) => {
-            let disabled = done.disabled.as_ref().map(disabled).unwrap_or_default();
-            format!("{name}: {} ended{disabled}", done.ended)
-        }
+        Ok(done) => format!("{name}: {done}"),
         Err(why) => format!("{name}: {why}"),
     };
     outcomes.iter().map(one).collect::<Vec<_>>().join(", ")

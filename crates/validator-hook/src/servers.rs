@@ -1,5 +1,6 @@
 //! The servers, and what is to be done on each of them.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -61,11 +62,40 @@ pub struct Done {
     pub disabled: Option<Vec<String>>,
 }
 
-/// Why an order was not carried out.
+impl Done {
+    /// What another attempt has done.
+    fn add(&mut self, more: Done) {
+        self.ended += more.ended;
+        if let Some(roles) = more.disabled {
+            let all = self.disabled.get_or_insert_default();
+            let new = roles.into_iter().filter(|role| !all.contains(role));
+            all.extend(new.collect::<Vec<_>>());
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.ended == 0 && self.disabled.iter().all(Vec::is_empty)
+    }
+}
+
+impl fmt::Display for Done {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ended", self.ended)?;
+        match &self.disabled {
+            Some(roles) if !roles.is_empty() => {
+                let roles = Printable::list(roles.iter().map(String::as_str));
+                write!(f, ", role {roles} disabled")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Why an order was not carried out, or not all of it.
 struct Failure {
     why: String,
-    /// How many sessions were ended all the same.
-    ended: i64,
+    /// What was done all the same.
+    done: Done,
     /// Whether the next attempt may have a better end.
     may_pass: bool,
 }
@@ -88,22 +118,20 @@ impl Server {
     /// Carries an order out. What may pass is tried again.
     async fn carry_out(&self, order: &Order) -> Result<Done, String> {
         let mut pauses = PAUSES.iter();
-        let mut earlier = 0;
+        let mut done = Done::default();
         loop {
             let failure = match self.attempt(order).await {
-                Ok(done) => {
-                    return Ok(Done {
-                        ended: earlier + done.ended,
-                        ..done
-                    });
+                Ok(last) => {
+                    done.add(last);
+                    return Ok(done);
                 }
                 Err(failure) => failure,
             };
-            earlier += failure.ended;
-            match (pauses.next(), earlier) {
-                (Some(pause), _) if failure.may_pass => sleep(*pause).await,
-                (_, 0) => return Err(failure.why),
-                (_, ended) => return Err(format!("{ended} ended, but {}", failure.why)),
+            done.add(failure.done);
+            match pauses.next() {
+                Some(pause) if failure.may_pass => sleep(*pause).await,
+                _ if done.is_nothing() => return Err(failure.why),
+                _ => return Err(format!("{done}, but {}", failure.why)),
             }
         }
     }
@@ -113,13 +141,13 @@ impl Server {
             // Never closed.
             let _slot = self.slots.acquire().await.ok();
             let client = self.connect().await.map_err(Failure::of)?;
-            carry_out(&client, order).await
+            carry_out(&client, order, self.timeout / 4).await
         };
         match timeout(self.timeout, work).await {
             Ok(done) => done,
             Err(_) => Err(Failure {
                 why: format!("no answer within {} s", self.timeout.as_secs()),
-                ended: 0,
+                done: Done::default(),
                 may_pass: true,
             }),
         }
@@ -172,19 +200,18 @@ const CHECK: &str = "
         OR to_regprocedure(needed) IS NULL
         OR NOT has_function_privilege(to_regprocedure(needed), 'EXECUTE')";
 
-/// Whatever fails, the rest is done all the same.
-async fn carry_out(client: &Client, order: &Order) -> Result<Done, Failure> {
+/// Whatever fails, the rest is done all the same. `lock_timeout`: how long roles that others have locked are waited for.
+async fn carry_out(
+    client: &Client,
+    order: &Order,
+    lock_timeout: Duration,
+) -> Result<Done, Failure> {
+    let (mut done, mut errors) = (Done::default(), Vec::new());
     // First, so that nobody comes back.
-    let disabled = disable(client, order).await;
+    disable(client, order, lock_timeout, &mut done, &mut errors).await;
     // The answers before the sessions: a login that begins afterwards finds no older one.
     let issuer: [(&(dyn ToSql + Sync), Type); 1] = [(&order.issuer, Type::TEXT)];
-    let flushed = client.query_typed(FLUSH, &issuer).await;
-    let (disabled, failed) = match disabled {
-        Ok(disabled) => (disabled, None),
-        Err(error) => (None, Some(error)),
-    };
-    let mut failed = failed.or(flushed.err());
-    let mut ended = 0;
+    errors.extend(client.query_typed(FLUSH, &issuer).await.err());
     for criteria in &order.sessions {
         let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
             (&order.issuer, Type::TEXT),
@@ -193,45 +220,58 @@ async fn carry_out(client: &Client, order: &Order) -> Result<Done, Failure> {
             (&criteria.sub, Type::TEXT),
         ];
         match client.query_typed_one(END, &parameters).await {
-            Ok(row) => ended += i64::from(row.get::<_, i32>(0)),
-            Err(error) => failed = failed.or(Some(error)),
+            Ok(row) => done.ended += i64::from(row.get::<_, i32>(0)),
+            Err(error) => errors.push(error),
         }
     }
-    match failed {
-        None => Ok(Done { ended, disabled }),
-        Some(error) => Err(Failure {
-            ended,
-            ..Failure::of(error)
-        }),
+    let failures = errors.into_iter().map(Failure::of);
+    match failures.reduce(Failure::and) {
+        None => Ok(done),
+        Some(failure) => Err(Failure { done, ..failure }),
     }
 }
 
-async fn disable(client: &Client, order: &Order) -> Result<Option<Vec<String>>, Error> {
-    let mut disabled: Option<Vec<String>> = None;
+/// Disables the roles of all identities, whichever fails.
+async fn disable(
+    client: &Client,
+    order: &Order,
+    lock_timeout: Duration,
+    done: &mut Done,
+    errors: &mut Vec<Error>,
+) {
+    let Ok(identities @ 1..) = u32::try_from(order.disabled.len()) else {
+        return;
+    };
+    // People can lock their own role, by a new password in an open transaction. It is free once their sessions are ended, so
+    // that the next attempt can disable it.
+    let millis = (lock_timeout / identities).as_millis().max(1);
+    let limit = format!("SET lock_timeout = {millis}");
+    errors.extend(client.batch_execute(&limit).await.err());
     for identity in &order.disabled {
         let parameters: [(&(dyn ToSql + Sync), Type); 2] =
             [(&order.issuer, Type::TEXT), (identity, Type::TEXT)];
-        let row = client.query_typed_one(DISABLE, &parameters).await?;
-        if let Some(roles) = row.get::<_, Option<Vec<String>>>(0) {
-            disabled.get_or_insert_default().extend(roles);
+        match client.query_typed_one(DISABLE, &parameters).await {
+            Ok(row) => done.add(Done {
+                ended: 0,
+                disabled: row.get(0),
+            }),
+            Err(error) => errors.push(error),
         }
     }
-    Ok(disabled)
 }
 
 impl Failure {
     fn of(error: Error) -> Failure {
-        match error.as_db_error() {
-            // 08, 53, 57P: connections, resources, shutdown; 55: the database is not ready. Anything else stays as it is.
+        let (why, may_pass) = match error.as_db_error() {
+            // 08, 53, 57P: connections, resources, shutdown; 55: the database is not ready, or a lock was not to be had; XX000:
+            // a role was changed at the same time. Anything else stays as it is.
             Some(database) => {
                 let code = database.code().code();
-                Failure {
-                    why: format!("{} ({code})", Printable::new(database.message())),
-                    ended: 0,
-                    may_pass: ["08", "53", "57P", "55"]
-                        .iter()
-                        .any(|class| code.starts_with(class)),
-                }
+                let may_pass = ["08", "53", "57P", "55", "XX000"]
+                    .iter()
+                    .any(|class| code.starts_with(class));
+                let why = format!("{} ({code})", Printable::new(database.message()));
+                (why, may_pass)
             }
             None => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -239,12 +279,25 @@ impl Failure {
                     Some(cause) => format!("{error}: {cause}"),
                     None => error.to_string(),
                 };
-                Failure {
-                    why: Printable::new(&text).to_string(),
-                    ended: 0,
-                    may_pass: true,
-                }
+                (Printable::new(&text).to_string(), true)
             }
+        };
+        Failure {
+            why,
+            done: Done::default(),
+            may_pass,
+        }
+    }
+
+    /// This one and another. What may pass is worth another attempt, whatever does not.
+    fn and(self, other: Failure) -> Failure {
+        Failure {
+            why: match self.why.contains(&other.why) {
+                true => self.why,
+                false => format!("{}; {}", self.why, other.why),
+            },
+            done: self.done,
+            may_pass: self.may_pass || other.may_pass,
         }
     }
 }

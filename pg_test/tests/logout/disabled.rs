@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rig::{Hook, Issuer, Server};
+use rig::{Hook, Issuer, Login, Server};
 use serde_json::json;
 
 use crate::events::{DISABLED, SESSION_REVOKED, configuration_for, event_of};
@@ -157,4 +157,67 @@ fn without_the_right_sessions_end_and_the_provider_is_told_to_try_again() {
     assert_status(&hook.tell(&event, ""), 202);
     assert_eq!(may_log_in(&primary, "zoe"), "false");
     hook.wait_for(": primary: 0 ended, role zoe disabled\n", SOON);
+}
+
+/// The event of one account that is known by two names.
+fn disabled_account(issuer: &Issuer, users: [&str; 2]) -> String {
+    let named = users.map(|user| json!({"format": "iss_sub", "iss": issuer.url(), "sub": user}));
+    let subject = json!({"format": "aliases", "identifiers": named});
+    event_of(issuer, DISABLED, subject).encode()
+}
+
+#[test]
+fn role_that_cannot_be_disabled_keeps_no_other_from_it() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    primary.sql(GRANT);
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let hook = Hook::start(&configuration_for(
+        &issuer,
+        &table,
+        "disable_roles = true",
+        "",
+    ));
+    let mut sessions = ["zoe", "yves"].map(|user| primary.admits(user, &token(&issuer, user)));
+    let mut administrator = Login::by_socket(&primary, "postgres").run().session();
+    let locked = administrator.query("BEGIN; ALTER ROLE zoe CONNECTION LIMIT 7");
+    locked.expect("a lock on zoe");
+    let event = disabled_account(&issuer, ["zoe", "yves"]);
+    assert_status(&hook.tell(&event, ""), 503);
+    sessions.iter_mut().for_each(assert_ended);
+    assert_eq!(may_log_in(&primary, "yves"), "false");
+    assert_eq!(may_log_in(&primary, "zoe"), "true");
+    hook.wait_for(
+        ": primary: 2 ended, role yves disabled, but canceling statement due to lock timeout (55P03)\n",
+        SOON,
+    );
+    // The same event, once the administrator is done.
+    administrator.query("COMMIT").expect("zoe is free");
+    assert_status(&hook.tell(&event, ""), 202);
+    assert_eq!(may_log_in(&primary, "zoe"), "false");
+    hook.wait_for(": primary: 0 ended, role zoe, yves disabled\n", SOON);
+}
+
+/// By a transaction that changes their own password, people lock their own role.
+#[test]
+fn whoever_locks_their_own_role_is_disabled_all_the_same() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    primary.sql(GRANT);
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let hook = Hook::start(&configuration_for(
+        &issuer,
+        &table,
+        "disable_roles = true",
+        "",
+    ));
+    let mut zoe = primary.admits("zoe", &token(&issuer, "zoe"));
+    zoe.query("BEGIN; ALTER ROLE zoe PASSWORD 'one of my own'")
+        .expect("a lock on zoe");
+    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
+    let event = event_of(&issuer, DISABLED, subject).encode();
+    assert_status(&hook.tell(&event, ""), 202);
+    assert_ended(&mut zoe);
+    hook.wait_for(": primary: 1 ended, role zoe disabled\n", SOON);
+    keeps_out(&primary, "zoe", &token(&issuer, "zoe"));
 }
