@@ -161,6 +161,8 @@ kinds! {
         "Run the statements for validator_managed that validator.provision_setup() shows.";
     PROVISION_NO_GROUPS = "provision_without_groups", Error,
         "GRANT the groups TO the role of validator.provision_role WITH ADMIN TRUE, INHERIT FALSE, SET FALSE; a group must be NOLOGIN.";
+    PROVISION_NO_NEW_ROLES = "provision_without_new_roles", Warning,
+        "Use all or a regular expression for the roles of the line, below the lines for other roles; or set validator.provision = 'memberships', if roles are created by other means.";
     PROVISION_GROUP_TOO_POWERFUL = "provision_group_too_powerful", Warning,
         "Revoke what gives the groups that power, or take them out of management.";
     PROVISION_WORKER_MISSING = "provision_worker_missing", Error,

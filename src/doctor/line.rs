@@ -14,6 +14,7 @@ use crate::settings::Settings;
 use crate::settings::hba_rules::HbaRule;
 use crate::settings::line_options::LineOptions;
 use crate::settings::provider::{KeyLocation, ProviderIntrospection, ProviderKeys};
+use crate::settings::provisioning::read_provisioning;
 use crate::settings::tables::{Switch, Text};
 
 /// What the line itself says.
@@ -108,6 +109,11 @@ impl<'a> LineSettings<'a> {
     /// Whether the token alone decides who may take which role.
     pub fn is_delegated(&self) -> bool {
         self.text.line.delegated
+    }
+
+    /// Whether a login creates the role that it asks for.
+    pub fn creates_roles(&self) -> bool {
+        matches!(read_provisioning(&self.settings), Ok(Some(how)) if how.creates_roles)
     }
 
     /// What may stand before an identity.
@@ -222,8 +228,7 @@ fn examine_text(
     } else {
         findings.extend(examine_encryption(rule, require_tls));
     }
-    let roles = of_line.map_or(&[][..], |reach| reach.roles.as_slice());
-    findings.extend(maps::examine(line, all, roles, configuration));
+    findings.extend(maps::examine(line, all, of_line, configuration));
     findings.extend(examine_scope(&line.text.line));
     findings.extend(examine_tls(rule, require_tls, configuration));
     findings

@@ -5,19 +5,21 @@ use oauth_core::{IdentityCase, Printable, near_miss};
 use crate::doctor::configuration::{Configuration, IdentLine};
 use crate::doctor::finding::{self, Finding};
 use crate::doctor::line::LineSettings;
+use crate::postgres::hba_cover::{NewRoles, Reach};
 use crate::settings::tables::Text;
 use crate::settings::values::MapName;
 
 /// Findings about the line's `map=`, or that it has none; `all`: every line of this module's, for maps that they share;
-/// `roles`: those that can log in by the line.
+/// `reach`: who can reach the line.
 pub fn examine(
     line: &LineSettings<'_>,
     all: &[LineSettings<'_>],
-    roles: &[String],
+    reach: Option<&Reach>,
     configuration: &Configuration,
 ) -> Vec<Finding> {
     let Some(map) = line.map() else {
-        return examine_without_map(line, roles).into_iter().collect();
+        let found = reach.and_then(|reach| examine_without_map(line, reach));
+        return found.into_iter().collect();
     };
     if !configuration.has_map(map) {
         let of = match line.takes_passwords() {
@@ -33,10 +35,18 @@ pub fn examine(
 }
 
 /// Whether no identity can be the name of a role, which it must be where neither a map nor the token decides.
-fn examine_without_map(line: &LineSettings<'_>, roles: &[String]) -> Option<Finding> {
+fn examine_without_map(line: &LineSettings<'_>, reach: &Reach) -> Option<Finding> {
     let identities = Identities::of(line)?;
-    let is_possible = roles.iter().any(|role| identities.is_one(role));
-    if line.is_delegated() || roles.is_empty() || is_possible {
+    let roles = &reach.roles;
+    // Those that logins create.
+    let new: &[NewRoles] = match line.creates_roles() {
+        true => &reach.new_roles,
+        false => &[],
+    };
+    let mut of_these = roles.iter().map(|role| identities.is_one(role));
+    let mut of_new = new.iter().map(|new| identities.may_be_among(new));
+    let is_possible = of_these.any(|is_one| is_one) || of_new.any(|may_be| may_be);
+    if line.is_delegated() || roles.is_empty() && new.is_empty() || is_possible {
         return None;
     }
     let [prefixes, letters] = identities.described();
@@ -166,6 +176,15 @@ impl Identities {
             text: name.to_owned(),
             is_all: true,
         })
+    }
+
+    /// Whether one of them may be among these.
+    fn may_be_among(&self, new: &NewRoles) -> bool {
+        match new {
+            NewRoles::All => true,
+            NewRoles::Matching(expression) => self.may_match(expression),
+            NewRoles::Named(name) => self.is_one(name),
+        }
     }
 
     fn may_begin(&self, Beginning { text, is_all }: &Beginning) -> bool {

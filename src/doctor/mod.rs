@@ -79,7 +79,7 @@ fn examine(configuration: &Configuration) -> Vec<Finding> {
         .filter_map(|line| line.issuer.clone())
         .collect();
     let mut findings = server::examine(configuration, lines.len(), &issuers);
-    findings.extend(provisioning::examine(&read, configuration));
+    findings.extend(provisioning::examine(&read, &reach, configuration));
     // Before 17 there is none without preloading, which the lines' own findings say.
     if configuration.is_preloaded() || !cfg!(any(feature = "pg15", feature = "pg16")) {
         findings.extend(memory::examine(&lines));

@@ -11,6 +11,7 @@ use crate::doctor::configuration::Configuration;
 use crate::doctor::finding::{self, Finding};
 use crate::doctor::line::LineSettings;
 use crate::memory;
+use crate::postgres::hba_cover::Reach;
 use crate::postgres::query::rows_with;
 use crate::postgres::role_catalog::power_of;
 use crate::postgres::role_rows::{RoleRow, is_in_recovery, role_oid, role_row, with_role};
@@ -29,7 +30,11 @@ const DATABASE: &str = "SELECT datallowconn, has_database_privilege($2, oid, 'CO
 const MAY_GRANT: &str = "SELECT pg_has_role($1, $2, 'MEMBER WITH ADMIN OPTION')";
 
 /// Nothing, if no line has roles provisioned.
-pub fn examine(lines: &[LineSettings<'_>], configuration: &Configuration) -> Vec<Finding> {
+pub fn examine(
+    lines: &[LineSettings<'_>],
+    reach: &[Reach],
+    configuration: &Configuration,
+) -> Vec<Finding> {
     let mut on: Vec<(&Settings<'_>, Provisioning)> = Vec::new();
     for line in lines {
         match read_provisioning(&line.settings) {
@@ -82,8 +87,24 @@ pub fn examine(lines: &[LineSettings<'_>], configuration: &Configuration) -> Vec
             findings.extend(examine_groups(management, &named, guarded));
         }
     }
+    findings.extend(examine_columns(lines, reach));
     findings.extend(examine_worker(&manager, configuration));
     findings
+}
+
+/// Whether no login reaches a line by which a role would be created. Lines that are never used have a finding of their own.
+fn examine_columns(lines: &[LineSettings<'_>], reach: &[Reach]) -> Option<Finding> {
+    let creating = lines.iter().filter(|line| line.creates_roles());
+    let mut reach = creating
+        .filter_map(|line| reach.iter().find(|reach| reach.place == line.rule().place))
+        .filter(|reach| reach.covered_by.is_none())
+        .peekable();
+    reach.peek()?;
+    reach.all(|reach| reach.new_roles.is_empty()).then(|| {
+        let detail = "No line by which roles are created matches one that does not exist yet: it is a member of no group, so +group \
+            does not mean it, and earlier lines take whatever they match. No first login gets that far.";
+        finding::PROVISION_NO_NEW_ROLES.with(detail)
+    })
 }
 
 /// `guarded`: tokens may not give power over the whole server.

@@ -21,13 +21,15 @@ pub fn examine(
             told(by, configuration)
         )));
     }
-    if reach.roles.is_empty() {
+    // Roles that logins create are not among those that can log in yet.
+    let has_new = line.creates_roles() && !reach.new_roles.is_empty();
+    if reach.roles.is_empty() && !has_new {
         return Some(finding::NO_ROLE.with(
             "No role that can log in is among the roles of the line, so no connection matches it.",
         ));
     }
     let taken_by = |role: &String| reach.taken.iter().any(|taken| taken.roles.contains(role));
-    if reach.roles.iter().all(taken_by) {
+    if reach.roles.iter().all(taken_by) && !has_new {
         let lines: Vec<String> = reach
             .taken
             .iter()

@@ -268,7 +268,7 @@ impl<'a> NamedRole<'a> {
         // SAFETY: a NUL-terminated string, and roles that exist or are not looked for.
         unsafe {
             let group = pg_sys::get_role_oid(group.as_ptr(), true);
-            let exist = self.oid != pg_sys::InvalidOid && group != pg_sys::InvalidOid;
+            let exist = self.exists() && group != pg_sys::InvalidOid;
             exist && pg_sys::is_member_of_role_nosuper(self.oid, group)
         }
     }
@@ -284,6 +284,10 @@ impl<'a> NamedRole<'a> {
         } else {
             word.is(self.name)
         }
+    }
+
+    pub fn exists(&self) -> bool {
+        self.oid != pg_sys::InvalidOid
     }
 
     pub fn name(&self) -> &'a str {

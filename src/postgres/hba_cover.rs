@@ -14,6 +14,8 @@ pub struct Reach {
     pub place: FileLine,
     /// The roles that can log in and that its column of roles means.
     pub roles: Vec<String>,
+    /// The roles that do not exist and that its column of roles would mean, but for those that earlier lines would take.
+    pub new_roles: Vec<NewRoles>,
     /// An earlier line that matches whatever it would match.
     pub covered_by: Option<FileLine>,
     /// Earlier lines that match all its connections of some roles.
@@ -26,6 +28,14 @@ pub struct Taken {
     pub roles: Vec<String>,
     /// Those that the earlier line means only as members of a group, and the later one by name or by another group.
     pub by_membership: Vec<String>,
+}
+
+/// Roles that do not exist and that a word would mean. A group has no such members.
+pub enum NewRoles {
+    All,
+    /// By a regular expression, with its slash.
+    Matching(String),
+    Named(String),
 }
 
 /// A parsed line.
@@ -109,9 +119,12 @@ impl Line {
     fn reach<'a>(&self, covering: impl Iterator<Item = &'a Line> + Clone) -> Reach {
         let mut wholly = covering.clone();
         let covered_by = wholly.find(|earlier| earlier.covers_roles(self));
+        let is_taken = |word: &Word<'_>| covering.clone().any(|earlier| earlier.takes_new(word));
+        let new_roles = self.roles.iter().filter(|word| !is_taken(word));
         Reach {
             place: self.place.clone(),
             roles: Vec::new(),
+            new_roles: new_roles.filter_map(NewRoles::meant_by).collect(),
             covered_by: covered_by.map(|earlier| earlier.place.clone()),
             taken: covering
                 .map(|earlier| Taken {
@@ -149,6 +162,15 @@ impl Line {
         later.roles.iter().all(is_covered)
     }
 
+    /// Whether it would take all roles that do not exist and that a word of a later line would mean.
+    fn takes_new(&self, word: &Word<'_>) -> bool {
+        let is_name = word.group().is_none() && !word.is_regex() && !word.is_keyword("all");
+        self.roles.iter().any(|own| {
+            let is_found = || is_name && own.is_regex() && own.find_in(&word.text()).is_some();
+            own.equals(word) || own.is_keyword("all") || is_found()
+        })
+    }
+
     fn meaning_of(&self, role: &NamedRole<'_>) -> Meant {
         let meaning = |word: &Word<'_>| match role.is_meant_by(word) {
             false => Meant::No,
@@ -160,6 +182,24 @@ impl Line {
         let ways = [Meant::WithOthers, Meant::ByName, Meant::ByMembership];
         let found = ways.into_iter().find(|way| all.contains(way));
         found.unwrap_or(Meant::No)
+    }
+}
+
+impl NewRoles {
+    fn meant_by(word: &Word<'_>) -> Option<NewRoles> {
+        let text = word.text().into_owned();
+        if word.group().is_some() {
+            return None;
+        }
+        Some(if word.is_keyword("all") {
+            NewRoles::All
+        } else if word.is_regex() {
+            NewRoles::Matching(text)
+        } else if NamedRole::look_up(&text).exists() {
+            return None;
+        } else {
+            NewRoles::Named(text)
+        })
     }
 }
 

@@ -101,6 +101,110 @@ fn no_group_is_managed() {
     assert_findings(&server, &none);
 }
 
+/// Sets the columns of the good line, up to its address, below these lines; what is found of the lines then.
+fn found_with(issuer: &Issuer, server: &Server, earlier: &[&str], columns: &str) -> Vec<String> {
+    let line = good_line(issuer.url()).replacen("hostssl all all 10.0.0.0/8", columns, 1);
+    server.set_hba(&[earlier, &[&line]].concat());
+    server.reload();
+    let found = examine(server).into_iter();
+    found
+        .map(|row| format!("{} {}", row.severity, row.code))
+        .collect()
+}
+
+const NO_NEW: &str = "warning provision_without_new_roles";
+
+/// A line may be for people who have not logged in yet.
+#[test]
+fn roles_that_logins_create_are_among_those_of_a_line() {
+    let (issuer, server) = good();
+    let found = |roles: &str| {
+        let columns = format!("hostssl all {roles} 10.0.0.0/8");
+        found_with(&issuer, &server, &[], &columns)
+    };
+    server.sql("CREATE ROLE closed; CREATE ROLE staff; GRANT staff TO alice");
+    for roles in ["/^emp_", "zoe", "nobody,zoe", "all", "+staff,/^emp_"] {
+        assert_eq!(found(roles), ["ok ok"], "{roles}");
+    }
+    // These exist and cannot log in, or are only of groups.
+    for roles in ["closed", "+closed", "+nobody"] {
+        assert_eq!(found(roles), [NO_NEW, "warning no_role"], "{roles}");
+    }
+    for roles in ["+staff", "alice", "\"alice\",+closed"] {
+        assert_eq!(found(roles), [NO_NEW, "ok ok"], "{roles}");
+    }
+    // No roles are created.
+    for mode in ["memberships", "off"] {
+        server.reload_with(&[("validator.provision", mode)]);
+        for roles in ["/^emp_", "zoe"] {
+            assert_eq!(found(roles), ["warning no_role"], "{mode} {roles}");
+        }
+    }
+}
+
+/// Earlier lines may leave nothing but people who have not logged in yet.
+#[test]
+fn roles_that_logins_create_are_left_by_earlier_lines() {
+    let (issuer, server) = good();
+    server.sql("CREATE ROLE staff; GRANT staff TO alice, bob, carol, postgres");
+    let found = |earlier: &[&str], roles: &str| {
+        let earlier = earlier.iter().map(|of| format!("host all {of} all md5"));
+        let earlier: Vec<String> = earlier.collect();
+        let earlier: Vec<&str> = earlier.iter().map(String::as_str).collect();
+        let columns = format!("hostssl all {roles} 10.0.0.0/8");
+        found_with(&issuer, &server, &earlier, &columns)
+    };
+    for (earlier, roles) in [
+        (&["+staff"][..], "all"),
+        (&["alice,bob,carol,postgres"], "all"),
+        (&["+staff"], "/^a"),
+        (&["/^al"], "/^a"),
+        (&["\"all\",+staff"], "all"),
+        (&["/^x", "alice"], "alice,zoe"),
+    ] {
+        let left = found(earlier, roles);
+        assert!(
+            left.iter().all(|found| !found.ends_with(" shadowed")),
+            "{earlier:?} {roles}: {left:?}"
+        );
+        assert!(!left.contains(&NO_NEW.to_owned()), "{earlier:?} {roles}");
+    }
+    let shadowed = "error shadowed";
+    for (earlier, roles) in [
+        (&["+staff"][..], "alice"),
+        (&["+staff", "/^z"], "alice,zoe"),
+        (&["alice", "zoe"], "alice,zoe"),
+        (&["+staff", "/^z"], "/^z,alice"),
+    ] {
+        let left = found(earlier, roles);
+        assert_eq!(left, [NO_NEW, shadowed], "{earlier:?} {roles}");
+    }
+    assert_eq!(found(&["all"], "/^emp_"), [shadowed]);
+    server.reload_with(&[("validator.provision", "memberships")]);
+    assert_eq!(found(&["+staff"], "all"), [shadowed]);
+}
+
+/// An identity may be the name of a role that its login creates.
+#[test]
+fn identities_may_be_the_names_of_roles_that_logins_create() {
+    let (issuer, server) = good();
+    server.reload_with(&[("validator.identity_prefix", "corp:")]);
+    let found = |roles: &str| {
+        let columns = format!("hostssl all {roles} 10.0.0.0/8");
+        found_with(&issuer, &server, &[], &columns)
+    };
+    for roles in ["all", "/^corp:", "/^c", "/x", "corp:zoe", "alice,corp:zoe"] {
+        assert_eq!(found(roles), ["ok ok"], "{roles}");
+    }
+    for roles in ["/^shop:", "zoe", "zoe,alice"] {
+        assert_eq!(found(roles), ["error identity_no_role"], "{roles}");
+    }
+    server.reload_with(&[("validator.provision", "memberships")]);
+    for roles in ["all", "alice,corp:zoe"] {
+        assert_eq!(found(roles), ["error identity_no_role"], "{roles}");
+    }
+}
+
 #[test]
 fn group_has_power_over_the_server() {
     let (_issuer, server) = good();
