@@ -39,7 +39,7 @@ pub use providers::glewlwyd::Glewlwyd;
 #[cfg(feature = "providers")]
 pub use providers::hydra::Hydra;
 #[cfg(feature = "providers")]
-pub use providers::keycloak::{Keycloak, Realm, mapper};
+pub use providers::keycloak::{Keycloak, Realm};
 #[cfg(feature = "providers")]
 pub use providers::oidc_provider::OidcProvider;
 #[cfg(feature = "providers")]

@@ -225,12 +225,52 @@ impl Realm {
         self.admin("POST", &path, Some(&json!([role])));
     }
 
-    /// Creates a group and makes a user its member.
+    /// Has access tokens list their user's groups in the claim `groups`, without paths, if they have the scope `postgres`.
     #[track_caller]
-    pub fn add_to_group(&self, user: &str, group: &str) {
+    pub fn add_groups_mapper(&self) {
+        let scopes = self.admin("GET", "client-scopes", None);
+        let scopes = scopes.as_array().map(Vec::as_slice).unwrap_or_default();
+        let scope = scopes.iter().find(|scope| scope["name"] == "postgres");
+        let id = scope.and_then(|scope| scope["id"].as_str());
+        self.create(
+            &format!(
+                "client-scopes/{}/protocol-mappers/models",
+                id.expect("the scope postgres")
+            ),
+            &mapper(
+                "groups",
+                "oidc-group-membership-mapper",
+                json!({"claim.name": "groups", "full.path": "false", "access.token.claim": "true"}),
+            ),
+        );
+    }
+
+    /// Creates a group and makes a user its member; the group's identifier in the admin API.
+    #[track_caller]
+    pub fn add_to_group(&self, user: &str, group: &str) -> String {
         let group = self.create("groups", &json!({ "name": group }));
-        let path = format!("users/{}/groups/{group}", self.id("users", user));
-        self.admin("PUT", &path, None);
+        self.admin("PUT", &self.membership(user, &group), None);
+        group
+    }
+
+    /// Takes a user out of a group, which is named by its identifier.
+    #[track_caller]
+    pub fn remove_from_group(&self, user: &str, group: &str) {
+        self.admin("DELETE", &self.membership(user, group), None);
+    }
+
+    #[track_caller]
+    fn membership(&self, user: &str, group: &str) -> String {
+        format!("users/{}/groups/{group}", self.id("users", user))
+    }
+
+    /// Enables or disables a user, as the switch in the console does.
+    #[track_caller]
+    pub fn enable(&self, user: &str, enabled: bool) {
+        let path = format!("users/{}", self.id("users", user));
+        let mut settings = self.admin("GET", &path, None);
+        settings["enabled"] = enabled.into();
+        self.admin("PUT", &path, Some(&settings));
     }
 
     /// Creates a key that signs from now on, of the kind that a key provider such as `rsa-generated` makes; the identifier
@@ -304,17 +344,38 @@ impl Realm {
     /// Walks the provider's own pages as a person would: code, login, consent.
     #[track_caller]
     pub fn approve(&self, prompt: &Prompt, user: &str) {
+        let (mut browser, consent) = self.sign_in(prompt, user);
+        let done = browser.submit(&consent, &[("accept", "Yes")]);
+        assert!(done.text.contains("Device Login Successful"), "{done:?}");
+    }
+
+    /// Begins a device login of the client `psql`; what the provider's page says once the user has entered code, name and
+    /// password.
+    #[track_caller]
+    pub fn page_after_sign_in(&self, user: &str) -> Page {
+        let url = format!("{}/protocol/openid-connect/auth/device", self.issuer());
+        let fields = [("client_id", "psql"), ("scope", Issuer::SCOPE)];
+        let answer = Browser::new().post(&url, &fields).json();
+        let prompt = Prompt {
+            url: text(&answer, "verification_uri"),
+            user_code: text(&answer, "user_code"),
+        };
+        self.sign_in(&prompt, user).1
+    }
+
+    /// Code and login; the page that follows.
+    #[track_caller]
+    fn sign_in(&self, prompt: &Prompt, user: &str) -> (Browser, Page) {
         let mut browser = Browser::new();
         let code = browser.get(&prompt.url);
         let login = browser.submit(&code, &[("device_user_code", &prompt.user_code)]);
-        let consent = browser.submit(&login, &[("username", user), ("password", user)]);
-        let done = browser.submit(&consent, &[("accept", "Yes")]);
-        assert!(done.text.contains("Device Login Successful"), "{done:?}");
+        let next = browser.submit(&login, &[("username", user), ("password", user)]);
+        (browser, next)
     }
 }
 
 /// A protocol mapper of a client scope or client.
-pub fn mapper(name: &str, kind: &str, config: Value) -> Value {
+fn mapper(name: &str, kind: &str, config: Value) -> Value {
     json!({"name": name, "protocol": "openid-connect", "protocolMapper": kind, "config": config})
 }
 

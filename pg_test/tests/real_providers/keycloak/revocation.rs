@@ -3,29 +3,18 @@
 use std::thread;
 use std::time::Duration;
 
-use rig::{Hook, Issuer, Keycloak, Realm, Server};
-use serde_json::json;
+use rig::{Issuer, Keycloak, Realm, Server};
 
-use super::server_for;
+use super::{HOOK_LINE, SECRET, ask_about_all, give_secret, server_for, start_hook};
 use crate::{admits, refuses, start};
 
-/// With characters that each of the encodings writes in its own way.
-const SECRET: &str = "s3cret+/% &=:";
 const TTL: Duration = Duration::from_secs(2);
 
 /// A server that asks the realm about each token, as this confidential client.
 fn asking_server(realm: &Realm, client_id: &str) -> Server {
-    realm.add_client(
-        client_id,
-        &json!({"secret": SECRET, "standardFlowEnabled": false}),
-    );
-    let builder = server_for(realm, "")
-        .set("validator.introspection", "always")
-        .set("validator.introspection_cache_ttl", "2s")
-        .set("validator.client_id", client_id);
-    let server = start(builder);
-    let file = server.private_file("secret", &format!("{SECRET}\n"));
-    server.reload_with(&[("validator.client_secret_file", &file.display().to_string())]);
+    let builder = ask_about_all(realm, server_for(realm, ""), client_id);
+    let server = start(builder.set("validator.introspection_cache_ttl", "2s"));
+    give_secret(&server);
     server
 }
 
@@ -72,25 +61,9 @@ fn logout_at_keycloak_ends_sessions_by_validator_hook() {
             true => "logout-by-sid",
             false => "logout-by-sub",
         });
-        let hooked = "local postgres validator_hook trust";
-        let server = start(server_for(&realm, "").hba(hooked));
-        server.sql(
-            "CREATE EXTENSION validator; CREATE ROLE validator_hook LOGIN;
-             GRANT USAGE ON SCHEMA validator TO validator_hook;
-             GRANT EXECUTE ON FUNCTION validator.end_sessions(text, text, text, text, text), validator.flush_answers(text)
-             TO validator_hook",
-        );
-        let issuer = realm.issuer();
-        let hook = Hook::start(&format!(
-            "[[issuer]]\nurl = \"{issuer}\"\nclient_ids = [\"psql\"]\nallow_http = true\n{}",
-            Hook::server_table("primary", &server, "validator_hook")
-        ));
-        realm.change_client("psql", |client| {
-            client["frontchannelLogout"] = false.into();
-            let attributes = &mut client["attributes"];
-            attributes["backchannel.logout.url"] = hook.url("/logout").into();
-            attributes["backchannel.logout.session.required"] = names_session.to_string().into();
-        });
+        let server = start(server_for(&realm, "").hba(HOOK_LINE));
+        server.sql("CREATE EXTENSION validator");
+        let hook = start_hook(&realm, &server, names_session);
         let mut alice = admits(&server, "alice", &realm.access_token("alice"));
         let mut bob = admits(&server, "bob", &realm.access_token("bob"));
         realm.log_out("alice");

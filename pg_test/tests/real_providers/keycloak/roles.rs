@@ -1,7 +1,6 @@
 //! Roles from realm roles and groups.
 
-use rig::{Keycloak, mapper};
-use serde_json::json;
+use rig::Keycloak;
 
 use super::server_for;
 use crate::{admits, refuses, start};
@@ -47,20 +46,7 @@ fn realm_roles_decide_through_a_map() {
 #[test]
 fn groups_decide_by_a_mapper_with_patterns_and_groups_of_roles() {
     let realm = Keycloak::shared().realm("groups");
-    let scope = realm.admin("GET", "client-scopes", None);
-    let scopes = scope.as_array().map(Vec::as_slice).unwrap_or_default();
-    let scope = scopes.iter().find(|scope| scope["name"] == "postgres");
-    let id = scope
-        .and_then(|scope| scope["id"].as_str())
-        .expect("postgres");
-    realm.create(
-        &format!("client-scopes/{id}/protocol-mappers/models"),
-        &mapper(
-            "groups",
-            "oidc-group-membership-mapper",
-            json!({"claim.name": "groups", "full.path": "false", "access.token.claim": "true"}),
-        ),
-    );
+    realm.add_groups_mapper();
     realm.add_to_group("alice", "db-carol");
     realm.add_to_group("bob", "analysts");
     let builder = server_for(&realm, DELEGATED)
