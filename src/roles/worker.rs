@@ -26,7 +26,10 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Registers the worker, if there is something to do for it. Called by `_PG_init` while libraries are preloaded.
 pub fn register() {
-    if worker_connection().is_none() {
+    // SAFETY: the postmaster sets it before it loads libraries, and never again.
+    let is_upgrade = unsafe { pg_sys::IsBinaryUpgrade };
+    // pg_upgrade drops databases and creates them again, and fails while somebody is connected.
+    if is_upgrade || worker_connection().is_none() {
         return;
     }
     let path = own_path(validator_roles_main as *const ());

@@ -193,7 +193,7 @@ impl ServerBuilder {
 }
 
 /// initdb takes a second: one template for all servers of this process.
-fn copy_template(data: &Path) {
+pub(crate) fn copy_template(data: &Path) {
     static TEMPLATE: OnceLock<PathBuf> = OnceLock::new();
     let template = TEMPLATE.get_or_init(|| {
         let folder = scratch::new_folder("template");

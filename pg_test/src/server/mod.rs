@@ -6,6 +6,7 @@ pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod pam;
 mod pam_files;
+pub(crate) mod upgrade;
 pub(crate) mod verdict;
 
 use std::ffi::OsStr;

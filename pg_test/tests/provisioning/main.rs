@@ -11,6 +11,7 @@ mod removal;
 mod sql;
 mod standby;
 mod unused;
+mod upgrade;
 mod ways_around;
 
 use std::fs;
