@@ -3,7 +3,7 @@
 use oauth_core::Failure;
 
 use crate::log::circumstances::Circumstances;
-use crate::log::hints;
+use crate::log::hints::{self, RAISE_CACHED_ISSUERS};
 use crate::postgres::hba::FileLine;
 
 /// How bad a finding is.
@@ -150,7 +150,7 @@ kinds! {
     WORKER_MISSING = "worker_missing", Warning,
         "Check the server's log. Raise max_worker_processes, or fix the error that ends the worker, and restart.";
     TOO_MANY_ISSUERS = "too_many_issuers", Warning,
-        "Set validator.jwks_cache_issuers to at least the number of issuers in pg_hba.conf, and restart the server.";
+        RAISE_CACHED_ISSUERS;
     PROVISION_ROLE_MISSING = "provision_role_missing", Error,
         "Create the role, or correct the setting and restart: validator.provision_setup() shows the statements.";
     PROVISION_ROLE_SUPERUSER = "provision_role_superuser", Error,

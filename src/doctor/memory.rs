@@ -19,8 +19,13 @@ pub fn examine(lines: &[Line<'_>]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let caches: HashSet<_> = lines.iter().filter_map(|line| line.cache_key).collect();
     if caches.len() > in_use.issuers() {
+        let are_passwords = lines.iter().any(|line| line.rule.method == "pam");
+        let of_settings = match are_passwords {
+            true => ", with those that settings name for its lines with the method pam",
+            false => "",
+        };
         findings.push(finding::TOO_MANY_ISSUERS.with(format!(
-            "The lines of pg_hba.conf have {} issuers, but there is room for the keys of {} only: when all are in use, some logins are refused.",
+            "The lines of pg_hba.conf have {} issuers{of_settings}, but there is room for the keys of {} only: when all are in use, some logins are refused.",
             caches.len(),
             in_use.issuers()
         )));

@@ -16,6 +16,15 @@ use crate::log::time_hints::time_hint;
 use crate::log::token_hints::token_hint;
 use crate::log::unavailable_hints::unavailable_hint;
 
+/// What to do where there is no room for the keys of all issuers. Those of tokens as passwords are in settings.
+pub const RAISE_CACHED_ISSUERS: &str = if cfg!(oauth) {
+    "Set validator.jwks_cache_issuers to at least the number of issuers in pg_hba.conf and, for tokens as passwords, of \
+        validator.issuer and the profiles (validator_PROFILE.issuer), and restart the server."
+} else {
+    "Set validator.jwks_cache_issuers to at least the number of issuers of validator.issuer and the profiles \
+        (validator_PROFILE.issuer), and restart the server."
+};
+
 /// What the administrator can do about it: what is known of the login is looked at before what the failed check says.
 pub fn hint(failure: &Failure, known: &Circumstances<'_>) -> Option<String> {
     if let Some(hint) = meant_profile_hint(failure, known) {
@@ -81,9 +90,7 @@ fn misconfigured_hint(misconfigured: &Misconfigured, known: &Circumstances<'_>) 
             their limit for the server's processes (ulimit -n, LimitNOFILE of systemd). Logins work again as soon as \
             there is room."
             .to_owned(),
-        Misconfigured::KeyCacheFull { .. } => "Set validator.jwks_cache_issuers to at least the number of issuers in \
-            pg_hba.conf, and restart the server."
-            .to_owned(),
+        Misconfigured::KeyCacheFull { .. } => RAISE_CACHED_ISSUERS.to_owned(),
         Misconfigured::LoadedTwice if cfg!(not(oauth)) => {
             "Name the module by one file name only in the lists of libraries to preload.".to_owned()
         }

@@ -11,6 +11,7 @@ use oauth_core::{
     Timestamp, Unavailable,
 };
 
+use crate::log::hints::RAISE_CACHED_ISSUERS;
 use crate::log::server_log;
 use crate::memory::key_cache_layout::{
     BLOCK_ISSUERS, Block, CachedIssuer, IssuerKey, MATERIAL_BYTES, NO_CLOCK, NoRoom, PackedKeys,
@@ -201,8 +202,7 @@ impl KeyCache {
             let message = format!(
                 "keys of more than {issuers} OAuth issuers are in use; those of the least recently used one were dropped"
             );
-            let hint = "Set validator.jwks_cache_issuers to at least the number of issuers in pg_hba.conf, and restart the server.";
-            server_log::log(message, None, Some(hint.to_owned()));
+            server_log::log(message, None, Some(RAISE_CACHED_ISSUERS.to_owned()));
         }
         Ok(claim)
     }

@@ -141,7 +141,7 @@ fn there_are_more_issuers_than_room_for_their_keys() {
     lines.push(good_line("https://idp16.invalid"));
     set_lines(&server, &lines);
     let details = counted();
-    assert!(details[0].contains("have 17 issuers"), "{details:?}");
+    assert!(details[0].contains("have 17 issuers, but"), "{details:?}");
     assert!(details[0].contains("keys of 16 only:"), "{details:?}");
 }
 

@@ -130,10 +130,9 @@ fn forged_tokens_for_more_issuers_than_are_cached_cause_no_more_requests_than_fo
         log_in_by(&server, &issuers, 0);
         let last = issuers[CACHED].token(&format!("r{CACHED}")).encode();
         let verdict = server.refuses(&format!("r{CACHED}"), &last, "key_cache_full");
-        assert!(
-            verdict.log.contains("Set validator.jwks_cache_issuers"),
-            "{verdict:?}"
-        );
+        let hint = "Set validator.jwks_cache_issuers to at least the number of issuers in pg_hba.conf and, for tokens as \
+            passwords, of validator.issuer and the profiles";
+        assert!(verdict.log.contains(hint), "{verdict:?}");
         assert_eq!(asked(&issuers[CACHED]), (0, 0), "{mode:?}");
         // A flush frees the places.
         server.forget_keys();

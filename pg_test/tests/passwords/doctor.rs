@@ -97,6 +97,39 @@ fn advice_speaks_of_what_this_version_has() {
     );
 }
 
+/// The issuers of such lines are in settings, of which there can be more than keys are cached for.
+#[test]
+fn issuers_that_settings_name_take_room_for_keys() {
+    let issuer = Issuer::builder().start();
+    let profiles: Vec<String> = (0..17).map(|n| format!("corp{n}")).collect();
+    let server = start_with(&issuer, |builder| {
+        let builder = builder
+            .set("validator.jwks_cache_issuers", "16")
+            .set("validator.http_timeout", "200ms")
+            .set("validator.profiles", &profiles.join(", "));
+        profiles.iter().fold(builder, |builder, name| {
+            builder
+                .set(
+                    &format!("validator_{name}.issuer"),
+                    &format!("http://127.0.0.1:9/{name}"),
+                )
+                .hba(&LINE.replace("pamservice=corp", &format!("pamservice={name}")))
+        })
+    });
+    let Some(server) = server else {
+        return;
+    };
+    let told = text_of(&server, "too_many_issuers");
+    let counted =
+        "have 17 issuers, with those that settings name for its lines with the method pam, but";
+    assert!(told.contains(counted), "{told}");
+    let advice = "validator.issuer and the profiles (validator_PROFILE.issuer), and restart";
+    assert!(told.contains(advice), "{told}");
+    let has_oauth = environment::postgresql_version() >= 18;
+    let of_lines = "number of issuers in pg_hba.conf and,";
+    assert_eq!(told.contains(of_lines), has_oauth, "{told}");
+}
+
 #[test]
 fn identities_that_can_be_no_role_need_a_password_map() {
     let issuer = Issuer::builder().start();
