@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use oauth_core::{
-    Bearer, Decision, Failure, Internal, IntrospectionResponse, IntrospectionRules, Introspector,
-    Issuer, JwkSet, LoginAttempt, Misconfigured, NotActive, Peer, Policy, Printable, RoleCatalog,
-    StepReport, Timestamp, Unavailable, explain, judge,
+    Bearer, Decision, Failure, IdentityRule, Internal, IntrospectionResponse, IntrospectionRules,
+    Introspector, Issuer, JwkSet, LoginAttempt, Misconfigured, NotActive, Peer, Policy, Printable,
+    RoleCatalog, StepReport, Timestamp, Unavailable, explain, judge,
 };
 use serde_json::{Value, json};
 use token_minter::{Key, KeyKind, Token};
@@ -51,6 +51,14 @@ impl Settings {
     pub fn now(&self) -> Timestamp {
         let now = self.0.get("now").and_then(Value::as_i64);
         Timestamp::from_unix_seconds(now.unwrap_or(NOW))
+    }
+
+    /// How identity and role must belong together, where the server leaves that to the judgement.
+    pub fn identity_rule(&self) -> Option<IdentityRule> {
+        Some(match self.text("identity_rule")? {
+            "" => IdentityRule::EqualsRole,
+            map => IdentityRule::ByMap(map.to_owned()),
+        })
     }
 
     /// The policy that these settings make; `None` where an administrator would be told of a fault.
@@ -113,6 +121,8 @@ impl Settings {
             .max_token_age(self.number("max_token_age").map(Duration::from_secs))
             .delegated(self.is_on("delegated"))
             .mapped(self.is_on("mapped"))
+            .identity_rule(self.identity_rule())
+            .provisioned(self.is_on("provisioned"))
             .role_map(self.text("role_map").map(str::to_owned))
             .allow_superuser(self.is_on("allow_superuser"))
             .introspection(rules)
@@ -209,6 +219,11 @@ impl RoleCatalog for Case {
     fn server_wide_power(&self, _role: &str) -> Result<Option<Printable>, Failure> {
         Ok(self.settings.text("power").map(Printable::new))
     }
+}
+
+/// The groups of which this server makes roles members, where they are provisioned.
+pub fn managed_groups() -> [(u32, String); 3] {
+    [(1, "staff"), (2, "alice"), (3, "psql")].map(|(number, name)| (number, name.to_owned()))
 }
 
 /// What every map of this server says.

@@ -108,6 +108,8 @@ const NAMES: &[&str] = &[
     "role_claim",
     "role_separator",
     "role_map",
+    "identity_rule",
+    "provisioned",
     "allow_superuser",
     "introspection",
     "audience_required",

@@ -1,11 +1,13 @@
 //! What must hold of a judgement: RFC 9068 §4 and the settings, said a second time in other words than the core's.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use oauth_core::{Decision, Failure, IntrospectionMode, StepReport, StringList};
+use oauth_core::{
+    Decision, Failure, Grant, IntrospectionMode, StepReport, StringList, named_groups,
+};
 use serde_json::Value;
 use token_minter::base64url;
 
-use crate::case::{Case, OPAQUE_TOKEN, maps_to};
+use crate::case::{Case, OPAQUE_TOKEN, managed_groups, maps_to};
 use crate::conditions;
 use crate::text::{Object, assert_no_member_twice, assert_printable, hides, object, without_mark};
 
@@ -80,7 +82,8 @@ fn assert_grant(case: &Case, decision: Decision) {
         .authn_id()
         .expect("a grant is somebody's")
         .to_owned();
-    let expires_at = decision.outcome().expect("a grant").expires_at();
+    let grant = decision.outcome().expect("a grant");
+    let expires_at = grant.expires_at();
     assert!(case.token.len() <= case.policy.max_token_size());
     let opaque = case.settings.is_on("opaque");
     let document = match opaque {
@@ -127,8 +130,9 @@ fn assert_grant(case: &Case, decision: Decision) {
                 .is_none_or(|token_use| token_use == "access")
         );
     }
-    if !opaque && mode == IntrospectionMode::Always {
-        assert_confirmed(case, &authn_id, &claims);
+    match !opaque && mode == IntrospectionMode::Always {
+        true => assert_confirmed(case, grant, &authn_id, &claims),
+        false => assert_groups(case, grant, &authn_id, &claims),
     }
     assert_identity(case, &authn_id, &claims);
     assert_other_times(case, &claims);
@@ -350,17 +354,60 @@ fn assert_bound(case: &Case, claims: &Object) {
 }
 
 fn assert_role(case: &Case, authn_id: &str, claims: &Object) {
+    assert_belongs(case, authn_id);
+    let values = role_values(case, claims);
     let delegated = case.settings.is_on("delegated");
+    if values.is_none() {
+        assert!(!delegated && case.settings.text("role_claim").is_none());
+    }
+    // The values are groups then, and the role is decided about later.
+    if !case.settings.is_on("provisioned") {
+        assert_role_granted(case, authn_id, values.as_deref());
+    }
+}
+
+/// The administrator's rule about identities and roles.
+fn assert_belongs(case: &Case, authn_id: &str) {
+    match case.settings.text("identity_rule") {
+        None => {}
+        Some("") => assert_eq!(authn_id, case.role()),
+        Some(_) => assert!(maps_to(authn_id, case.role())),
+    }
+}
+
+fn assert_role_granted(case: &Case, authn_id: &str, values: Option<&[String]>) {
+    let delegated = case.settings.is_on("delegated");
+    let is_mapped = case.settings.is_on("mapped")
+        || case
+            .settings
+            .text("identity_rule")
+            .is_some_and(|map| !map.is_empty());
     // The administrator has said nothing of who may be this role: the token alone does, and gives it no power.
-    let is_unmapped = !case.settings.is_on("mapped") && authn_id == case.role();
+    let is_unmapped = !is_mapped && authn_id == case.role();
     let power = case.settings.text("power");
     let may_be_given = power.is_none() || case.settings.is_on("allow_superuser");
     assert!(may_be_given || !(delegated || is_unmapped), "{power:?}");
+    if let Some(values) = values {
+        let allows = |value: &String| means(case, value, case.role());
+        assert!(
+            values.iter().any(allows),
+            "{values:?} do not allow {}",
+            case.role()
+        );
+    }
+}
 
-    let Some(claim) = case.policy.role_claim() else {
-        assert!(!delegated && case.settings.text("role_claim").is_none());
-        return;
-    };
+/// Whether a value of the claim for roles stands for a role.
+fn means(case: &Case, value: &str, role: &str) -> bool {
+    match case.settings.text("role_map") {
+        Some(_) => maps_to(value, role),
+        None => value == role,
+    }
+}
+
+/// The values of the claim for roles; `None`: there is no such claim.
+fn role_values(case: &Case, claims: &Object) -> Option<Vec<String>> {
+    let claim = case.policy.role_claim()?;
     let is_scope = ["scope", "scp", "/scope", "/scp"].contains(&claim.as_str());
     let separator = match case.settings.text("role_separator").unwrap_or_default() {
         "" if is_scope => " ",
@@ -368,27 +415,41 @@ fn assert_role(case: &Case, authn_id: &str, claims: &Object) {
     };
     let values: Vec<&str> = match find(claims, claim.as_str()) {
         Some(Value::String(text)) if separator.is_empty() => vec![text],
-        Some(Value::String(text)) => text.split(separator).map(str::trim).collect(),
-        Some(list) => words(list),
+        Some(Value::String(text)) => text
+            .split(separator)
+            .map(|one| one.trim_matches(' '))
+            .collect(),
+        Some(list) => return Some(words(list).into_iter().map(str::to_owned).collect()),
         None => Vec::new(),
     };
-    let has_map = case.settings.text("role_map").is_some();
-    let allows = |value: &&str| {
-        if has_map {
-            maps_to(value, case.role())
-        } else {
-            *value == case.role()
+    let values = values.into_iter().filter(|value| !value.is_empty());
+    Some(values.map(str::to_owned).collect())
+}
+
+/// Where roles are provisioned: the groups are those of the claim, the managed ones among them are what a role is given, and
+/// a role that is left alone is judged as elsewhere.
+fn assert_groups(case: &Case, grant: &Grant, authn_id: &str, claims: &Object) {
+    let values = role_values(case, claims);
+    if !case.settings.is_on("provisioned") {
+        assert!(grant.groups().is_empty());
+        return;
+    }
+    assert_eq!(Some(grant.groups()), values.as_deref());
+    let (values, managed) = (grant.groups(), managed_groups());
+    if let Ok(named) = named_groups(values, &managed, &case.policy, case) {
+        for (number, name) in managed {
+            let is_named = values.iter().any(|value| means(case, value, &name));
+            assert_eq!(named.contains(&number), is_named, "{name}: {values:?}");
         }
-    };
-    assert!(
-        values.iter().any(allows),
-        "{values:?} do not allow {}",
-        case.role()
-    );
+    }
+    let left_alone = grant.authorize_role(authn_id, &case.policy, case.role(), case);
+    if left_alone.is_ok() {
+        assert_role_granted(case, authn_id, Some(values));
+    }
 }
 
 /// What the provider says about a JWT must be about the same token, and good too.
-fn assert_confirmed(case: &Case, authn_id: &str, claims: &Object) {
+fn assert_confirmed(case: &Case, grant: &Grant, authn_id: &str, claims: &Object) {
     let mut answer = object(without_mark(&case.answer)).expect("the answer is a JSON object");
     assert_eq!(answer.remove("active"), Some(Value::Bool(true)));
     answer.retain(|_, value| !value.is_null());
@@ -404,6 +465,7 @@ fn assert_confirmed(case: &Case, authn_id: &str, claims: &Object) {
     assert_scopes(case, &both);
     assert_role(case, authn_id, &both);
     assert_bound(case, &both);
+    assert_groups(case, grant, authn_id, &both);
 }
 
 /// A claim by its name, or by a JSON Pointer (RFC 6901).
