@@ -149,4 +149,5 @@ fn roles_come_and_go_with_the_people_of_keycloak() {
     realm.remove_from_group("zoe", &analysts);
     let groupless = realm.access_token("zoe");
     refuses(&server, "zoe", &groupless, "role_claim_missing");
+    assert_eq!(server.value(whose), format!("{issuer} zoe {{analysts}}"));
 }
