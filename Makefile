@@ -45,7 +45,7 @@ pam_library := $(CURDIR)/target/release/libpam_validator.so
 # The receiver of logouts, which is the same for every PostgreSQL.
 hook := $(CURDIR)/target/release/validator-hook
 # The real providers, and the proxy, that tests start.
-providers = $$(scripts/pam-wrapper.sh) $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh) $$(scripts/tinyproxy.sh)
+providers = $$(scripts/oidc-provider.sh) $$(scripts/django-oauth-toolkit.sh) $$(scripts/glewlwyd.sh) $$(scripts/tinyproxy.sh)
 test_env = env PG_CONFIG=$(if $(older),"$$(scripts/staged-server.sh $(stage))",$(pg_config)) VALIDATOR_STAGE=$(stage) VALIDATOR_PACKAGES=$(packages)
 
 packages := $(CURDIR)/target/packages
@@ -127,7 +127,6 @@ test-providers: stage stage-hook ## log in with Keycloak, Dex, Hydra and SPIRE (
 test-pgadmin: stage ## log in with pgAdmin 4 (600 MB), as a person does in a browser
 	@scripts/packages.sh python browser
 	@scripts/pgadmin.sh >/dev/null
-	@scripts/pam-wrapper.sh >/dev/null
 	@scripts/run-tests.sh pgadmin-tests
 
 fuzz: ## look for inputs that break the core: SECONDS=10 for each target, TARGET=one of them
@@ -227,7 +226,7 @@ clean: ## remove what was built from this checkout
 	rm -rf target $(stage)*
 
 distclean: clean ## also remove what all checkouts of this user share: PostgreSQL, the provider, logs
-	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,drivers-,pgadmin-,glewlwyd-,tinyproxy-,pam-wrapper-,keycloak-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
+	rm -rf $(VALIDATOR_CACHE)/{postgresql-,node-,oidc-provider-,exporters,django-oauth-toolkit-,drivers-,pgadmin-,glewlwyd-,tinyproxy-,keycloak-,dex-,hydra-,spire-server-,cargo-,go-,nfpm-,actionlint-,hyperlink-,mdbook-,terminal-picture-,pgxn_meta-,downloads,stage,log,*.lock}*
 	rmdir --ignore-fail-on-non-empty $(VALIDATOR_CACHE)
 
 # Steps of the targets above.
@@ -249,7 +248,6 @@ provider: test-packages
 	@scripts/django-oauth-toolkit.sh >/dev/null
 	@scripts/glewlwyd.sh >/dev/null
 	@scripts/tinyproxy.sh >/dev/null
-	@scripts/pam-wrapper.sh >/dev/null
 	@scripts/drivers.sh >/dev/null
 
 build-tools:
@@ -279,10 +277,10 @@ older-tests-15 older-tests-17:
 
 # The packages that are installed beside a server of a version without the method oauth.
 package-tests:
-	@$(test_env) $$(scripts/pam-wrapper.sh) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test packages pam_packages
+	@$(test_env) cargo test --profile quick --no-fail-fast $(cargo_flags) -p pg_test --test packages pam_packages
 
 pgadmin-tests:
-	@$(test_env) $$(scripts/pam-wrapper.sh) $$(scripts/pgadmin.sh) \
+	@$(test_env) $$(scripts/pgadmin.sh) \
 	cargo test --profile quick $(cargo_flags) -p pg_test --test drivers -- --ignored pgadmin
 
 provider-tests:

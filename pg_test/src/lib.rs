@@ -51,6 +51,7 @@ pub use server::command::can_mount;
 pub use server::files::oauth_line;
 pub use server::log::{Log, LogMark};
 pub use server::pam::{PAM_SERVICE, can_use_pam, pam_file, pam_line, pam_module};
+pub use server::pam_files::pam_library;
 pub use server::upgrade::can_upgrade;
 pub use server::verdict::{
     Verdict, assert_silent_log, assert_silent_refusal, explanations, facts, reasons,

@@ -138,14 +138,6 @@ pub fn tinyproxy() -> Option<PathBuf> {
         .map(PathBuf::from)
 }
 
-/// The library that has a program's PAM read its files from a folder of ours. `None`: this machine's packages have none.
-pub fn pam_wrapper() -> Option<PathBuf> {
-    let library = std::env::var_os("PAM_WRAPPER_LIBRARY")?;
-    Some(library)
-        .filter(|library| !library.is_empty())
-        .map(PathBuf::from)
-}
-
 /// Whether PostgreSQL is built with PAM.
 pub fn has_pam() -> bool {
     pg_config("--configure").contains("--with-pam")

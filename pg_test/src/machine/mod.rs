@@ -2,6 +2,5 @@
 
 pub mod child;
 pub mod environment;
-pub(crate) mod pam_litter;
 pub mod scratch;
 pub mod shim;

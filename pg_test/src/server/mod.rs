@@ -5,7 +5,7 @@ pub(crate) mod command;
 pub(crate) mod files;
 pub(crate) mod log;
 pub(crate) mod pam;
-mod pam_files;
+pub(crate) mod pam_files;
 pub(crate) mod upgrade;
 pub(crate) mod verdict;
 
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use crate::client::login::{Login, Reachable};
 use crate::client::session::{Rows, Session};
 use crate::machine::child::{self, Finished};
-use crate::machine::{environment, pam_litter, scratch};
+use crate::machine::{environment, scratch};
 use crate::server::files::Configuration;
 use crate::server::log::Log;
 
@@ -448,9 +448,6 @@ impl State {
         if status.is_none() {
             let _ = child.kill();
             let _ = child.wait();
-        }
-        if !self.configuration.pam_services.is_empty() {
-            pam_litter::remove();
         }
         status
     }

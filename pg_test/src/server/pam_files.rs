@@ -1,10 +1,30 @@
-//! PAM for a throw-away server: its services are files of the server's own folder, and nothing is written into /etc.
+//! PAM for a throw-away server: its services are files of the server's own folder, and nothing is written into /etc or /tmp.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
-use crate::machine::environment;
+use crate::machine::shim;
+
+/// PAM's own function for files in another folder (Linux-PAM 1.4) in the place of the one that PostgreSQL calls. It is weak
+/// since the library is loaded into programs without PAM, too.
+const SOURCE: &str = r#"
+#include <stdlib.h>
+struct pam_conv;
+typedef struct pam_handle pam_handle_t;
+extern int pam_start_confdir(const char *, const char *, const struct pam_conv *, const char *, pam_handle_t **)
+    __attribute__((weak));
+int pam_start(const char *service, const char *user, const struct pam_conv *conversation, pam_handle_t **handle) {
+    return pam_start_confdir(service, user, conversation, getenv("PAM_SERVICE_FOLDER"), handle);
+}
+"#;
+
+/// The library that has a server's PAM read the files of its own services.
+pub fn pam_library() -> &'static Path {
+    static LIBRARY: OnceLock<PathBuf> = OnceLock::new();
+    LIBRARY.get_or_init(|| shim::compile(SOURCE))
+}
 
 /// Writes the files of PAM services, and the one of `other`, without which libpam complains at each login.
 pub(crate) fn write_services(folder: &Path, services: &[(String, String)]) {
@@ -24,11 +44,9 @@ pub(crate) fn write_services(folder: &Path, services: &[(String, String)]) {
 
 /// Has the PAM of a server read those files.
 pub(crate) fn use_services(command: &mut Command, folder: &Path) {
-    let library = environment::pam_wrapper().expect("a test for PAM asks can_use_pam() first");
     command
-        .env("LD_PRELOAD", library)
-        .env("PAM_WRAPPER", "1")
-        .env("PAM_WRAPPER_SERVICE_DIR", service_folder(folder));
+        .env("LD_PRELOAD", pam_library())
+        .env("PAM_SERVICE_FOLDER", service_folder(folder));
 }
 
 fn service_folder(folder: &Path) -> PathBuf {

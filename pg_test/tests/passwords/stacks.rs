@@ -2,9 +2,7 @@
 
 use std::path::Path;
 
-use rig::{
-    Issuer, Login, PAM_SERVICE, Refusal, Server, assert_silent_log, environment, now, reasons, shim,
-};
+use rig::{Issuer, Login, PAM_SERVICE, Refusal, Server, assert_silent_log, now, reasons, shim};
 
 use crate::{start_with, system_user};
 
@@ -129,8 +127,8 @@ fn with_functions(source: &str, preloads_module: bool) -> Option<(Issuer, Server
     if !rig::can_use_pam() {
         return None;
     }
-    let (shim, wrapper) = (shim::compile(source), environment::pam_wrapper()?);
-    let both = format!("{}:{}", wrapper.display(), shim.display());
+    let (shim, pam) = (shim::compile(source), rig::pam_library());
+    let both = format!("{}:{}", pam.display(), shim.display());
     start_with(|builder| {
         let libraries = if preloads_module { "validator" } else { "" };
         builder

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rig::{
     Issuer, Login, Outcome, Server, ServerBuilder, assert_silent_log, assert_silent_refusal,
-    environment, reasons, shim,
+    reasons, shim,
 };
 
 use crate::{AT_ONCE, Signal, assert_next_login_gets_in, assert_unharmed, server_of};
@@ -123,8 +123,8 @@ fn panic_in_a_login_by_a_password_is_contained_wherever_it_happens() {
     let builder = Server::taking_passwords(&issuer)
         .log_everything()
         .set("validator.password_requires_tls", "off");
-    let wrapper = environment::pam_wrapper().expect("can_use_pam has found it");
-    let places = panic_on(&issuer, builder, &[wrapper], |issuer| {
+    let library = rig::pam_library().to_owned();
+    let places = panic_on(&issuer, builder, &[library], |issuer| {
         issuer.token("alice").encode()
     });
     assert!(places >= 5, "{places}");
