@@ -167,6 +167,11 @@ fn a_plan_is_the_difference_and_nothing_else() {
     let plan = |wanted: &[u32], held: &[HeldMembership]| MembershipPlan::of(wanted, held);
     assert!(plan(&[], &[]).is_empty());
     assert!(plan(&[1, 2], &[held(2, true), held(1, true)]).is_empty());
+    assert!(!plan(&[1], &[]).is_empty(), "something to grant");
+    assert!(
+        !plan(&[], &[held(1, true)]).is_empty(),
+        "something to revoke"
+    );
     let both = plan(&[1, 3, 3], &[held(1, true), held(2, true), held(2, false)]);
     assert_eq!((both.missing, both.surplus), (vec![3], vec![2]));
     // Other options are granted again, and not revoked.
