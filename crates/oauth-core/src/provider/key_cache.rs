@@ -89,19 +89,19 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
             let now = self.clock.now();
             match state.freshness.plan(is_found, &self.limits, now) {
                 Plan::Use | Plan::UnknownKey => {
-                    let held_back = || state.freshness.seconds_held_back(&self.limits, now);
-                    let again_in = (!has_asked).then(held_back).filter(|seconds| *seconds > 0);
+                    let seconds = || state.freshness.seconds_held_back(&self.limits, now);
+                    let refused = |refusal: Reject| {
+                        let refusal = match has_asked {
+                            true => refusal,
+                            false => refusal.held_back(seconds()),
+                        };
+                        Err(refusal.into())
+                    };
                     return match found {
-                        Ok(_) if !is_new => Err(Reject::BadSignature { again_in }.into()),
+                        Ok(_) if !is_new => refused(Reject::BadSignature { again_in: None }),
                         Ok(keys) if has_asked => Ok(keys),
                         Ok(keys) => Ok(keys.cached_as(state.answer)),
-                        Err(Reject::UnknownKid { .. }) => {
-                            Err(Reject::UnknownKid { again_in }.into())
-                        }
-                        Err(Reject::NoFittingKey { .. }) => {
-                            Err(Reject::NoFittingKey { again_in }.into())
-                        }
-                        Err(other) => Err(other.into()),
+                        Err(refusal) => refused(refusal),
                     };
                 }
                 // A failure of this one leaves the known key in use, and delays the next attempt.

@@ -10,6 +10,7 @@ mod freshness_histories;
 mod introspection;
 mod introspection_of_jwt;
 mod introspection_response;
+mod key_cache;
 mod metadata;
 mod network;
 mod one_list_of_checks;
