@@ -7,7 +7,7 @@ use std::ffi::CString;
 use oauth_core::{Failure, Internal, Printable, Reject, RoleCatalog};
 use pgrx::{check_for_interrupts, pg_guard, pg_sys};
 
-use crate::postgres::role_rows::{memberships_of, with_role, with_role_named};
+use crate::postgres::role_rows::{memberships_of, see_changes, with_role, with_role_named};
 use crate::postgres::text::copied_lossy;
 use crate::postgres::{abi, hba, versions};
 
@@ -40,6 +40,8 @@ impl RoleCatalog for ServerCatalog {
     }
 
     fn server_wide_power(&self, role: &str) -> Result<Option<Printable>, Failure> {
+        // The line was matched before the client had sent its token, by rows that may have changed since.
+        see_changes();
         // By its name, as PostgreSQL itself looks for it after the login: any other search would cost as much again.
         let found = with_role_named(role, |row| (row.oid, power_in(row)));
         let (own, power) = found.ok_or(Reject::RoleUnknown)?;

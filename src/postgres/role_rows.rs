@@ -76,7 +76,7 @@ pub fn with_role_named<T>(
 ///
 /// The cache must be AUTHNAME or AUTHOID, and the key one for it.
 unsafe fn with_row<T>(
-    cache: u32,
+    cache: pg_sys::SysCacheIdentifier::Type,
     key: pg_sys::Datum,
     look: impl FnOnce(&pg_sys::FormData_pg_authid) -> T,
 ) -> Option<T> {

@@ -1,4 +1,4 @@
-//! PAM for a throw-away server: its services are files of the server's own folder, and nothing is written into /etc or /tmp.
+//! PAM for a throw-away server: its services are files of the server's own folder, and nothing is written outside of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,10 @@ typedef struct pam_handle pam_handle_t;
 extern int pam_start_confdir(const char *, const char *, const struct pam_conv *, const char *, pam_handle_t **)
     __attribute__((weak));
 int pam_start(const char *service, const char *user, const struct pam_conv *conversation, pam_handle_t **handle) {
-    return pam_start_confdir(service, user, conversation, getenv("PAM_SERVICE_FOLDER"), handle);
+    const char *folder = getenv("PAM_SERVICE_FOLDER");
+    if (!pam_start_confdir || !folder)
+        return 26; /* PAM_ABORT: a Linux-PAM before 1.4, or another PAM */
+    return pam_start_confdir(service, user, conversation, folder, handle);
 }
 "#;
 

@@ -1,7 +1,10 @@
 //! Attempts to become more than one is, where a claim decides about roles: by forging it, by another issuer's word, and
 //! by memberships that do not look like power.
 
-use rig::{Alg, Issuer, Key, KeyKind, Server, SignatureFault, oauth_line};
+use std::thread;
+use std::time::Duration;
+
+use rig::{Alg, Endpoint, Fault, Issuer, Key, KeyKind, Server, SignatureFault, oauth_line};
 use serde_json::{Value, json};
 
 const DELEGATED: &str = "delegate_ident_mapping=1";
@@ -250,6 +253,32 @@ fn what_a_role_reaches_by_replication_cannot_be_reached_by_a_claim() {
     session
         .query("SELECT pg_drop_replication_slot('s')")
         .expect("it may");
+}
+
+/// PostgreSQL reads roles and memberships to find the line, before the client sends its token.
+#[test]
+fn power_that_a_role_gets_while_its_login_waits_counts() {
+    for change in [
+        "ALTER ROLE alice SUPERUSER",
+        "GRANT pg_read_all_data TO alice",
+    ] {
+        let issuer = Issuer::builder().start();
+        let server = Server::trusting(&issuer).log_everything().start();
+        server.sql("CREATE ROLE people; GRANT people TO alice");
+        let line = oauth_line(issuer.url(), "").replacen("all all", "all +people", 1);
+        server.set_hba(&[&line]);
+        server.reload();
+        issuer.fail(Endpoint::Jwks, Fault::Delay(Duration::from_secs(2)));
+        let token = issuer.token("alice").encode();
+        thread::scope(|scope| {
+            let login = scope.spawn(|| server.refuses("alice", &token, "role_too_powerful"));
+            while issuer.hits(Endpoint::Jwks) == 0 {
+                thread::sleep(Duration::from_millis(5));
+            }
+            server.sql(change);
+            login.join().expect("the login is refused");
+        });
+    }
 }
 
 #[test]
