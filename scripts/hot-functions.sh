@@ -45,7 +45,7 @@ functions() {
 
 # Names as patterns that outlast a new compilation. Left out are labels of assembly, which come with their files.
 patterns() {
-    sed -E 's/17h[0-9a-f]{16}E/17h*E/; s/^aws_lc_[0-9]+_[0-9]+_[0-9]+_/aws_lc_*_/; s/Cs[0-9A-Za-z]+_/Cs*_/g; s/\$/?/g' |
+    sed -E 's/\.[0-9]+$/.*/; s/17h[0-9a-f]{16}E/17h*E/; s/^aws_lc_[0-9]+_[0-9]+_[0-9]+_/aws_lc_*_/; s/Cs[0-9A-Za-z]+_/Cs*_/g; s/\$/?/g' |
         grep -vE '^(0x|Ledwards|Lp256|Lecp)' | sort -u |
         sed 's/.*/        *(.text.& .text.unlikely.&)/'
 }
