@@ -1,6 +1,7 @@
 //! Whether roles can be provisioned where a line of pg_hba.conf has them provisioned: what logins would be refused for, or
 //! would not be given.
 
+use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -92,19 +93,28 @@ pub fn examine(
     findings
 }
 
-/// Whether no login reaches a line by which a role would be created. Lines that are never used have a finding of their own.
-fn examine_columns(lines: &[LineSettings<'_>], reach: &[Reach]) -> Option<Finding> {
-    let creating = lines.iter().filter(|line| line.creates_roles());
-    let mut reach = creating
-        .filter_map(|line| reach.iter().find(|reach| reach.place == line.rule().place))
-        .filter(|reach| reach.covered_by.is_none())
-        .peekable();
-    reach.peek()?;
-    reach.all(|reach| reach.new_roles.is_empty()).then(|| {
-        let detail = "No line by which roles are created matches one that does not exist yet: it is a member of no group, so +group \
-            does not mean it, and earlier lines take whatever they match. No first login gets that far.";
-        finding::PROVISION_NO_NEW_ROLES.with(detail)
-    })
+/// The issuers of which no first login reaches a line by which its role would be created. Lines that are never used have a
+/// finding of their own.
+fn examine_columns(lines: &[LineSettings<'_>], reach: &[Reach]) -> Vec<Finding> {
+    let mut admits_first_logins: BTreeMap<&str, bool> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.creates_roles()) {
+        let reach = reach.iter().find(|reach| reach.place == line.rule().place);
+        let reach = reach.filter(|reach| reach.covered_by.is_none());
+        if let Some((issuer, reach)) = line.issuer.as_ref().zip(reach) {
+            let admits = admits_first_logins.entry(issuer.identifier());
+            *admits.or_default() |= reach.admits_first_logins;
+        }
+    }
+    let without = admits_first_logins
+        .into_iter()
+        .filter(|(_, admits)| !admits);
+    let found = without.map(|(issuer, _)| {
+        finding::PROVISION_NO_NEW_ROLES.with(format!(
+            "Issuer {issuer}: no line by which roles are created matches one that does not exist yet: it is a member of no \
+             group, so +group does not mean it, and earlier lines take whatever they match. No first login gets that far."
+        ))
+    });
+    found.collect()
 }
 
 /// `guarded`: tokens may not give power over the whole server.

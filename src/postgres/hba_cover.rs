@@ -16,6 +16,9 @@ pub struct Reach {
     pub roles: Vec<String>,
     /// The roles that do not exist and that its column of roles would mean, but for those that earlier lines would take.
     pub new_roles: Vec<NewRoles>,
+    /// Whether it is for first logins: its column of roles has more than groups, and earlier lines leave some of it. A role
+    /// that it names may exist by now.
+    pub admits_first_logins: bool,
     /// An earlier line that matches whatever it would match.
     pub covered_by: Option<FileLine>,
     /// Earlier lines that match all its connections of some roles.
@@ -120,11 +123,13 @@ impl Line {
         let mut wholly = covering.clone();
         let covered_by = wholly.find(|earlier| earlier.covers_roles(self));
         let is_taken = |word: &Word<'_>| covering.clone().any(|earlier| earlier.takes_new(word));
-        let new_roles = self.roles.iter().filter(|word| !is_taken(word));
+        let words = self.roles.iter().filter(|word| word.group().is_none());
+        let mut left = words.filter(|word| !is_taken(word)).peekable();
         Reach {
             place: self.place.clone(),
             roles: Vec::new(),
-            new_roles: new_roles.filter_map(NewRoles::meant_by).collect(),
+            admits_first_logins: left.peek().is_some(),
+            new_roles: left.filter_map(NewRoles::meant_by).collect(),
             covered_by: covered_by.map(|earlier| earlier.place.clone()),
             taken: covering
                 .map(|earlier| Taken {
@@ -186,11 +191,9 @@ impl Line {
 }
 
 impl NewRoles {
+    /// `word` is not a group.
     fn meant_by(word: &Word<'_>) -> Option<NewRoles> {
         let text = word.text().into_owned();
-        if word.group().is_some() {
-            return None;
-        }
         Some(if word.is_keyword("all") {
             NewRoles::All
         } else if word.is_regex() {

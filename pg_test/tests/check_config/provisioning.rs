@@ -126,13 +126,16 @@ fn roles_that_logins_create_are_among_those_of_a_line() {
     for roles in ["/^emp_", "zoe", "nobody,zoe", "all", "+staff,/^emp_"] {
         assert_eq!(found(roles), ["ok ok"], "{roles}");
     }
-    // These exist and cannot log in, or are only of groups.
-    for roles in ["closed", "+closed", "+nobody"] {
+    // Named people may have had their first logins.
+    for roles in ["alice", "alice,bob", "\"alice\",+closed"] {
+        assert_eq!(found(roles), ["ok ok"], "{roles}");
+    }
+    assert_eq!(found("closed"), ["warning no_role"]);
+    // A group has no members that do not exist.
+    for roles in ["+closed", "+nobody"] {
         assert_eq!(found(roles), [NO_NEW, "warning no_role"], "{roles}");
     }
-    for roles in ["+staff", "alice", "\"alice\",+closed"] {
-        assert_eq!(found(roles), [NO_NEW, "ok ok"], "{roles}");
-    }
+    assert_eq!(found("+staff"), [NO_NEW, "ok ok"]);
     // No roles are created.
     for mode in ["memberships", "off"] {
         server.reload_with(&[("validator.provision", mode)]);
@@ -173,8 +176,15 @@ fn roles_that_logins_create_are_left_by_earlier_lines() {
     for (earlier, roles) in [
         (&["+staff"][..], "alice"),
         (&["+staff", "/^z"], "alice,zoe"),
-        (&["alice", "zoe"], "alice,zoe"),
         (&["+staff", "/^z"], "/^z,alice"),
+    ] {
+        let left = found(earlier, roles);
+        assert_eq!(left, [shadowed], "{earlier:?} {roles}");
+    }
+    for (earlier, roles) in [
+        (&["/^al", "/^z"][..], "alice,zoe"),
+        (&["alice", "zoe"], "alice,zoe"),
+        (&["+staff", "/^z"], "/^z,+staff"),
     ] {
         let left = found(earlier, roles);
         assert_eq!(left, [NO_NEW, shadowed], "{earlier:?} {roles}");
@@ -325,4 +335,49 @@ fn roles_are_provisioned_for_one_issuer_of_two() {
     assert_eq!(found[0].code, "provision_role_missing", "{found:?}");
     let of_server = found.iter().filter(|row| row.code.starts_with("provision"));
     assert_eq!(of_server.count(), 1, "{found:?}");
+}
+
+/// What one issuer's line admits is no use to the people of another.
+#[test]
+fn each_issuer_needs_a_line_for_first_logins() {
+    let (first, second) = (
+        Issuer::builder().https().start(),
+        Issuer::builder().https().start(),
+    );
+    let for_all = good_line(first.url());
+    let for_staff = second_line(second.url()).replacen("hostssl all all", "hostssl all +staff", 1);
+    let builder = clinic()
+        .hba(&for_all)
+        .hba(&for_staff)
+        .set("validator.role_claim", "groups")
+        .set("validator.provision", "roles")
+        .set("validator.provision_role", "manager");
+    let server = started(builder);
+    server.sql(ROLES);
+    server.sql("CREATE ROLE staff; GRANT staff TO alice");
+    server.restart();
+    let without = || {
+        let found = examine(&server).into_iter();
+        let found = found.filter(|row| row.code == "provision_without_new_roles");
+        found.map(|row| row.detail).collect::<Vec<_>>()
+    };
+    let issuer_of = |detail: &str| detail.split(": no line").next().map(str::to_owned);
+    let told = |issuer: &Issuer| Some(format!("Issuer {}", issuer.url()));
+    let found = without();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(issuer_of(&found[0]), told(&second), "{found:?}");
+
+    // Another line of the same issuer admits them.
+    let elsewhere = good_line(second.url()).replacen("10.0.0.0/8", "172.16.0.0/12", 1);
+    server.set_hba(&[&for_all, &for_staff, &elsewhere]);
+    server.reload();
+    assert!(without().is_empty());
+
+    let neither = for_all.replacen("hostssl all all", "hostssl all +staff", 1);
+    server.set_hba(&[&neither, &for_staff]);
+    server.reload();
+    let found: Vec<_> = without().iter().map(|detail| issuer_of(detail)).collect();
+    let mut both = [told(&first), told(&second)];
+    both.sort();
+    assert_eq!(found, both);
 }
