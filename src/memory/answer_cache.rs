@@ -231,8 +231,8 @@ impl AnswerCache {
                 }
                 Ended::Failure(failure, jitter) => {
                     answer.kind = 0;
-                    let wish = failure.retry_after;
-                    answer.freshness.fail_asking_for(wish, *jitter, now);
+                    let retry_after = failure.retry_after;
+                    answer.freshness.fail_asking_for(retry_after, *jitter, now);
                     answer.failure.note(failure);
                 }
                 Ended::Said(..) | Ended::Nothing => {

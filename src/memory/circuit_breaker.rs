@@ -108,11 +108,11 @@ impl CircuitBreakers {
         jitter: u32,
         now: Timestamp,
     ) {
-        let wish = failure.retry_after;
+        let retry_after = failure.retry_after;
         let mut breakers = self.0.exclusive();
         if let Some(breaker) = breakers.iter_mut().find(|breaker| breaker.key == *key) {
             if trial.is_some_and(|until| breaker.freshness.is_under_way(until)) {
-                breaker.freshness.fail_asking_for(wish, jitter, now);
+                breaker.freshness.fail_asking_for(retry_after, jitter, now);
                 breaker.failure.note(failure);
             }
             return;
@@ -125,7 +125,7 @@ impl CircuitBreakers {
         if let Some(breaker) = index.and_then(|index| breakers.get_mut(index)) {
             breaker.key = *key;
             breaker.freshness = Freshness::COLD;
-            breaker.freshness.fail_asking_for(wish, jitter, now);
+            breaker.freshness.fail_asking_for(retry_after, jitter, now);
             breaker.failure.note(failure);
         }
     }

@@ -328,8 +328,8 @@ impl KeyCache {
                 Fetched::Keys(keys, lifetime) => cached.store(keys, *lifetime, &want.limits, now),
                 Fetched::Failure(failure, jitter) => {
                     cached.fetches = cached.fetches.wrapping_add(1);
-                    let wish = failure.retry_after;
-                    cached.freshness.fail_asking_for(wish, *jitter, now);
+                    let retry_after = failure.retry_after;
+                    cached.freshness.fail_asking_for(retry_after, *jitter, now);
                     cached.note_failure(failure, now);
                 }
                 Fetched::OurFault(failure, jitter) if cached.freshness.is_usable(now) => {

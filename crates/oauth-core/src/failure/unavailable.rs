@@ -159,14 +159,6 @@ impl UnavailableCause {
         }
     }
 
-    /// How long the provider wants to be left alone.
-    fn retry_after(&self) -> Duration {
-        match self {
-            UnavailableCause::Busy { seconds, .. } => Duration::from_secs(*seconds),
-            _ => Duration::ZERO,
-        }
-    }
-
     /// A certificate that is for these names, and not for the host.
     pub fn name_mismatch<'a>(host: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut names = names.into_iter();
@@ -250,6 +242,14 @@ impl Unavailable {
     /// Every code of a cause.
     pub const CAUSES: &'static [&'static str] = UnavailableCause::CODES;
 
+    /// How long the provider wants to be left alone.
+    pub fn retry_after(&self) -> Duration {
+        match self.cause {
+            UnavailableCause::Busy { seconds, .. } => Duration::from_secs(seconds),
+            _ => Duration::ZERO,
+        }
+    }
+
     /// The failure as plain data.
     pub fn pack(&self) -> PackedUnavailable {
         let code = Self::CAUSES
@@ -261,7 +261,7 @@ impl Unavailable {
                 .unwrap_or(1),
             url: self.url.to_string(),
             message: self.cause.to_string(),
-            retry_after: self.cause.retry_after(),
+            retry_after: self.retry_after(),
         }
     }
 

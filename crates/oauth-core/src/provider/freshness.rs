@@ -204,13 +204,13 @@ impl Freshness {
     }
 
     /// The same, where the provider asks for a pause. The longest pause after failures is also the longest that it gets.
-    pub fn fail_asking_for(&mut self, wish: Duration, jitter: u32, now: Timestamp) {
+    pub fn fail_asking_for(&mut self, retry_after: Duration, jitter: u32, now: Timestamp) {
         self.failures = self.failures.saturating_add(1);
         self.attempted_at = now;
         self.demanded_at = self.demanded_at_end(now);
         self.flight_until = Timestamp::NEVER;
         let doublings = self.failures.saturating_sub(1).min(16);
-        let pause = BACKOFF.0.saturating_mul(1 << doublings).max(wish);
+        let pause = BACKOFF.0.saturating_mul(1 << doublings).max(retry_after);
         let pause = pause.min(BACKOFF.1);
         // Up to a quarter more.
         let extra = pause.mul_f64(f64::from(jitter) / f64::from(u32::MAX) / 4.0);

@@ -143,8 +143,10 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
                     state.answer = state.answer.saturating_add(1);
                 }
                 Err(failure) => {
-                    let wish = failure.pack().retry_after;
-                    state.freshness.fail_asking_for(wish, (self.jitter)(), now);
+                    let retry_after = failure.retry_after();
+                    state
+                        .freshness
+                        .fail_asking_for(retry_after, (self.jitter)(), now);
                     state.failure = Some(failure);
                 }
             }

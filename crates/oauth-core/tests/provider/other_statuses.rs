@@ -123,15 +123,17 @@ fn pause_is_at_least_what_the_provider_wishes_and_never_longer_than_the_longest(
 
 #[test]
 fn wish_goes_with_a_failure_to_where_the_pause_is_kept() {
-    let pack = |cause| {
+    let retry_after = |cause| {
         let url = oauth_core::Printable::new("https://idp.example/keys");
-        oauth_core::Unavailable { url, cause }.pack().retry_after
+        let failure = oauth_core::Unavailable { url, cause };
+        assert_eq!(failure.pack().retry_after, failure.retry_after());
+        failure.retry_after()
     };
     let busy = UnavailableCause::Busy {
         status: 503,
         seconds: 7,
     };
     assert!(busy.is_outage());
-    assert_eq!(pack(busy), Duration::from_secs(7));
-    assert_eq!(pack(UnavailableCause::Status(503)), Duration::ZERO);
+    assert_eq!(retry_after(busy), Duration::from_secs(7));
+    assert_eq!(retry_after(UnavailableCause::Status(503)), Duration::ZERO);
 }

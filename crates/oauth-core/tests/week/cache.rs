@@ -162,8 +162,8 @@ impl Cache {
                 self.has_failed = false;
             }
             Err(failure) => {
-                let wish = failure.pack().retry_after;
-                self.freshness.fail_asking_for(wish, jitter, now);
+                let retry_after = failure.retry_after();
+                self.freshness.fail_asking_for(retry_after, jitter, now);
                 self.has_failed = true;
             }
         }

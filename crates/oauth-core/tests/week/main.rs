@@ -26,7 +26,7 @@ use server::{Mode, Server};
 
 const PAGE: &str = include_str!("../../../../docs/operations.md");
 
-/// What becomes of all scenarios, on as many threads as there are processors.
+/// What becomes of all scenarios, each on a thread of its own.
 fn for_all<T: Send>(act: impl Fn(&Scenario) -> T + Sync) -> Vec<T> {
     thread::scope(|scope| {
         let act = &act;
