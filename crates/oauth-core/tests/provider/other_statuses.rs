@@ -46,7 +46,7 @@ fn redirect_says_where_it_leads() {
 
 #[test]
 fn retry_after_counts_with_the_statuses_that_it_is_for() {
-    let wish = |status, value: &[u8]| cause(status, &[("retry-after", value)]).unwrap();
+    let retry_after = |status, value: &[u8]| cause(status, &[("retry-after", value)]).unwrap();
     for status in [429, 503] {
         for (value, seconds) in [
             (&b"1"[..], 1),
@@ -54,7 +54,7 @@ fn retry_after_counts_with_the_statuses_that_it_is_for() {
             (b"99999999999999999999", u64::MAX),
         ] {
             assert_eq!(
-                wish(status, value),
+                retry_after(status, value),
                 UnavailableCause::Busy { status, seconds }
             );
         }
@@ -69,15 +69,15 @@ fn retry_after_counts_with_the_statuses_that_it_is_for() {
             b"Fri, 31 Dec 1999 23:59:59 GMT",
             b"\xff",
         ] {
-            assert_eq!(wish(status, value), UnavailableCause::Status(status));
+            assert_eq!(retry_after(status, value), UnavailableCause::Status(status));
         }
         assert_eq!(cause(status, &[]), Some(UnavailableCause::Status(status)));
     }
     for status in [400, 401, 403, 404, 500, 502, 504] {
-        assert_eq!(wish(status, b"60"), UnavailableCause::Status(status));
+        assert_eq!(retry_after(status, b"60"), UnavailableCause::Status(status));
     }
     assert!(matches!(
-        wish(301, b"60"),
+        retry_after(301, b"60"),
         UnavailableCause::Redirect { .. }
     ));
 }
@@ -91,7 +91,7 @@ fn pause_is_at_least_what_the_provider_wishes_and_never_longer_than_the_longest(
         refresh_cooldown: Duration::from_secs(10),
     };
     let at = |seconds: i64| Timestamp::from_unix_seconds(1_000_000 + seconds);
-    for (failures, wish, pause) in [
+    for (failures, retry_after, pause) in [
         (1, 0, 1),
         (1, 1, 1),
         (1, 30, 30),
@@ -108,7 +108,7 @@ fn pause_is_at_least_what_the_provider_wishes_and_never_longer_than_the_longest(
             for _ in 1..failures {
                 state.fail(0, at(0));
             }
-            state.fail_asking_for(Duration::from_secs(wish), jitter, at(0));
+            state.fail_asking_for(Duration::from_secs(retry_after), jitter, at(0));
             assert_eq!(state.failures(), failures);
             assert_eq!(state.plan(false, &limits, at(pause - 1)), Plan::Unavailable);
             let end = if jitter == 0 {
@@ -116,7 +116,11 @@ fn pause_is_at_least_what_the_provider_wishes_and_never_longer_than_the_longest(
             } else {
                 pause + pause / 4 + 1
             };
-            assert_eq!(state.plan(false, &limits, at(end)), Plan::Fetch, "{wish}");
+            assert_eq!(
+                state.plan(false, &limits, at(end)),
+                Plan::Fetch,
+                "{retry_after}"
+            );
         }
     }
 }
