@@ -22,9 +22,13 @@ const CONNECTIONS: usize = 4;
 /// Discards what the issuer has answered about tokens, so that no cached answer opens another session.
 const FLUSH: &str = "SELECT validator.flush_answers($1)";
 const END: &str = "SELECT validator.end_sessions($1, identity => $2, sid => $3, sub => $4)";
-/// Keeps the user from logging in, where roles come from the provider. A standby has its roles from the primary.
-const DISABLE: &str =
-    "SELECT CASE WHEN pg_is_in_recovery() THEN NULL ELSE validator.disable_role($1, $2) END";
+/// Keeps the user from logging in, where roles come from the provider. A standby has its roles from the primary. The limit
+/// is this statement's alone: a pooler may give the connection to another client.
+const DISABLE: &str = "
+    SELECT CASE
+        WHEN pg_is_in_recovery() OR set_config('lock_timeout', $3, true) IS NULL THEN NULL
+        ELSE validator.disable_role($1, $2)
+    END";
 
 /// What is to be done about some sessions, on every server.
 #[derive(Debug, PartialEq, Eq)]
@@ -206,9 +210,14 @@ async fn carry_out(
     order: &Order,
     lock_timeout: Duration,
 ) -> Result<Done, Failure> {
-    let (mut done, mut errors) = (Done::default(), Vec::new());
+    let mut done = Done::default();
+    // People can lock their own role, by a new password in an open transaction: so a role is waited for only so long.
+    let count = u32::try_from(order.disabled.len()).unwrap_or(u32::MAX);
+    let limit = (lock_timeout / count.max(1)).as_millis().max(1).to_string();
     // First, so that nobody comes back.
-    disable(client, order, lock_timeout, &mut done, &mut errors).await;
+    let identities = order.disabled.iter().collect();
+    let not_disabled = disable(client, &order.issuer, identities, &limit, &mut done).await;
+    let mut errors = Vec::new();
     // The answers before the sessions: a login that begins afterwards finds no older one.
     let issuer: [(&(dyn ToSql + Sync), Type); 1] = [(&order.issuer, Type::TEXT)];
     errors.extend(client.query_typed(FLUSH, &issuer).await.err());
@@ -224,54 +233,82 @@ async fn carry_out(
             Err(error) => errors.push(error),
         }
     }
-    let failures = errors.into_iter().map(Failure::of);
+    // The locks of those whose sessions were ended go now, or in a moment. They are waited for at once: who comes back and
+    // locks the role again stands behind.
+    let (again, for_good): (Vec<_>, Vec<_>) = not_disabled
+        .into_iter()
+        .partition(|(_, failure)| failure.may_pass);
+    let identities = again.into_iter().map(|(identity, _)| identity).collect();
+    let still = disable(client, &order.issuer, identities, &limit, &mut done).await;
+    let of_roles = for_good
+        .into_iter()
+        .chain(still)
+        .map(|(_, failure)| failure);
+    let failures = of_roles.chain(errors.into_iter().map(Failure::of));
     match failures.reduce(Failure::and) {
         None => Ok(done),
         Some(failure) => Err(Failure { done, ..failure }),
     }
 }
 
-/// Disables the roles of all identities, whichever fails.
-async fn disable(
+/// Disables the roles of all identities, whichever fails. `limit`: lock_timeout for each. Those that failed.
+async fn disable<'a>(
     client: &Client,
-    order: &Order,
-    lock_timeout: Duration,
+    issuer: &str,
+    identities: Vec<&'a String>,
+    limit: &str,
     done: &mut Done,
-    errors: &mut Vec<Error>,
-) {
-    let Ok(identities @ 1..) = u32::try_from(order.disabled.len()) else {
-        return;
-    };
-    // People can lock their own role, by a new password in an open transaction. It is free once their sessions are ended, so
-    // that the next attempt can disable it.
-    let millis = (lock_timeout / identities).as_millis().max(1);
-    let limit = format!("SET lock_timeout = {millis}");
-    errors.extend(client.batch_execute(&limit).await.err());
-    for identity in &order.disabled {
-        let parameters: [(&(dyn ToSql + Sync), Type); 2] =
-            [(&order.issuer, Type::TEXT), (identity, Type::TEXT)];
-        match client.query_typed_one(DISABLE, &parameters).await {
-            Ok(row) => done.add(Done {
-                ended: 0,
-                disabled: row.get(0),
-            }),
-            Err(error) => errors.push(error),
+) -> Vec<(&'a String, Failure)> {
+    let mut failed = Vec::new();
+    for identity in identities {
+        let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
+            (&issuer, Type::TEXT),
+            (identity, Type::TEXT),
+            (&limit, Type::TEXT),
+        ];
+        let row = match client.query_typed_one(DISABLE, &parameters).await {
+            Ok(row) => row,
+            Err(error) => {
+                failed.push((identity, Failure::of(error)));
+                continue;
+            }
+        };
+        let roles: Option<Vec<Option<String>>> = row.get(0);
+        let all = roles.as_ref().map_or(0, Vec::len);
+        let disabled: Option<Vec<String>> = roles.map(|all| all.into_iter().flatten().collect());
+        let missing = all.saturating_sub(disabled.as_ref().map_or(0, Vec::len));
+        done.add(Done { ended: 0, disabled });
+        if missing > 0 {
+            let failure = Failure {
+                why: format!(
+                    "{missing} of {all} roles could not be disabled: the server's log says why"
+                ),
+                done: Done::default(),
+                may_pass: true,
+            };
+            failed.push((identity, failure));
         }
     }
+    failed
+}
+
+/// Whether the next attempt may have a better end after an error of the server's with this code.
+fn may_pass(code: &str) -> bool {
+    // 08, 53, 57P: connections, resources, shutdown; 40: a deadlock, or others were first; 55: the database is not ready, or
+    // a lock was not to be had; 57014: it took too long; XX000: a role was changed at the same time. Anything else stays as
+    // it is.
+    ["08", "40", "53", "55", "57014", "57P", "XX000"]
+        .iter()
+        .any(|class| code.starts_with(class))
 }
 
 impl Failure {
     fn of(error: Error) -> Failure {
         let (why, may_pass) = match error.as_db_error() {
-            // 08, 53, 57P: connections, resources, shutdown; 55: the database is not ready, or a lock was not to be had; XX000:
-            // a role was changed at the same time. Anything else stays as it is.
             Some(database) => {
                 let code = database.code().code();
-                let may_pass = ["08", "53", "57P", "55", "XX000"]
-                    .iter()
-                    .any(|class| code.starts_with(class));
                 let why = format!("{} ({code})", Printable::new(database.message()));
-                (why, may_pass)
+                (why, may_pass(code))
             }
             None => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -328,4 +365,21 @@ pub async fn carry_out_everywhere(servers: &[Arc<Server>], order: Arc<Order>) ->
         }
     }
     outcomes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_pass;
+
+    #[test]
+    fn what_others_caused_is_tried_again() {
+        for code in [
+            "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "XX000",
+        ] {
+            assert!(may_pass(code), "{code}");
+        }
+        for code in ["00000", "42501", "42883", "22023", "57000", "XX001", ""] {
+            assert!(!may_pass(code), "{code}");
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! What `disable_roles` adds: an account that was disabled at the provider cannot be logged in to again.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rig::{Hook, Issuer, Login, Server};
+use rig::{Hook, Issuer, Login, Outcome, Server};
 use serde_json::json;
 
 use crate::events::{DISABLED, SESSION_REVOKED, configuration_for, event_of};
@@ -220,4 +221,76 @@ fn whoever_locks_their_own_role_is_disabled_all_the_same() {
     assert_ended(&mut zoe);
     hook.wait_for(": primary: 1 ended, role zoe disabled\n", SOON);
     keeps_out(&primary, "zoe", &token(&issuer, "zoe"));
+}
+
+/// A client that comes back whenever its session was ended, and locks its role again, until it is not let in.
+#[test]
+fn whoever_comes_back_and_locks_their_role_again_is_disabled_all_the_same() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    primary.sql(GRANT);
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let hook = Hook::start(&configuration_for(
+        &issuer,
+        &table,
+        "disable_roles = true",
+        "",
+    ));
+    let lock = "BEGIN; ALTER ROLE zoe PASSWORD 'one of my own'";
+    let token = token(&issuer, "zoe");
+    let mut session = primary.admits("zoe", &token);
+    session.query(lock).expect("a lock on zoe");
+    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
+    let event = event_of(&issuer, DISABLED, subject).encode();
+    let is_told = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_told.load(Ordering::Relaxed) {
+                session.wait_for_end(SOON);
+                match Login::new(&primary, "zoe").token(&token).run() {
+                    Outcome::Session(new) => session = new,
+                    Outcome::Refused(_) => break,
+                }
+                // It fails if this session was ended, too.
+                let _ = session.query(lock);
+            }
+        });
+        let answer = hook.tell(&event, "");
+        is_told.store(true, Ordering::Relaxed);
+        primary.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'zoe'");
+        assert_status(&answer, 202);
+    });
+    hook.wait_for("role zoe disabled\n", SOON);
+    keeps_out(&primary, "zoe", &token);
+}
+
+/// A pooler may give the connection to another client after each transaction.
+#[test]
+fn limit_for_locks_does_not_outlast_its_statement() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    primary.sql(GRANT);
+    // The next statement, and what it finds.
+    primary.sql(&format!(
+        "CREATE TABLE found AS SELECT current_setting('lock_timeout') AS limit LIMIT 0; GRANT INSERT ON found TO {ROLE};
+         ALTER FUNCTION validator.flush_answers(text) RENAME TO flush_answers_before;
+         CREATE FUNCTION validator.flush_answers(issuer text) RETURNS integer LANGUAGE sql
+             AS $$ INSERT INTO public.found VALUES (current_setting('lock_timeout')); SELECT 0 $$"
+    ));
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let hook = Hook::start(&configuration_for(
+        &issuer,
+        &table,
+        "disable_roles = true",
+        "",
+    ));
+    primary.admits("zoe", &token(&issuer, "zoe"));
+    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
+    let event = event_of(&issuer, DISABLED, subject).encode();
+    assert_status(&hook.tell(&event, ""), 202);
+    assert_eq!(may_log_in(&primary, "zoe"), "false");
+    assert_eq!(
+        primary.value("SELECT string_agg(\"limit\", ',') FROM found"),
+        "0"
+    );
 }
