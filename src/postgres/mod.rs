@@ -20,6 +20,7 @@ pub mod random;
 pub mod role_catalog;
 pub mod role_rows;
 pub mod signals;
+pub mod subtransaction;
 pub mod text;
 pub mod time;
 pub mod versions;

@@ -12,6 +12,7 @@ use pgrx::{PgSqlErrorCode, PgTryBuilder, Spi, pg_sys};
 use crate::log::server_log;
 use crate::memory::role_requests::{RoleRequest, Unfulfilled};
 use crate::postgres::role_rows::{RoleRow, role_row};
+use crate::postgres::subtransaction::{alone, report};
 use crate::postgres::text::{literal, quoted};
 use crate::postgres::time;
 use crate::roles::managed::{Found, MARKER, Management};
@@ -106,10 +107,7 @@ fn ensure_own(management: Management) -> Result<Management, Unfulfilled> {
 const NO_CODE: PgSqlErrorCode = PgSqlErrorCode::ERRCODE_SUCCESSFUL_COMPLETION;
 
 fn explain(error: &CaughtError, of_step: ProvisioningCause) -> (Unfulfilled, PgSqlErrorCode) {
-    let report = match error {
-        CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
-        CaughtError::RustPanic { ereport, .. } => ereport,
-    };
+    let report = report(error);
     let code = report.sql_error_code();
     let cause = match code {
         PgSqlErrorCode::ERRCODE_QUERY_CANCELED | PgSqlErrorCode::ERRCODE_LOCK_NOT_AVAILABLE => {
@@ -236,10 +234,10 @@ fn grant(request: &RoleRequest, name: &str, group: RoleRow, done: &mut Done) {
         done.gained.push(group.name);
         return;
     }
-    match run_alone(&statement) {
+    match alone(|| run(&statement)) {
         Ok(()) => done.gained.push(group.name),
-        Err(why) => {
-            log_failed_grant(request, &group.name, &why);
+        Err(error) => {
+            log_failed_grant(request, &group.name, &error.message);
             done.failed.push(group.name);
         }
     }
@@ -265,40 +263,6 @@ fn log_failed_grant(request: &RoleRequest, group: &str, why: &str) {
 fn run(statement: &str) {
     use pgrx::pg_sys::panic::ErrorReportable;
     Spi::run(statement).unwrap_or_report();
-}
-
-/// Runs a statement whose failure undoes it alone.
-fn run_alone(statement: &str) -> Result<(), String> {
-    // SAFETY: in a transaction, in the main thread; both are set back below, as PL/pgSQL does it.
-    let (context, owner) = unsafe { (pg_sys::CurrentMemoryContext, pg_sys::CurrentResourceOwner) };
-    let restore = || {
-        // SAFETY: both belong to the transaction around, which goes on.
-        unsafe {
-            pg_sys::MemoryContextSwitchTo(context);
-            pg_sys::CurrentResourceOwner = owner;
-        }
-    };
-    // SAFETY: in a transaction.
-    unsafe { pg_sys::BeginInternalSubTransaction(std::ptr::null()) };
-    let outcome = PgTryBuilder::new(AssertUnwindSafe(|| {
-        run(statement);
-        // SAFETY: ends the subtransaction that was begun above.
-        unsafe { pg_sys::ReleaseCurrentSubTransaction() };
-        Ok(())
-    }))
-    .catch_others(|error| {
-        // SAFETY: as above.
-        unsafe { pg_sys::RollbackAndReleaseCurrentSubTransaction() };
-        // A timeout is of the whole request.
-        let (unfulfilled, code) = explain(&error, ProvisioningCause::Grant);
-        if code == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
-            error.rethrow();
-        }
-        Err(unfulfilled.what)
-    })
-    .execute();
-    restore();
-    outcome
 }
 
 // As utils/timeout.h declares them; pgrx does not bind them.

@@ -1,6 +1,8 @@
 //! How roles are kept from logging in whose bearers have left, or use them no more; `sql/` declares it in schema
 //! `validator`.
 
+use std::ffi::CString;
+
 use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
 use pgrx::pg_sys::panic::ErrorReportable;
@@ -10,6 +12,7 @@ use crate::log::server_log;
 use crate::memory;
 use crate::postgres::query::{rows_with, text};
 use crate::postgres::role_rows::{is_in_recovery, role_oid, role_row};
+use crate::postgres::subtransaction::alone;
 use crate::postgres::text::quoted;
 use crate::postgres::time;
 use crate::roles::{MARKER, Note};
@@ -22,9 +25,10 @@ const MANAGED: &str = "SELECT r.oid, pg_catalog.shobj_description(r.oid, 'pg_aut
 
 /// Keeps the roles of a person from logging in: those that are managed, and whose comment says that they were created for
 /// this identity of this issuer. `sql/` runs it with the rights of the superuser who made the extension, so it does nothing
-/// else, and leaves superusers alone. The names of these roles, whether or not they could log in until now.
+/// else, and leaves superusers alone. The names of these roles, whether or not they could log in until now; NULL for one that
+/// could not be disabled, if another one could.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
-fn disable_role(issuer: Option<&str>, identity: Option<&str>) -> Vec<String> {
+fn disable_role(issuer: Option<&str>, identity: Option<&str>) -> Vec<Option<String>> {
     let (Some(issuer), Some(identity)) = (issuer, identity) else {
         ereport!(
             ERROR,
@@ -40,12 +44,65 @@ fn disable_role(issuer: Option<&str>, identity: Option<&str>) -> Vec<String> {
     let own = managed.into_iter().filter(|(_, comment)| {
         Note::read(comment).is_some_and(|note| note.issuer == issuer && note.identity == identity)
     });
+    let own: Vec<Oid> = own.map(|(oid, _)| oid).collect();
+    let (mut disabled, mut errors) = (Vec::new(), Vec::new());
+    for role in &own {
+        match alone(|| {
+            share_lock_timeout(own.len());
+            disable(*role)
+        }) {
+            Ok(done) => disabled.extend(done),
+            Err(error) => errors.push((*role, error)),
+        }
+    }
+    let failed = errors.len();
+    if disabled.is_empty() {
+        // All of them failed, and nothing was done that the error could undo.
+        if let Some((_, error)) = errors.into_iter().next() {
+            error.raise();
+        }
+        return Vec::new();
+    }
     let (by, facts) = (
         "validator.disable_role",
         [("issuer", Some(issuer)), ("identity", Some(identity))],
     );
-    own.filter_map(|(oid, _)| disable(oid, by, &facts))
-        .collect()
+    log_disabled(&disabled, by, &facts);
+    for (role, error) in errors {
+        let name = role_row(role).map_or_else(|| role.to_u32().to_string(), |row| row.name);
+        warning!("role \"{name}\" could not be disabled: {}", error.message);
+    }
+    let names = disabled.into_iter().map(|role| Some(role.name));
+    names.chain(std::iter::repeat_n(None, failed)).collect()
+}
+
+/// Lets each of so many roles be waited for only so long that all of them have their share of lock_timeout: until the
+/// subtransaction ends.
+fn share_lock_timeout(roles: usize) {
+    // SAFETY: a plain look at a setting, in the main thread.
+    let millis = unsafe { pg_sys::LockTimeout };
+    let roles = i32::try_from(roles).unwrap_or(i32::MAX);
+    if millis <= 0 || roles < 2 {
+        return;
+    }
+    let share = (millis / roles).max(1).to_string();
+    let Ok(share) = CString::new(share) else {
+        return;
+    };
+    // SAFETY: two NUL-terminated strings, which are copied; in a transaction, in the main thread. Like a SET of a function,
+    // it ends with the (sub)transaction.
+    unsafe {
+        pg_sys::set_config_option(
+            c"lock_timeout".as_ptr(),
+            share.as_ptr(),
+            pg_sys::GucContext::PGC_USERSET,
+            pg_sys::GucSource::PGC_S_SESSION,
+            pg_sys::GucAction::GUC_ACTION_SAVE,
+            true,
+            0,
+            false,
+        );
+    }
 }
 
 /// The managed roles that may log in, and have neither a session nor a login since that long; $2 stands for a login that is
@@ -91,7 +148,14 @@ fn disable_unused_roles(
     }
     let mut unused = find_unused(unused_for);
     if !dry_run {
-        unused.retain(|found| disable(found.oid, "validator.disable_unused_roles", &[]).is_some());
+        let mut disabled = Vec::new();
+        unused.retain(|found| {
+            let done = disable(found.oid);
+            let is_there = done.is_some();
+            disabled.extend(done);
+            is_there
+        });
+        log_disabled(&disabled, "validator.disable_unused_roles", &[]);
     }
     let rows = unused.into_iter();
     TableIterator::new(rows.map(move |found| (found.role, found.last_login, !dry_run, found.since)))
@@ -150,8 +214,14 @@ fn ensure_writable() {
     }
 }
 
-/// Keeps a role from logging in, and logs that. Its name; `None`: it does not exist any more.
-fn disable(role: Oid, by: &str, facts: &[(&str, Option<&str>)]) -> Option<String> {
+/// A role that cannot log in any more.
+struct Disabled {
+    name: String,
+    could_log_in: bool,
+}
+
+/// Keeps a role from logging in. `None`: it does not exist any more.
+fn disable(role: Oid) -> Option<Disabled> {
     // SAFETY: called in a transaction, in the main thread. Who else is about to do the same waits, so that neither fails;
     // what the other one has done is seen then.
     unsafe {
@@ -173,13 +243,22 @@ fn disable(role: Oid, by: &str, facts: &[(&str, Option<&str>)]) -> Option<String
                 "a role was renamed at the same time"
             );
         }
+    }
+    Some(Disabled {
+        name: row.name,
+        could_log_in: row.may_log_in,
+    })
+}
+
+/// Logs what was done, once nothing of the call can fail any more.
+fn log_disabled(disabled: &[Disabled], by: &str, facts: &[(&str, Option<&str>)]) {
+    for role in disabled.iter().filter(|role| role.could_log_in) {
         let facts: Vec<_> = facts
             .iter()
             .copied()
-            .chain([("role", Some(row.name.as_str()))])
+            .chain([("role", Some(role.name.as_str()))])
             .collect();
         let message = format!("{by} disabled a role");
         server_log::log(message, Some(server_log::facts(&facts)), None);
     }
-    Some(row.name)
 }

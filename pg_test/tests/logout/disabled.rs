@@ -264,6 +264,43 @@ fn whoever_comes_back_and_locks_their_role_again_is_disabled_all_the_same() {
     keeps_out(&primary, "zoe", &token);
 }
 
+#[test]
+fn one_locked_role_of_several_is_told_and_tried_again() {
+    let issuer = Issuer::builder().start();
+    let primary = provisioning(&issuer);
+    primary.sql(GRANT);
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let hook = Hook::start(&configuration_for(
+        &issuer,
+        &table,
+        "disable_roles = true",
+        "",
+    ));
+    let mut session = primary.admits("zoe", &token(&issuer, "zoe"));
+    primary.sql(
+        "CREATE ROLE zoe_too LOGIN; GRANT validator_managed TO zoe_too;
+         DO $$ BEGIN EXECUTE format('COMMENT ON ROLE zoe_too IS %L',
+             shobj_description((SELECT oid FROM pg_roles WHERE rolname = 'zoe'), 'pg_authid')); END $$",
+    );
+    let mut administrator = Login::by_socket(&primary, "postgres").run().session();
+    let locked = administrator.query("BEGIN; ALTER ROLE zoe_too CONNECTION LIMIT 7");
+    locked.expect("a lock on zoe_too");
+    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
+    let event = event_of(&issuer, DISABLED, subject).encode();
+    assert_status(&hook.tell(&event, ""), 503);
+    assert_ended(&mut session);
+    hook.wait_for(
+        ": primary: 1 ended, role zoe disabled, but 1 of 2 roles could not be disabled: the server's log says why\n",
+        SOON,
+    );
+    assert_eq!(may_log_in(&primary, "zoe"), "false");
+    assert_eq!(may_log_in(&primary, "zoe_too"), "true");
+    administrator.query("COMMIT").expect("zoe_too is free");
+    assert_status(&hook.tell(&event, ""), 202);
+    assert_eq!(may_log_in(&primary, "zoe_too"), "false");
+    hook.wait_for(": primary: 0 ended, role zoe, zoe_too disabled\n", SOON);
+}
+
 /// A pooler may give the connection to another client after each transaction.
 #[test]
 fn limit_for_locks_does_not_outlast_its_statement() {

@@ -1,6 +1,6 @@
 //! People who have left: `validator.disable_role`, and what is known of last logins when unused roles are looked for.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rig::{Login, Server, Session};
 
@@ -159,6 +159,95 @@ fn who_disables_a_role_at_the_same_time_waits() {
     first.query("COMMIT").expect("it commits");
     assert_eq!(second.join().expect("it ends"), "{zoe}");
     assert_eq!(may_log_in(server), "");
+}
+
+/// A directory where these roles belong to zoe, besides the one of this name.
+fn with_more_roles_of_zoe(names: &[&str]) -> Directory {
+    let directory = Directory::start();
+    directory.admits("zoe", &["analysts"]);
+    for name in names {
+        directory.server.sql(&format!(
+            "CREATE ROLE {name} LOGIN; GRANT validator_managed TO {name};
+             DO $$ BEGIN EXECUTE format('COMMENT ON ROLE {name} IS %L',
+                 shobj_description((SELECT oid FROM pg_roles WHERE rolname = 'zoe'), 'pg_authid')); END $$"
+        ));
+    }
+    directory
+}
+
+const WHO_WAS_DISABLED: &str = "validator.disable_role disabled a role";
+
+#[test]
+fn a_locked_role_keeps_no_other_role_of_the_identity_from_being_disabled() {
+    let directory = with_more_roles_of_zoe(&["above", "zoe_too"]);
+    let server = &directory.server;
+    let mut other = administrator(server);
+    let locked = other.query("BEGIN; ALTER ROLE zoe CONNECTION LIMIT 7");
+    locked.expect("a lock on zoe");
+    let call = format!(
+        "SET lock_timeout = '900ms'; SELECT validator.disable_role('{}', 'zoe'); SHOW lock_timeout",
+        directory.issuer.url()
+    );
+    let mark = server.log().mark();
+    let partly = server.psql(&call);
+    assert_eq!(partly.stdout, "SET\n{above,zoe_too,NULL}\n900ms\n");
+    let why =
+        "WARNING:  role \"zoe\" could not be disabled: canceling statement due to lock timeout";
+    assert!(partly.stderr.contains(why), "{partly:?}");
+    let log = server.log().since(mark);
+    assert!(log.contains(why), "{log}");
+    assert_eq!(log.matches(WHO_WAS_DISABLED).count(), 2, "{log}");
+    assert!(!log.contains("identity=zoe role=zoe\n"), "{log}");
+    assert_eq!(may_log_in(server), "zoe");
+    other.query("COMMIT").expect("zoe is free");
+    assert_eq!(disable(&directory, "zoe"), "{above,zoe,zoe_too}");
+    assert_eq!(may_log_in(server), "");
+    crate::assert_unharmed(server);
+}
+
+#[test]
+fn roles_that_are_all_locked_are_an_error_within_lock_timeout() {
+    let directory = with_more_roles_of_zoe(&["above", "zoe_too"]);
+    let server = &directory.server;
+    let mut other = administrator(server);
+    for role in ["above", "zoe", "zoe_too"] {
+        let lock = format!("ALTER ROLE {role} CONNECTION LIMIT 7");
+        let lock = match role {
+            "above" => format!("BEGIN; {lock}"),
+            _ => lock,
+        };
+        other.query(&lock).expect("a lock");
+    }
+    let mark = server.log().mark();
+    let start = Instant::now();
+    let failed = server.psql(&format!(
+        "SET lock_timeout = '6s'; SELECT validator.disable_role('{}', 'zoe')",
+        directory.issuer.url()
+    ));
+    assert!(start.elapsed() < Duration::from_secs(12), "{failed:?}");
+    let why = "ERROR:  canceling statement due to lock timeout";
+    assert!(failed.stderr.contains(why), "{failed:?}");
+    assert!(!server.log().since(mark).contains(WHO_WAS_DISABLED));
+    assert_eq!(may_log_in(server), "above,zoe,zoe_too");
+}
+
+/// A cancel undoes what was done, and is of all roles.
+#[test]
+fn the_log_names_no_role_whose_change_was_undone() {
+    let directory = with_more_roles_of_zoe(&["above"]);
+    let server = &directory.server;
+    let mut other = administrator(server);
+    let locked = other.query("BEGIN; ALTER ROLE zoe CONNECTION LIMIT 7");
+    locked.expect("a lock on zoe");
+    let mark = server.log().mark();
+    let failed = server.psql(&format!(
+        "SET statement_timeout = '1s'; SELECT validator.disable_role('{}', 'zoe')",
+        directory.issuer.url()
+    ));
+    let why = "ERROR:  canceling statement due to statement timeout";
+    assert!(failed.stderr.contains(why), "{failed:?}");
+    assert!(!server.log().since(mark).contains(WHO_WAS_DISABLED));
+    assert_eq!(may_log_in(server), "above,zoe");
 }
 
 #[test]
