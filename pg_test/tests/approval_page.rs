@@ -4,6 +4,8 @@
 #[path = "browser/chromium.rs"]
 mod chromium;
 
+use std::time::{Duration, Instant};
+
 use fantoccini::error::CmdError;
 use fantoccini::{Client, Locator};
 use rig::{DeviceLogin, DeviceOutcome, Endpoint, Issuer, Prompt, Server};
@@ -34,7 +36,7 @@ fn person_approves_and_psql_gets_in() {
             .send_keys("BCDF-BCDF")
             .await?;
         press(page, "Allow").await?;
-        seen.push(text(page).await?);
+        seen.push(text_with(page, "No device").await?);
         let code = field(page, "Code shown by psql").await?;
         code.clear().await?;
         code.send_keys(&prompt.user_code).await?;
@@ -42,7 +44,7 @@ fn person_approves_and_psql_gets_in() {
         seen.push(name.prop("value").await?.unwrap_or_default());
         keep_screenshot(page, "approval-form").await?;
         press(page, "Allow").await?;
-        seen.push(text(page).await?);
+        seen.push(text_with(page, "Done").await?);
         keep_screenshot(page, "approval-done").await?;
         Ok(seen)
     });
@@ -68,8 +70,9 @@ fn person_refuses_and_psql_does_not_get_in() {
         let code = field(page, "Code shown by psql").await?;
         code.send_keys(&prompt.user_code).await?;
         press(page, "Refuse").await?;
+        let refused = text_with(page, "Refused").await?;
         keep_screenshot(page, "approval-refused").await?;
-        Ok(vec![text(page).await?])
+        Ok(vec![refused])
     });
     assert_eq!(seen, ["Refused\nNothing was granted."]);
     assert!(!outcome.psql.status.success(), "{outcome:?}");
@@ -95,6 +98,19 @@ fn log_in(
 /// Everything that can be read on the page.
 async fn text(page: &Client) -> Result<String, CmdError> {
     page.find(Locator::Css("body")).await?.text().await
+}
+
+/// The same, once it has this part: the page before may still be there, or be on its way out, when a button was pressed.
+async fn text_with(page: &Client, part: &str) -> Result<String, CmdError> {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let text = text(page).await;
+        let is_there = text.as_ref().is_ok_and(|text| text.contains(part));
+        if is_there || Instant::now() > deadline {
+            return text;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// The name of what the next key goes to.
