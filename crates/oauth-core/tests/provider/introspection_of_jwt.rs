@@ -50,6 +50,32 @@ fn nobody_is_authenticated_before_the_provider_has_confirmed_the_token() {
     );
 }
 
+/// What the provider says now goes before what it wrote into the token then: a group that was lost is not given.
+#[test]
+fn groups_are_those_of_the_answer() {
+    let groups = |says: Value| {
+        let decision = Court::new()
+            .policy(|policy| {
+                policy
+                    .introspection(rules(IntrospectionMode::Always))
+                    .role_claim(Some("groups".parse().unwrap()))
+                    .provisioned(true)
+            })
+            .introspector(Says(says))
+            .judge(
+                &good_token()
+                    .claim("groups", json!(["analysts", "auditors"]))
+                    .encode(),
+            );
+        decision.outcome().unwrap().groups().to_vec()
+    };
+    assert_eq!(groups(json!({"active": true})), ["analysts", "auditors"]);
+    assert_eq!(
+        groups(json!({"active": true, "groups": ["analysts"]})),
+        ["analysts"]
+    );
+}
+
 #[test]
 fn jwt_must_be_confirmed_as_far_as_the_answer_goes() {
     assert_eq!(verdict_on_jwt(json!({"active": true})), GRANTED);
