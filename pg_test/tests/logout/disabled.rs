@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rig::{Hook, Issuer, Login, Outcome, Server};
-use serde_json::json;
+use rig::{Hook, Issuer, Login, Outcome, Server, Session};
+use serde_json::{Value, json};
 
 use crate::events::{DISABLED, SESSION_REVOKED, configuration_for, event_of};
 use crate::*;
@@ -31,6 +31,37 @@ fn provisioning(issuer: &Issuer) -> Server {
     server.restart();
     server.wait_for_backend("backend_type = 'validator roles' AND wait_event_type = 'Extension'");
     server
+}
+
+/// A hook's configuration that disables roles on these servers.
+fn configured(issuer: &Issuer, servers: &str) -> String {
+    configuration_for(issuer, servers, "disable_roles = true", "")
+}
+
+/// Such a server, and a hook that may disable its roles.
+fn disabling(issuer: &Issuer) -> (Server, Hook) {
+    let primary = provisioning(issuer);
+    primary.sql(GRANT);
+    let table = Hook::server_table("primary", &primary, ROLE);
+    let hook = Hook::start(&configured(issuer, &table));
+    (primary, hook)
+}
+
+/// A user as the subject of an event.
+fn named(issuer: &Issuer, user: &str) -> Value {
+    json!({"format": "iss_sub", "iss": issuer.url(), "sub": user})
+}
+
+fn disabled_user(issuer: &Issuer, user: &str) -> String {
+    event_of(issuer, DISABLED, named(issuer, user)).encode()
+}
+
+/// An administrator's transaction that has changed a role and not ended.
+fn locking(server: &Server, role: &str) -> Session {
+    let mut session = Login::by_socket(server, "postgres").run().session();
+    let locked = session.query(&format!("BEGIN; ALTER ROLE {role} CONNECTION LIMIT 7"));
+    locked.expect("a lock on the role");
+    session
 }
 
 fn token(issuer: &Issuer, user: &str) -> String {
@@ -71,25 +102,19 @@ fn account_that_is_disabled_can_not_log_in_again() {
         Hook::server_table("primary", &primary, ROLE),
         Hook::server_table("standby", &standby, ROLE),
     ];
-    let hook = Hook::start(&configuration_for(
-        &issuer,
-        &tables.concat(),
-        "disable_roles = true",
-        "",
-    ));
+    let hook = Hook::start(&configured(&issuer, &tables.concat()));
     let (zoe, yves) = (token(&issuer, "zoe"), token(&issuer, "yves"));
     let mut other = primary.admits("yves", &yves);
     let mut session = primary.admits("zoe", &zoe);
-    let of = |user: &str| json!({"format": "iss_sub", "iss": issuer.url(), "sub": user});
     // An end of sessions is not one of the account.
-    let revoked = event_of(&issuer, SESSION_REVOKED, of("zoe")).encode();
+    let revoked = event_of(&issuer, SESSION_REVOKED, named(&issuer, "zoe")).encode();
     assert_status(&hook.tell(&revoked, ""), 202);
     assert_ended(&mut session);
     let mut sessions = [&primary, &standby].map(|server| {
         wait_until_it_may(server, "zoe", "true");
         server.admits("zoe", &zoe)
     });
-    let disabled = event_of(&issuer, DISABLED, of("zoe")).encode();
+    let disabled = disabled_user(&issuer, "zoe");
     assert_status(&hook.tell(&disabled, ""), 202);
     sessions.iter_mut().for_each(assert_ended);
     hook.wait_for(
@@ -110,18 +135,10 @@ fn account_that_is_disabled_can_not_log_in_again() {
 #[test]
 fn log_says_why_no_role_is_disabled() {
     let issuer = Issuer::builder().start();
-    let primary = provisioning(&issuer);
-    primary.sql(GRANT);
-    let table = Hook::server_table("primary", &primary, ROLE);
-    let on = "disable_roles = true";
-    let hook = Hook::start(&configuration_for(&issuer, &table, on, ""));
-    let disabled = |user: &str| {
-        let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": user});
-        event_of(&issuer, DISABLED, subject).encode()
-    };
+    let (primary, hook) = disabling(&issuer);
     // alice has a role that is not managed.
     for user in ["nobody", "alice"] {
-        assert_status(&hook.tell(&disabled(user), ""), 202);
+        assert_status(&hook.tell(&disabled_user(&issuer, user), ""), 202);
         let why = format!("sub=\"{user}\" issuer=\"{}\"", issuer.url());
         let log = hook.wait_for("disabled no role, since no managed role", SOON);
         assert!(log.contains(&why), "{log}");
@@ -129,8 +146,8 @@ fn log_says_why_no_role_is_disabled() {
     assert_eq!(may_log_in(&primary, "alice"), "true");
     let standby = primary.standby();
     let table = Hook::server_table("standby", &standby, ROLE);
-    let alone = Hook::start(&configuration_for(&issuer, &table, on, ""));
-    assert_status(&alone.tell(&disabled("nobody"), ""), 202);
+    let alone = Hook::start(&configured(&issuer, &table));
+    assert_status(&alone.tell(&disabled_user(&issuer, "nobody"), ""), 202);
     alone.wait_for("disabled no role, since all servers are standbys", SOON);
 }
 
@@ -139,7 +156,7 @@ fn without_the_right_sessions_end_and_the_provider_is_told_to_try_again() {
     let issuer = Issuer::builder().start();
     let primary = provisioning(&issuer);
     let table = Hook::server_table("primary", &primary, ROLE);
-    let configuration = configuration_for(&issuer, &table, "disable_roles = true", "");
+    let configuration = configured(&issuer, &table);
     let checked = Hook::check(&configuration);
     assert!(!checked.status.success(), "{checked:?}");
     let told = format!("{}{}", checked.stdout, checked.stderr);
@@ -147,8 +164,7 @@ fn without_the_right_sessions_end_and_the_provider_is_told_to_try_again() {
     assert!(told.contains(missing), "{told}");
     let hook = Hook::start(&configuration);
     let mut session = primary.admits("zoe", &token(&issuer, "zoe"));
-    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
-    let event = event_of(&issuer, DISABLED, subject).encode();
+    let event = disabled_user(&issuer, "zoe");
     assert_status(&hook.tell(&event, ""), 503);
     let (_, _) = session.wait_for_end(Duration::from_secs(5));
     assert_eq!(may_log_in(&primary, "zoe"), "true");
@@ -162,27 +178,17 @@ fn without_the_right_sessions_end_and_the_provider_is_told_to_try_again() {
 
 /// The event of one account that is known by two names.
 fn disabled_account(issuer: &Issuer, users: [&str; 2]) -> String {
-    let named = users.map(|user| json!({"format": "iss_sub", "iss": issuer.url(), "sub": user}));
-    let subject = json!({"format": "aliases", "identifiers": named});
+    let names = users.map(|user| named(issuer, user));
+    let subject = json!({"format": "aliases", "identifiers": names});
     event_of(issuer, DISABLED, subject).encode()
 }
 
 #[test]
 fn role_that_cannot_be_disabled_keeps_no_other_from_it() {
     let issuer = Issuer::builder().start();
-    let primary = provisioning(&issuer);
-    primary.sql(GRANT);
-    let table = Hook::server_table("primary", &primary, ROLE);
-    let hook = Hook::start(&configuration_for(
-        &issuer,
-        &table,
-        "disable_roles = true",
-        "",
-    ));
+    let (primary, hook) = disabling(&issuer);
     let mut sessions = ["zoe", "yves"].map(|user| primary.admits(user, &token(&issuer, user)));
-    let mut administrator = Login::by_socket(&primary, "postgres").run().session();
-    let locked = administrator.query("BEGIN; ALTER ROLE zoe CONNECTION LIMIT 7");
-    locked.expect("a lock on zoe");
+    let mut administrator = locking(&primary, "zoe");
     let event = disabled_account(&issuer, ["zoe", "yves"]);
     assert_status(&hook.tell(&event, ""), 503);
     sessions.iter_mut().for_each(assert_ended);
@@ -203,20 +209,11 @@ fn role_that_cannot_be_disabled_keeps_no_other_from_it() {
 #[test]
 fn whoever_locks_their_own_role_is_disabled_all_the_same() {
     let issuer = Issuer::builder().start();
-    let primary = provisioning(&issuer);
-    primary.sql(GRANT);
-    let table = Hook::server_table("primary", &primary, ROLE);
-    let hook = Hook::start(&configuration_for(
-        &issuer,
-        &table,
-        "disable_roles = true",
-        "",
-    ));
+    let (primary, hook) = disabling(&issuer);
     let mut zoe = primary.admits("zoe", &token(&issuer, "zoe"));
     zoe.query("BEGIN; ALTER ROLE zoe PASSWORD 'one of my own'")
         .expect("a lock on zoe");
-    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
-    let event = event_of(&issuer, DISABLED, subject).encode();
+    let event = disabled_user(&issuer, "zoe");
     assert_status(&hook.tell(&event, ""), 202);
     assert_ended(&mut zoe);
     hook.wait_for(": primary: 1 ended, role zoe disabled\n", SOON);
@@ -227,21 +224,12 @@ fn whoever_locks_their_own_role_is_disabled_all_the_same() {
 #[test]
 fn whoever_comes_back_and_locks_their_role_again_is_disabled_all_the_same() {
     let issuer = Issuer::builder().start();
-    let primary = provisioning(&issuer);
-    primary.sql(GRANT);
-    let table = Hook::server_table("primary", &primary, ROLE);
-    let hook = Hook::start(&configuration_for(
-        &issuer,
-        &table,
-        "disable_roles = true",
-        "",
-    ));
+    let (primary, hook) = disabling(&issuer);
     let lock = "BEGIN; ALTER ROLE zoe PASSWORD 'one of my own'";
     let token = token(&issuer, "zoe");
     let mut session = primary.admits("zoe", &token);
     session.query(lock).expect("a lock on zoe");
-    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
-    let event = event_of(&issuer, DISABLED, subject).encode();
+    let event = disabled_user(&issuer, "zoe");
     let is_told = AtomicBool::new(false);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -267,26 +255,15 @@ fn whoever_comes_back_and_locks_their_role_again_is_disabled_all_the_same() {
 #[test]
 fn one_locked_role_of_several_is_told_and_tried_again() {
     let issuer = Issuer::builder().start();
-    let primary = provisioning(&issuer);
-    primary.sql(GRANT);
-    let table = Hook::server_table("primary", &primary, ROLE);
-    let hook = Hook::start(&configuration_for(
-        &issuer,
-        &table,
-        "disable_roles = true",
-        "",
-    ));
+    let (primary, hook) = disabling(&issuer);
     let mut session = primary.admits("zoe", &token(&issuer, "zoe"));
     primary.sql(
         "CREATE ROLE zoe_too LOGIN; GRANT validator_managed TO zoe_too;
          DO $$ BEGIN EXECUTE format('COMMENT ON ROLE zoe_too IS %L',
              shobj_description((SELECT oid FROM pg_roles WHERE rolname = 'zoe'), 'pg_authid')); END $$",
     );
-    let mut administrator = Login::by_socket(&primary, "postgres").run().session();
-    let locked = administrator.query("BEGIN; ALTER ROLE zoe_too CONNECTION LIMIT 7");
-    locked.expect("a lock on zoe_too");
-    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
-    let event = event_of(&issuer, DISABLED, subject).encode();
+    let mut administrator = locking(&primary, "zoe_too");
+    let event = disabled_user(&issuer, "zoe");
     assert_status(&hook.tell(&event, ""), 503);
     assert_ended(&mut session);
     hook.wait_for(
@@ -305,8 +282,7 @@ fn one_locked_role_of_several_is_told_and_tried_again() {
 #[test]
 fn limit_for_locks_does_not_outlast_its_statement() {
     let issuer = Issuer::builder().start();
-    let primary = provisioning(&issuer);
-    primary.sql(GRANT);
+    let (primary, hook) = disabling(&issuer);
     // The next statement, and what it finds.
     primary.sql(&format!(
         "CREATE TABLE found AS SELECT current_setting('lock_timeout') AS limit LIMIT 0; GRANT INSERT ON found TO {ROLE};
@@ -314,16 +290,8 @@ fn limit_for_locks_does_not_outlast_its_statement() {
          CREATE FUNCTION validator.flush_answers(issuer text) RETURNS integer LANGUAGE sql
              AS $$ INSERT INTO public.found VALUES (current_setting('lock_timeout')); SELECT 0 $$"
     ));
-    let table = Hook::server_table("primary", &primary, ROLE);
-    let hook = Hook::start(&configuration_for(
-        &issuer,
-        &table,
-        "disable_roles = true",
-        "",
-    ));
     primary.admits("zoe", &token(&issuer, "zoe"));
-    let subject = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "zoe"});
-    let event = event_of(&issuer, DISABLED, subject).encode();
+    let event = disabled_user(&issuer, "zoe");
     assert_status(&hook.tell(&event, ""), 202);
     assert_eq!(may_log_in(&primary, "zoe"), "false");
     assert_eq!(
