@@ -8,7 +8,7 @@ use oauth_core::{Bearer, Failure, fetch_introspection_endpoint};
 use crate::memory::answer_cache::AnswerKey;
 use crate::provider::fetch_thread::{self, UnderWay};
 use crate::provider::http_client::UreqClient;
-use crate::provider::introspection::Answer;
+use crate::provider::introspection_question::Answer;
 use crate::settings::provider::ProviderIntrospection;
 
 /// No provider has issued it.

@@ -9,6 +9,7 @@ pub mod http_proxy;
 pub mod http_transport;
 pub mod introspection;
 mod introspection_probe;
+mod introspection_question;
 pub mod key_file;
 pub mod keys;
 pub mod provider_clock;
