@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use http_cause::cause;
 use oauth_core::{
     ACCEPT_DOCUMENT, Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured,
     UnavailableCause,
@@ -18,7 +19,6 @@ use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConf
 use ureq::typestate::AgentScope;
 use ureq::{Agent, Body};
 
-use crate::provider::http_cause::cause;
 use crate::provider::http_proxy::Route;
 use crate::provider::http_transport;
 use crate::provider::secret_file::Secret;

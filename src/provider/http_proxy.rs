@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
+use http_cause::{cause, to_error};
 use oauth_core::{
     Misconfigured, ProxyRules, UnavailableCause, basic_credentials, parse_connect_status,
 };
@@ -19,7 +20,6 @@ use ureq::unversioned::transport::{
     TransportAdapter,
 };
 
-use crate::provider::http_cause::{cause, to_error};
 use crate::provider::secret_file::Secret;
 use crate::settings;
 use crate::settings::provider::ProxySettings;

@@ -3,7 +3,6 @@
 pub mod client_credentials;
 pub mod fetch_thread;
 mod file_version;
-pub mod http_cause;
 pub mod http_client;
 pub mod http_proxy;
 pub mod http_transport;

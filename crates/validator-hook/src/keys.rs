@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_cause::cause;
 use oauth_core::{
     ACCEPT_DOCUMENT, CacheLimits, Endpoint, HttpClient, Issuer, KeyCache, MAX_RESPONSE_BYTES,
     SystemClock, UnavailableCause,
@@ -14,8 +15,6 @@ use oauth_core::{
 use ureq::http::Response;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
-
-use crate::http_cause::cause;
 
 /// As the module has them by default.
 const LIMITS: CacheLimits = CacheLimits {

@@ -3,10 +3,6 @@
 
 mod answer;
 mod config;
-// As the module sorts them; what it needs for proxies is not used here.
-#[allow(dead_code)]
-#[path = "../../../src/provider/http_cause.rs"]
-mod http_cause;
 mod http_server;
 mod keys;
 mod log;

@@ -1,4 +1,5 @@
-//! What went wrong with a request: ureq's and rustls' errors, sorted by what an administrator would do about them.
+//! What went wrong with a request: ureq's and rustls' errors, sorted by what an administrator would do about them. The module
+//! and `validator-hook` log the same codes and texts by it.
 
 use std::fmt;
 use std::io;
