@@ -103,17 +103,17 @@ fn check_history(events: &[u8], lifetime: Duration, limits: &CacheLimits) {
                 plan @ (Plan::Fetch | Plan::UseAndRefresh) => {
                     assert!(flight.is_none() && (found || plan == Plan::Fetch));
                     let until = now.plus(Duration::from_secs(5));
-                    state.begin_for(found, now, until);
+                    state.begin_for(found, limits, now, until);
                     assert!(state.is_fetching(now) && state.is_under_way(until));
                     flight = Some(until);
                 }
                 Plan::Use => assert!(found && usable_until.is_some_and(|until| now < until)),
                 Plan::Wait => assert!(flight.is_some()),
-                Plan::UnknownKey => assert!(!found && state.is_usable(now)),
+                Plan::UnknownKey => assert!(!found && state.is_usable(limits, now)),
                 Plan::Unavailable => assert!(state.failures() > 0),
             },
             2 if flight.is_some() => {
-                state.succeed(lifetime, limits, now);
+                state.succeed(lifetime, now);
                 usable_until = Some(now.plus(lifetime.max(limits.stale_ttl)));
                 flight = None;
             }

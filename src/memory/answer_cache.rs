@@ -227,7 +227,7 @@ impl AnswerCache {
             };
             match ended {
                 Ended::Said(said, lifetime) if answer.store(said) => {
-                    answer.freshness.succeed(*lifetime, &LIMITS, now);
+                    answer.freshness.succeed(*lifetime, now);
                 }
                 Ended::Failure(failure, jitter) => {
                     answer.kind = 0;

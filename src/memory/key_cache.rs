@@ -191,9 +191,9 @@ impl KeyCache {
             let found = settles(cached.select(want).err().as_ref(), cached.fetches, want);
             let plan = cached.freshness.plan(found, &want.limits, now);
             let is_refresh = plan == Plan::UseAndRefresh;
-            let is_used = want.tried.is_some() && cached.freshness.is_usable(now);
+            let is_used = want.tried.is_some() && cached.freshness.is_usable(&want.limits, now);
             let claim = (is_refresh || plan == Plan::Fetch).then(|| Claim {
-                fetch: cached.freshness.begin_for(found, now, until),
+                fetch: cached.freshness.begin_for(found, &want.limits, now, until),
                 is_refresh: is_refresh || is_used,
             });
             (claim, log_eviction, issuers)
@@ -325,14 +325,16 @@ impl KeyCache {
                 return false;
             };
             match fetched {
-                Fetched::Keys(keys, lifetime) => cached.store(keys, *lifetime, &want.limits, now),
+                Fetched::Keys(keys, lifetime) => cached.store(keys, *lifetime, now),
                 Fetched::Failure(failure, jitter) => {
                     cached.fetches = cached.fetches.wrapping_add(1);
                     let retry_after = failure.retry_after;
                     cached.freshness.fail_asking_for(retry_after, *jitter, now);
                     cached.note_failure(failure, now);
                 }
-                Fetched::OurFault(failure, jitter) if cached.freshness.is_usable(now) => {
+                Fetched::OurFault(failure, jitter)
+                    if cached.freshness.is_usable(&want.limits, now) =>
+                {
                     cached.freshness.fail(*jitter, now);
                     cached.note_failure(failure, now);
                 }
@@ -350,7 +352,7 @@ impl KeyCache {
         // Without room, each login reads the file.
         if let Ok((number, _)) = state.find_or_make_room(want, now) {
             let issuer = state.issuer_mut(number);
-            issuer.store(keys, Duration::MAX, &want.limits, now);
+            issuer.store(keys, Duration::MAX, now);
         }
     }
 

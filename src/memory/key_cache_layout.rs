@@ -311,15 +311,9 @@ impl CachedIssuer {
     }
 
     /// A good answer: these keys are fresh for that long.
-    pub fn store(
-        &mut self,
-        keys: &PackedKeys,
-        lifetime: Duration,
-        limits: &CacheLimits,
-        now: Timestamp,
-    ) {
+    pub fn store(&mut self, keys: &PackedKeys, lifetime: Duration, now: Timestamp) {
         self.fetches = self.fetches.wrapping_add(1);
-        self.freshness.succeed(lifetime, limits, now);
+        self.freshness.succeed(lifetime, now);
         self.replace_keys(keys);
         self.failure.code = 0;
     }

@@ -247,7 +247,7 @@ impl Shared for FindKey<'_> {
         let limits = &self.want.limits;
         let settles = found.settles(self.want);
         // What this login has fetched decides, unless it was forgotten since.
-        if self.has_fetched && found.freshness.is_usable(now) {
+        if self.has_fetched && found.freshness.is_usable(limits, now) {
             if !settles {
                 self.cache.note_unknown_key(self.want);
             }
@@ -381,7 +381,7 @@ fn answer_after_fetch(
     now: Timestamp,
 ) -> Result<FoundKeys, Failure> {
     match &found.failure {
-        Some(failure) if !(found.settles(want) && found.freshness.is_usable(now)) => {
+        Some(failure) if !(found.settles(want) && found.freshness.is_usable(&want.limits, now)) => {
             Err(failure.clone().into())
         }
         _ => found.selected.clone().map_err(Failure::from),

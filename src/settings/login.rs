@@ -160,12 +160,7 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
         issuer,
         url: url.to_owned(),
         location,
-        limits: CacheLimits {
-            min_ttl: seconds(settings, Number::JwksMinTtl),
-            max_ttl: seconds(settings, Number::JwksMaxTtl),
-            stale_ttl: seconds(settings, Number::JwksStaleTtl),
-            refresh_cooldown: seconds(settings, Number::JwksRefreshCooldown),
-        },
+        limits: cache_limits(settings),
         http: HttpSettings {
             ca_file,
             ca_file_only,
@@ -174,6 +169,16 @@ pub fn read_keys(settings: &Settings, url: &str) -> Result<ProviderKeys, Misconf
         },
         timeout: Duration::from_millis(settings.number(Number::HttpTimeout)),
     })
+}
+
+/// How long keys are used, and how often they are asked for: the same for all lines and profiles.
+pub fn cache_limits(settings: &Settings) -> CacheLimits {
+    CacheLimits {
+        min_ttl: seconds(settings, Number::JwksMinTtl),
+        max_ttl: seconds(settings, Number::JwksMaxTtl),
+        stale_ttl: seconds(settings, Number::JwksStaleTtl),
+        refresh_cooldown: seconds(settings, Number::JwksRefreshCooldown),
+    }
 }
 
 /// The proxy by which the provider is asked, if there is one.

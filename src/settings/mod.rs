@@ -13,7 +13,9 @@ pub mod provisioning;
 pub mod tables;
 pub mod values;
 
-pub use login::{LoginSettings, issuer_name, policy_of, read, read_introspection, read_keys};
+pub use login::{
+    LoginSettings, cache_limits, issuer_name, policy_of, read, read_introspection, read_keys,
+};
 pub use lookup::Settings;
 pub use password::line_of_service;
 pub use profiles::{for_line, nearest_profile, profile_issuers};

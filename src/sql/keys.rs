@@ -12,8 +12,8 @@ use crate::memory::key_cache_layout::{CachedIssuer, IssuerKey};
 use crate::postgres::hba::HbaLine;
 use crate::postgres::text::storable;
 use crate::postgres::time;
-use crate::settings;
 use crate::settings::hba_rules::{HbaRule, read_hba};
+use crate::settings::{self, Settings};
 
 /// The rows of the view `validator.issuers`.
 #[allow(clippy::type_complexity)]
@@ -33,7 +33,10 @@ fn list_issuers() -> TableIterator<
         name!(last_error_at, Option<TimestampWithTimeZone>),
     ),
 > {
-    let now = SystemClock.now();
+    let (now, limits) = (
+        SystemClock.now(),
+        settings::cache_limits(&Settings::of_server()),
+    );
     TableIterator::new(cached_issuers().into_iter().map(move |cached| {
         let freshness = &cached.issuer.freshness;
         let is_known = freshness.fetched_at() != Timestamp::NEVER;
@@ -44,12 +47,12 @@ fn list_issuers() -> TableIterator<
             .filter(|(head, ..)| head.kind().is_some());
         (
             storable(cached.name),
-            freshness.state(now),
+            freshness.state(&limits, now),
             i32::try_from(usable.count()).unwrap_or(0),
             i32::try_from(cached.issuer.skipped_keys).unwrap_or(0),
             time(freshness.fetched_at()),
             time(freshness.fresh_until()),
-            time(freshness.usable_until()),
+            time(freshness.usable_until(&limits)),
             time::timestamptz(cached.used_at),
             cached.issuer.last_error().map(storable),
             (cached.issuer.failed_at != 0)

@@ -17,7 +17,7 @@ fn log_in(server: &Server, issuer: &Issuer) {
 }
 
 #[test]
-fn state_of_an_issuer_is_shown_from_fresh_to_expired() {
+fn state_of_an_issuer_is_shown_from_fresh_to_expired_by_the_limits_that_are_set_now() {
     for preload in BOTH {
         let issuer = Issuer::builder().start();
         let builder = server_of(&issuer, preload)
@@ -47,6 +47,14 @@ fn state_of_an_issuer_is_shown_from_fresh_to_expired() {
         );
         thread::sleep(Duration::from_millis(3000));
         assert_eq!(state(&server), "expired");
+        // In an outage the limit can be raised, and lowered, for the keys that there are.
+        server.reload_with(&[("validator.jwks_stale_ttl", "1h")]);
+        assert_eq!(state(&server), "stale");
+        log_in(&server, &issuer);
+        server.reload_with(&[("validator.jwks_stale_ttl", "4s")]);
+        assert_eq!(state(&server), "expired");
+        let token = issuer.token("alice").encode();
+        server.refuses("alice", &token, "provider_unavailable");
         server.sql("SELECT validator.flush_cache()");
         assert_eq!(state(&server), "empty");
         assert_eq!(

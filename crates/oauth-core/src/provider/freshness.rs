@@ -1,7 +1,8 @@
 //! How long fetched keys are used, and when they are fetched again: a state machine without clock,
 //! lock or network, so that every step of it can be tested.
 //!
-//! Keys are *fresh* (used), then *stale* (used, while one login refreshes), then *expired* (not used).
+//! Keys are *fresh* (used), then *stale* (used, while one login refreshes), then *expired* (not used). How long they are stale
+//! depends on the limits of whoever looks, so that new limits apply to keys that were fetched before.
 //! A failure never shortens the life of cached keys; it only delays the next attempt.
 //!
 //! A token with an unknown key may cause a fetch, too, since the provider may have a new one. Whoever makes up such tokens
@@ -43,7 +44,6 @@ pub struct Freshness {
     /// The last good answer, or never.
     fetched_at: Timestamp,
     fresh_until: Timestamp,
-    usable_until: Timestamp,
     /// The end of the last fetch, good or bad, or never.
     attempted_at: Timestamp,
     /// The end of the last one that an unknown key caused, or never.
@@ -89,7 +89,6 @@ impl Freshness {
     pub(crate) const LAYOUT: &[usize] = layout_of!(Freshness {
         fetched_at,
         fresh_until,
-        usable_until,
         attempted_at,
         demanded_at,
         retry_at,
@@ -103,7 +102,6 @@ impl Freshness {
     pub const COLD: Freshness = Freshness {
         fetched_at: Timestamp::NEVER,
         fresh_until: Timestamp::NEVER,
-        usable_until: Timestamp::NEVER,
         attempted_at: Timestamp::NEVER,
         demanded_at: Timestamp::NEVER,
         retry_at: Timestamp::NEVER,
@@ -116,7 +114,7 @@ impl Freshness {
     /// What a login does that finds its key among the cached ones (`found`), or does not. A fetch for it is begun by
     /// [`begin_for`](Freshness::begin_for).
     pub fn plan(&self, found: bool, limits: &CacheLimits, now: Timestamp) -> Plan {
-        let usable = self.is_usable(now);
+        let usable = self.is_usable(limits, now);
         if usable && found {
             let leave = self.is_fresh(now) || self.in_flight(now) || !self.may_attempt(now);
             return if leave {
@@ -138,9 +136,15 @@ impl Freshness {
     }
 
     /// The same for a login that plans it, since it has found its key or has not.
-    pub fn begin_for(&mut self, found: bool, now: Timestamp, until: Timestamp) -> FetchId {
+    pub fn begin_for(
+        &mut self,
+        found: bool,
+        limits: &CacheLimits,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> FetchId {
         let fetch = self.begin(until);
-        self.is_demanded = !found && self.is_usable(now);
+        self.is_demanded = !found && self.is_usable(limits, now);
         fetch
     }
 
@@ -186,12 +190,10 @@ impl Freshness {
     }
 
     /// A fetch has brought keys that are fresh for `lifetime`.
-    pub fn succeed(&mut self, lifetime: Duration, limits: &CacheLimits, now: Timestamp) {
-        let fresh_until = now.plus(lifetime);
+    pub fn succeed(&mut self, lifetime: Duration, now: Timestamp) {
         *self = Freshness {
             fetched_at: now,
-            fresh_until,
-            usable_until: fresh_until.max(now.plus(limits.stale_ttl)),
+            fresh_until: now.plus(lifetime),
             attempted_at: now,
             demanded_at: self.demanded_at_end(now),
             ..self.cold()
@@ -265,18 +267,19 @@ impl Freshness {
     }
 
     /// Until when the keys are used while the provider does not answer.
-    pub fn usable_until(&self) -> Timestamp {
-        self.usable_until
+    pub fn usable_until(&self, limits: &CacheLimits) -> Timestamp {
+        let stale_until = self.fetched_at.plus(limits.stale_ttl);
+        self.fresh_until.max(stale_until)
     }
 
     /// The state's name: `empty` (never requested), `unavailable` (there never was a good answer), `fresh`, `stale`
     /// or `expired`.
-    pub fn state(&self, now: Timestamp) -> &'static str {
+    pub fn state(&self, limits: &CacheLimits, now: Timestamp) -> &'static str {
         match self.fetched_at {
             Timestamp::NEVER if self.failures > 0 => "unavailable",
             Timestamp::NEVER => "empty",
             _ if self.is_fresh(now) => "fresh",
-            _ if self.is_usable(now) => "stale",
+            _ if self.is_usable(limits, now) => "stale",
             _ => "expired",
         }
     }
@@ -292,13 +295,13 @@ impl Freshness {
     }
 
     /// Whether cached keys exist that may be used.
-    pub fn is_usable(&self, now: Timestamp) -> bool {
-        self.fetched_at != Timestamp::NEVER && now < self.usable_until
+    pub fn is_usable(&self, limits: &CacheLimits, now: Timestamp) -> bool {
+        self.fetched_at != Timestamp::NEVER && now < self.usable_until(limits)
     }
 
     fn is_fresh(&self, now: Timestamp) -> bool {
         // After a step back of the clock, "fresh" could last for ever.
-        self.is_usable(now) && now < self.fresh_until && self.fetched_at <= now.plus(CLOCK_STEP)
+        now < self.fresh_until && self.fetched_at <= now.plus(CLOCK_STEP)
     }
 
     fn in_flight(&self, now: Timestamp) -> bool {

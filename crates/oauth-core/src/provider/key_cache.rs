@@ -127,7 +127,9 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
     /// Fetches the keys. The lock is free in the meantime: whoever's key is known continues, the others wait.
     fn refresh(&self, mut state: MutexGuard<'_, State>, found: bool) {
         let now = self.clock.now();
-        let fetch = state.freshness.begin_for(found, now, now.plus(FETCH_TIME));
+        let fetch = state
+            .freshness
+            .begin_for(found, &self.limits, now, now.plus(FETCH_TIME));
         drop(state);
         let fetched = fetch_jwk_set(&self.http, &self.issuer, self.jwks_uri.as_ref());
 
@@ -138,7 +140,7 @@ impl<H: HttpClient, C: Clock> KeyCache<H, C> {
             match fetched {
                 Ok(fetched) => {
                     let lifetime = freshness_lifetime(&fetched.headers, &self.limits);
-                    state.freshness.succeed(lifetime, &self.limits, now);
+                    state.freshness.succeed(lifetime, now);
                     state.keys = fetched.keys;
                     state.answer = state.answer.saturating_add(1);
                 }

@@ -19,7 +19,7 @@ pub fn at(seconds: u64) -> Timestamp {
 
 fn fetched(lifetime: Duration) -> Freshness {
     let mut state = Freshness::COLD;
-    state.succeed(lifetime, &LIMITS, at(0));
+    state.succeed(lifetime, at(0));
     state
 }
 
@@ -48,7 +48,7 @@ fn fetch_that_was_under_way_when_all_was_forgotten_is_no_longer() {
     };
     end(Freshness::forget);
     end(Freshness::abandon);
-    end(|state| state.succeed(HOUR, &LIMITS, at(1)));
+    end(|state| state.succeed(HOUR, at(1)));
     end(|state| state.fail(0, at(1)));
 }
 
@@ -77,7 +77,7 @@ fn cold_fetches_once_and_the_others_wait() {
     assert_eq!(plans(&state, at(0)), (Plan::Fetch, Plan::Fetch));
     state.begin(at(5));
     assert_eq!(plans(&state, at(1)), (Plan::Wait, Plan::Wait));
-    state.succeed(HOUR, &LIMITS, at(2));
+    state.succeed(HOUR, at(2));
     assert_eq!(plans(&state, at(2)), (Plan::Use, Plan::Fetch));
 }
 
@@ -106,20 +106,20 @@ fn fresh_then_stale_then_expired() {
 
 #[test]
 fn state_is_told_in_a_word() {
-    assert_eq!(Freshness::COLD.state(at(0)), "empty");
+    assert_eq!(Freshness::COLD.state(&LIMITS, at(0)), "empty");
     let mut failed = Freshness::COLD;
     failed.begin(at(5));
-    assert_eq!(failed.state(at(0)), "empty");
+    assert_eq!(failed.state(&LIMITS, at(0)), "empty");
     failed.fail(0, at(1));
-    assert_eq!(failed.state(at(1)), "unavailable");
+    assert_eq!(failed.state(&LIMITS, at(1)), "unavailable");
     let mut state = fetched(HOUR);
-    assert_eq!(state.state(at(3599)), "fresh");
-    assert_eq!(state.state(at(3600)), "stale");
+    assert_eq!(state.state(&LIMITS, at(3599)), "fresh");
+    assert_eq!(state.state(&LIMITS, at(3600)), "stale");
     state.fail(0, at(3600));
-    assert_eq!(state.state(at(86_399)), "stale");
-    assert_eq!(state.state(at(86_400)), "expired");
+    assert_eq!(state.state(&LIMITS, at(86_399)), "stale");
+    assert_eq!(state.state(&LIMITS, at(86_400)), "expired");
     state.forget();
-    assert_eq!(state.state(at(0)), "empty");
+    assert_eq!(state.state(&LIMITS, at(0)), "empty");
 }
 
 #[test]
@@ -139,9 +139,31 @@ fn an_answer_that_is_fresh_for_longer_than_the_outage_limit_is_used_while_fresh(
         ..LIMITS
     };
     let mut state = Freshness::COLD;
-    state.succeed(HOUR, &limits, at(0));
+    state.succeed(HOUR, at(0));
     assert_eq!(state.plan(true, &limits, at(3599)), Plan::Use);
     assert_eq!(state.plan(true, &limits, at(3600)), Plan::Fetch);
+}
+
+#[test]
+fn new_limits_apply_to_keys_that_were_fetched_before() {
+    let mut state = fetched(HOUR);
+    state.fail(0, at(86_399));
+    let stale_for = |days| CacheLimits {
+        stale_ttl: DAY * days,
+        ..LIMITS
+    };
+    let last = |limits: &CacheLimits, seconds| {
+        let states = [seconds - 1, seconds].map(|now| state.state(limits, at(now)));
+        assert_eq!(states, ["stale", "expired"]);
+        assert_eq!(state.usable_until(limits), at(seconds));
+        assert_ne!(state.plan(true, limits, at(seconds)), Plan::Use);
+    };
+    last(&stale_for(1), 86_400);
+    last(&stale_for(3), 3 * 86_400);
+    // Also in the past.
+    last(&stale_for(1), 86_400);
+    assert_eq!(state.state(&stale_for(0), at(3599)), "fresh");
+    assert_eq!(state.state(&stale_for(0), at(3600)), "expired");
 }
 
 #[test]
@@ -151,11 +173,11 @@ fn unknown_kid_causes_one_fetch_per_cooldown() {
     for _ in 0..3 {
         assert_eq!(plans(&state, now), (Plan::Use, Plan::Fetch));
         assert_eq!(state.seconds_held_back(&LIMITS, now), 0);
-        state.begin_for(false, now, now.plus(SECOND * 5));
+        state.begin_for(false, &LIMITS, now, now.plus(SECOND * 5));
         let under_way = now.plus(SECOND);
         assert_eq!(plans(&state, under_way), (Plan::Use, Plan::Wait));
         let end = now.plus(SECOND * 2);
-        state.succeed(HOUR, &LIMITS, end);
+        state.succeed(HOUR, end);
         assert_eq!(plans(&state, end), (Plan::Use, Plan::UnknownKey));
         assert_eq!(state.seconds_held_back(&LIMITS, end), 10);
         now = end.plus(SECOND * 10);
@@ -170,25 +192,27 @@ fn fetch_for_another_reason_does_not_hold_back_the_first_unknown_kid() {
     type Begin = fn(&mut Freshness) -> FetchId;
     let begun: [(&str, Begin); 3] = [
         ("ahead of the end", |state| state.begin(at(3605))),
-        ("stale", |state| state.begin_for(true, at(3600), at(3605))),
+        ("stale", |state| {
+            state.begin_for(true, &LIMITS, at(3600), at(3605))
+        }),
         ("expired", |state| {
-            state.begin_for(false, at(90_000), at(90_005))
+            state.begin_for(false, &LIMITS, at(90_000), at(90_005))
         }),
     ];
     for (why, begin) in begun {
         let mut state = fetched(HOUR);
         begin(&mut state);
-        state.succeed(HOUR, &LIMITS, at(90_001));
+        state.succeed(HOUR, at(90_001));
         assert_eq!(state.plan(false, &LIMITS, at(90_001)), Plan::Fetch, "{why}");
         // Unless a login with an unknown key made it, or waited for it: the answer was for that key, too.
         state.note_unknown_key();
         assert_eq!(state.plan(false, &LIMITS, at(90_010)), Plan::UnknownKey);
         assert_eq!(state.plan(false, &LIMITS, at(90_011)), Plan::Fetch);
         // Nor does it end the cooldown of one that was.
-        state.begin_for(false, at(90_011), at(90_016));
-        state.succeed(SECOND, &LIMITS, at(90_012));
+        state.begin_for(false, &LIMITS, at(90_011), at(90_016));
+        state.succeed(SECOND, at(90_012));
         state.begin(at(90_019));
-        state.succeed(HOUR, &LIMITS, at(90_014));
+        state.succeed(HOUR, at(90_014));
         assert_eq!(state.plan(false, &LIMITS, at(90_021)), Plan::UnknownKey);
         assert_eq!(state.plan(false, &LIMITS, at(90_022)), Plan::Fetch);
     }
@@ -197,7 +221,7 @@ fn fetch_for_another_reason_does_not_hold_back_the_first_unknown_kid() {
 #[test]
 fn fetch_that_an_unknown_kid_caused_and_that_failed_holds_back_as_one_that_did_not() {
     let mut state = fetched(HOUR);
-    state.begin_for(false, at(100), at(105));
+    state.begin_for(false, &LIMITS, at(100), at(105));
     state.fail(0, at(101));
     assert_eq!(state.plan(false, &LIMITS, at(101)), Plan::Unavailable);
     assert_eq!(state.plan(false, &LIMITS, at(110)), Plan::UnknownKey);
@@ -209,15 +233,15 @@ fn fetch_that_an_unknown_kid_caused_and_that_failed_holds_back_as_one_that_did_n
     assert_eq!(state.seconds_held_back(&LIMITS, at(120)), 60);
     // One that nobody ended, and what was forgotten, hold back nothing.
     let mut state = fetched(HOUR);
-    state.begin_for(false, at(100), at(105));
+    state.begin_for(false, &LIMITS, at(100), at(105));
     state.abandon();
     assert_eq!(state.plan(false, &LIMITS, at(101)), Plan::Fetch);
-    state.begin_for(false, at(101), at(105));
-    state.succeed(HOUR, &LIMITS, at(102));
+    state.begin_for(false, &LIMITS, at(101), at(105));
+    state.succeed(HOUR, at(102));
     state.forget();
     state.note_unknown_key();
     assert_eq!(state.seconds_held_back(&LIMITS, at(102)), 0);
-    state.succeed(HOUR, &LIMITS, at(102));
+    state.succeed(HOUR, at(102));
     assert_eq!(state.plan(false, &LIMITS, at(102)), Plan::Fetch);
 }
 
@@ -240,7 +264,7 @@ fn failures_back_off_up_to_a_minute_and_keep_the_keys() {
         now = end;
     }
     assert_eq!(state.failures(), 8);
-    state.succeed(HOUR, &LIMITS, now);
+    state.succeed(HOUR, now);
     assert_eq!(
         (state.failures(), state.plan(true, &LIMITS, now)),
         (0, Plan::Use)
@@ -287,8 +311,8 @@ fn forgetting_allows_a_fetch_at_once_even_beside_one_under_way() {
 fn a_clock_that_was_set_back_neither_prolongs_freshness_nor_blocks_fetches() {
     let day = 86_400;
     let mut state = Freshness::COLD;
-    state.begin_for(false, at(day), at(day + 5));
-    state.succeed(HOUR, &LIMITS, at(day));
+    state.begin_for(false, &LIMITS, at(day), at(day + 5));
+    state.succeed(HOUR, at(day));
     state.note_unknown_key();
     assert_eq!(state.seconds_held_back(&LIMITS, at(day)), 10);
     assert_eq!(state.seconds_held_back(&LIMITS, at(0)), 0);
@@ -314,7 +338,7 @@ fn what_delays_the_next_fetch_may_not_be_dropped() {
     state.begin(at(5));
     assert!(!state.may_be_dropped(&LIMITS, at(4)));
     assert!(state.may_be_dropped(&LIMITS, at(5)));
-    state.succeed(HOUR, &LIMITS, at(5));
+    state.succeed(HOUR, at(5));
     assert!(!state.may_be_dropped(&LIMITS, at(14)));
     assert!(state.may_be_dropped(&LIMITS, at(15)));
     for _ in 0..6 {
@@ -347,6 +371,6 @@ fn fetch_is_under_way_until_it_ends_or_is_given_up() {
     state.begin(at(5));
     assert!(state.is_fetching(at(4)) && !state.is_fetching(at(6)));
     state.begin(at(5));
-    state.succeed(HOUR, &LIMITS, at(1));
+    state.succeed(HOUR, at(1));
     assert!(!state.is_fetching(at(1)));
 }

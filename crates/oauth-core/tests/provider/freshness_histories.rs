@@ -52,14 +52,14 @@ proptest! {
                         let is_free = |(f, until, _): &(FetchId, Timestamp, usize)| !state.is_current(*f) || now >= *until;
                         prop_assert!(flights.iter().all(is_free));
                         let until = now.plus(SECOND * 5);
-                        flights.push((state.begin_for(found, now, until), until, flushes));
+                        flights.push((state.begin_for(found, &LIMITS, now, until), until, flushes));
                     }
                     Plan::Use => {
                         let (good, lifetime) = last_good.expect("something was fetched");
                         prop_assert!(found && now < good.plus(lifetime.max(LIMITS.stale_ttl)));
                     }
                     Plan::Wait => prop_assert_eq!(under_way(&state), 1),
-                    Plan::UnknownKey => prop_assert!(!found && state.is_usable(now)),
+                    Plan::UnknownKey => prop_assert!(!found && state.is_usable(&LIMITS, now)),
                     Plan::Unavailable => prop_assert!(state.failures() > 0),
                 },
                 Event::Succeed(which, seconds) if !flights.is_empty() => {
@@ -67,7 +67,7 @@ proptest! {
                     if state.is_current(flight) {
                         prop_assert_eq!(begun, flushes);
                         let lifetime = Duration::from_secs(seconds);
-                        state.succeed(lifetime, &LIMITS, now);
+                        state.succeed(lifetime, now);
                         last_good = Some((now, lifetime));
                     }
                 }
@@ -118,13 +118,13 @@ proptest! {
             if !matches!(plan, Plan::Fetch | Plan::UseAndRefresh) {
                 continue;
             }
-            prop_assert!(plan != Plan::Fetch || !state.is_usable(now) || held_back == 0);
-            let is_demanded = plan == Plan::Fetch && state.is_usable(now);
-            state.begin_for(found, now, now.plus(SECOND * 5));
+            prop_assert!(plan != Plan::Fetch || !state.is_usable(&LIMITS, now) || held_back == 0);
+            let is_demanded = plan == Plan::Fetch && state.is_usable(&LIMITS, now);
+            state.begin_for(found, &LIMITS, now, now.plus(SECOND * 5));
             now = now.plus(Duration::from_millis(takes));
             let is_good = failing != 0;
             match is_good {
-                true => state.succeed(LIMITS.min_ttl, &LIMITS, now),
+                true => state.succeed(LIMITS.min_ttl, now),
                 false => state.fail(0, now),
             }
             if noted {

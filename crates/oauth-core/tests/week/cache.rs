@@ -93,13 +93,13 @@ impl Cache {
         let settles = self.settles(is_known, search);
         let has_ended = search.waited_since.is_some_and(|n| n != self.fetches);
         if has_ended && self.freshness.was_attempted() {
-            let is_settled = settles && self.freshness.is_usable(now);
+            let is_settled = settles && self.freshness.is_usable(&search.limits, now);
             return match self.has_failed && !is_settled {
                 true => Look::Unavailable,
                 false => Look::Keys { cached: None },
             };
         }
-        if search.has_fetched && self.freshness.is_usable(now) {
+        if search.has_fetched && self.freshness.is_usable(&search.limits, now) {
             if !settles {
                 self.freshness.note_unknown_key();
             }
@@ -132,8 +132,10 @@ impl Cache {
         let plan = self.freshness.plan(settles, &search.limits, now);
         let is_refresh = plan == Plan::UseAndRefresh;
         assert!(is_refresh || plan == Plan::Fetch, "{plan:?}");
-        let is_used = search.tried.is_some() && self.freshness.is_usable(now);
-        let fetch = self.freshness.begin_for(settles, now, until);
+        let is_used = search.tried.is_some() && self.freshness.is_usable(&search.limits, now);
+        let fetch = self
+            .freshness
+            .begin_for(settles, &search.limits, now, until);
         (fetch, is_refresh || is_used)
     }
 
@@ -153,7 +155,7 @@ impl Cache {
         match outcome {
             Ok(fetched) => {
                 let lifetime = freshness_lifetime(&fetched.headers, limits);
-                self.freshness.succeed(lifetime, limits, now);
+                self.freshness.succeed(lifetime, now);
                 let keys = || fetched.keys.keys().iter();
                 self.heads = keys().map(|key| key.describe().0).collect();
                 self.publics = keys().filter_map(|key| key.public_key().cloned()).collect();

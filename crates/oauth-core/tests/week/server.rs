@@ -182,7 +182,7 @@ impl<'a> Server<'a> {
             Look::Ask => {
                 login.search.has_asked = true;
                 let until = now.plus(TIMEOUT).plus(GRACE);
-                let is_usable = self.cache.freshness.is_usable(now);
+                let is_usable = self.cache.freshness.is_usable(&login.search.limits, now);
                 let is_unknown = !is_known || login.search.tried == Some(self.cache.fetches);
                 let (id, is_refresh) = self.cache.claim(&login.search, is_known, now, until);
                 let asker = Asker {
