@@ -149,7 +149,7 @@ fn new_limits_apply_to_keys_that_were_fetched_before() {
     let mut state = fetched(HOUR);
     state.fail(0, at(86_399));
     let stale_for = |days| CacheLimits {
-        stale_ttl: DAY * days,
+        stale_ttl: HOUR * 24 * days,
         ..LIMITS
     };
     let last = |limits: &CacheLimits, seconds| {
