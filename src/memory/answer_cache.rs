@@ -48,6 +48,9 @@ pub const LIMITS: CacheLimits = CacheLimits {
     refresh_cooldown: Duration::ZERO,
 };
 
+/// How long it is known of an answer that it cannot be kept.
+const UNKEPT_FOR: Duration = Duration::from_secs(60);
+
 /// The cache. Its memory lives as long as the process.
 #[derive(Clone, Copy)]
 pub struct AnswerCache(&'static Locked<[Set]>);
@@ -81,6 +84,7 @@ struct StoredAnswer {
 const TEXT: u32 = 1;
 const INACTIVE: u32 = 2;
 const REFUSED: u32 = 3;
+const UNKEPT: u32 = 4;
 
 /// What all this looks like in memory.
 pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
@@ -98,7 +102,12 @@ pub const fn layout(digest: LayoutDigest) -> LayoutDigest {
             text,
             failure
         }))
-        .numbers(&[TEXT as usize, INACTIVE as usize, REFUSED as usize])
+        .numbers(&[
+            TEXT as usize,
+            INACTIVE as usize,
+            REFUSED as usize,
+            UNKEPT as usize,
+        ])
 }
 
 /// What the provider has said.
@@ -110,6 +119,8 @@ pub enum Said {
     Inactive,
     /// It refuses to answer for the token.
     Refused,
+    /// What cannot be kept, so that each login has to ask by itself, and need not wait until others have.
+    Unkept,
 }
 
 /// What a login finds.
@@ -187,6 +198,7 @@ impl AnswerCache {
                 .and_then(|bytes| Some(Said::Text(std::str::from_utf8(bytes).ok()?.to_owned()))),
             (Plan::Use, INACTIVE) => Some(Said::Inactive),
             (Plan::Use, REFUSED) => Some(Said::Refused),
+            (Plan::Use, UNKEPT) => Some(Said::Unkept),
             _ => None,
         };
         let failure = failure.and_then(|failure| failure.report());
@@ -226,8 +238,13 @@ impl AnswerCache {
                 return;
             };
             match ended {
-                Ended::Said(said, lifetime) if answer.store(said) => {
-                    answer.freshness.succeed(*lifetime, now);
+                Ended::Said(said, lifetime) => {
+                    let is_kept = !lifetime.is_zero() && answer.store(said);
+                    if !is_kept {
+                        answer.store(&Said::Unkept);
+                    }
+                    let lifetime = if is_kept { *lifetime } else { UNKEPT_FOR };
+                    answer.freshness.succeed(lifetime, now);
                 }
                 Ended::Failure(failure, jitter) => {
                     answer.kind = 0;
@@ -235,7 +252,7 @@ impl AnswerCache {
                     answer.freshness.fail_asking_for(retry_after, *jitter, now);
                     answer.failure.note(failure);
                 }
-                Ended::Said(..) | Ended::Nothing => {
+                Ended::Nothing => {
                     answer.kind = 0;
                     answer.freshness.forget();
                     answer.freshness.abandon();
@@ -286,6 +303,18 @@ impl AnswerCache {
         }
         self.0.wake();
         forgotten
+    }
+
+    /// Forgets what was said before that time.
+    pub fn forget_older(self, key: &AnswerKey, time: Timestamp) {
+        let mut sets = self.0.exclusive();
+        let place = place_of(key, sets.len());
+        let set = &mut sets[place];
+        if let Some(index) = set.find(key)
+            && set.answers[index].freshness.fetched_at() < time
+        {
+            set.names[index].used_at = AtomicI64::new(0);
+        }
     }
 
     /// Sleeps until a request ends, at most for `limit`, if `must_wait` still holds once no end can be missed.
@@ -355,12 +384,13 @@ impl StoredAnswer {
         }
     }
 
-    /// Whether there was space for it.
+    /// Stores it; whether there was space.
     fn store(&mut self, said: &Said) -> bool {
         self.forget_text();
         self.kind = match said {
             Said::Inactive => INACTIVE,
             Said::Refused => REFUSED,
+            Said::Unkept => UNKEPT,
             Said::Text(text) => {
                 let Some(space) = self.text.get_mut(..text.len()) else {
                     return false;

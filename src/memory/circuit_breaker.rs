@@ -1,7 +1,8 @@
 //! Introspection endpoints that do not answer, in shared memory: while one is known to be down, no login waits for it.
 //!
-//! The first request that fails closes the way for all tokens, as the back-off of `oauth_core::Freshness` has it; when
-//! that ends, one login tries, and the others are refused until its request has ended. An answer opens the way.
+//! A failure that is not due to a token (`provider/introspection_outage.rs`) closes the way for all of them, as the back-off
+//! of `oauth_core::Freshness` has it; when that ends, one login tries, and the others are refused until its request has
+//! ended. An answer opens the way.
 
 use oauth_core::{
     Freshness, LayoutDigest, PackedUnavailable, Plan, Timestamp, Unavailable, layout_of,

@@ -86,19 +86,30 @@ pub fn start<T: Send + 'static>(
 impl<T> UnderWay<T> {
     /// Waits for the result, as [`run_until`] does.
     pub fn finish(mut self) -> Result<T, Failure> {
+        if !self.has_ended_by(self.deadline + GRACE)? {
+            return Err(unavailable(&self.url, UnavailableCause::Timeout));
+        }
+        let outcome = self.result.lock().take();
+        outcome
+            .unwrap_or_else(|| Err(Internal(Printable::new("the helper thread panicked")).into()))
+    }
+
+    /// Waits for the thread to end, at most until `time`; whether it has.
+    ///
+    /// Errors: this is a background worker that has to leave.
+    /// Raises PostgreSQL's own error if the backend is told to stop.
+    pub fn has_ended_by(&mut self, time: Instant) -> Result<bool, Failure> {
         while !is_closed(&mut self.done)? {
-            let left = (self.deadline + GRACE).saturating_duration_since(Instant::now());
+            let left = time.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(unavailable(&self.url, UnavailableCause::Timeout));
+                return Ok(false);
             }
             if is_worker_called() {
                 return Err(Internal(Printable::new("interrupted")).into());
             }
             wait(&self.done, left);
         }
-        let outcome = self.result.lock().take();
-        outcome
-            .unwrap_or_else(|| Err(Internal(Printable::new("the helper thread panicked")).into()))
+        Ok(true)
     }
 }
 

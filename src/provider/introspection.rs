@@ -7,20 +7,20 @@ use std::time::{Duration, Instant};
 
 use oauth_core::{
     Bearer, Clock, Endpoint, Failure, Internal, IntrospectionResponse, Introspector,
-    NoIntrospection, Plan, Printable, Reject, SystemClock, Timestamp, Unavailable,
-    UnavailableCause, fetch_introspection_endpoint, freshness_lifetime,
+    NoIntrospection, Plan, Printable, Reject, SystemClock, Timestamp, fetch_introspection_endpoint,
+    freshness_lifetime,
 };
 
 use crate::memory;
 use crate::memory::answer_cache::{AnswerCache, AnswerKey, Ended, Said, Subject};
-use crate::memory::circuit_breaker::Entry;
 use crate::memory::statistics::{self, Row};
 use crate::postgres::random::random;
 use crate::provider::fetch_thread;
 use crate::provider::file_version::file_version;
 use crate::provider::http_client::UreqClient;
+use crate::provider::introspection_outage::Failed;
 use crate::provider::introspection_question::Answer;
-use crate::provider::single_flight::{Look, Shared, SingleFlight, flight_end, obtain, timed_out};
+use crate::provider::single_flight::{Look, Shared, SingleFlight, obtain, timed_out};
 use crate::settings::provider::{ClientSettings, HttpSettings, ProviderIntrospection};
 
 /// Names what is stored of the issuer's metadata.
@@ -39,12 +39,13 @@ impl Introspector for ProviderIntrospection {
         let deadline = Instant::now() + self.timeout;
         if self.ttl.is_zero() {
             let endpoint = self.find_endpoint(deadline)?;
-            return into_response(self.ask_uncached(&endpoint, token, deadline)?);
+            return into_response(self.ask_alone(&endpoint, token, deadline)?);
         }
         let key = self.key_of("token", token.expose());
         // Found before another login can wait for this one.
         let cached = self.cached(&key);
         let said = match cached {
+            Some(Said::Unkept) => Said::Unkept,
             Some(said) => {
                 self.count(|row| statistics::add(&row.introspection_cache_hits, 1));
                 said
@@ -56,19 +57,20 @@ impl Introspector for ProviderIntrospection {
                 let subject = Subject::token_of(self.issuer.identifier());
                 let said = self.once(&key, subject, deadline, &endpoint, |until| {
                     let answer = match self.ask_unless_down(&endpoint, token, deadline, until) {
-                        // That is known of the endpoint, and not of this token.
-                        Err(Failure::Unavailable(failure)) if is_outage(&failure) => {
+                        Ok(answer) => answer,
+                        Err(Failed::OfToken(failure)) => return Err(failure),
+                        // Nothing is known of this token.
+                        Err(Failed::Otherwise(failure)) => {
                             fresh = Some(Err(failure));
                             return Ok(Ended::Nothing);
                         }
-                        answer => answer?,
                     };
                     let ended = self.remember(&answer, token);
                     fresh = Some(Ok(answer));
                     Ok(ended)
                 })?;
                 match (said, fresh) {
-                    // Also where it was too large to be stored.
+                    // Also where it could not be stored.
                     (_, Some(answer)) => return into_response(answer?),
                     (Some(said), None) => said,
                     (None, None) => return Err(lost()),
@@ -81,6 +83,10 @@ impl Introspector for ProviderIntrospection {
             }
             Said::Inactive => Answer::Refused(Reject::TokenInactive),
             Said::Refused => Answer::Refused(Reject::IntrospectionRefused),
+            Said::Unkept => {
+                let endpoint = self.find_endpoint(deadline)?;
+                self.ask_alone(&endpoint, token, deadline)?
+            }
         })
     }
 }
@@ -207,7 +213,21 @@ impl ProviderIntrospection {
         match (fetched, said) {
             (Some(endpoint), _) => Ok(endpoint),
             (None, Some(Said::Text(url))) => self.issuer.endpoint(&url).map_err(|_| lost()),
+            (None, Some(Said::Unkept)) => Ok(self.fetch_endpoint(deadline)?.0),
             _ => Err(lost()),
+        }
+    }
+
+    /// An endpoint that was read from the metadata, and fails in this way may be another one by now: the next login reads
+    /// the metadata again, unless that was done a moment ago.
+    pub fn doubt_endpoint(&self, failure: &Failure) {
+        if let Failure::Unavailable(failure) = failure
+            && self.endpoint.is_none()
+            && failure.cause.may_have_moved()
+        {
+            let cooldown = self.metadata_limits.refresh_cooldown;
+            let before = SystemClock.now().minus(cooldown);
+            memory::answers().forget_older(&self.key_of(METADATA, ""), before);
         }
     }
 
@@ -238,96 +258,12 @@ impl ProviderIntrospection {
         })
     }
 
-    /// One request for this login alone.
-    fn ask_uncached(
-        &self,
-        endpoint: &Endpoint,
-        token: &Bearer<'_>,
-        deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        let until = flight_end(SystemClock.now(), self.timeout);
-        let breaker = self.breaker_key();
-        let flight =
-            SingleFlight::begin(move || memory::circuit_breakers().abandon(&breaker, until));
-        let answer = self.ask_unless_down(endpoint, token, deadline, until);
-        flight.end();
-        answer
-    }
-
-    /// One request, unless the endpoint is known to be down.
-    fn ask_unless_down(
-        &self,
-        endpoint: &Endpoint,
-        token: &Bearer<'_>,
-        deadline: Instant,
-        until: Timestamp,
-    ) -> Result<Answer, Failure> {
-        let (breakers, key) = (memory::circuit_breakers(), self.breaker_key());
-        let trial = match breakers.enter(&key, SystemClock.now(), until) {
-            Entry::Free => None,
-            Entry::Trial => Some(until),
-            Entry::Refused(failure) => {
-                return Err(failure.map_or_else(|| timed_out(endpoint), Failure::from));
-            }
-        };
-        let answer = self.ask(endpoint, token, deadline);
-        match (&answer, trial) {
-            (Err(Failure::Unavailable(failure)), _) if failure.cause.is_outage() => {
-                let now = SystemClock.now();
-                breakers.fail(&key, trial, &failure.pack(), random(), now);
-            }
-            (Ok(_) | Err(Failure::Unavailable(_)), _) => breakers.open(&key),
-            (Err(_), Some(until)) => breakers.abandon(&key, until),
-            (Err(_), None) => {}
-        }
-        answer
-    }
-
-    /// Refuses at once, and before anything is fetched or claimed, while the endpoint is down.
-    fn ensure_not_down(&self) -> Result<(), Failure> {
-        let found = memory::circuit_breakers().look(&self.breaker_key(), SystemClock.now());
-        match found {
-            Some(Entry::Refused(Some(failure))) => Err(failure.into()),
-            _ => Ok(()),
-        }
-    }
-
-    /// What is down is an endpoint, as it is asked.
-    fn breaker_key(&self) -> AnswerKey {
-        self.key_of("down", "")
-    }
-
-    /// One request, on the helper thread.
-    fn ask(
-        &self,
-        endpoint: &Endpoint,
-        token: &Bearer<'_>,
-        deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        let start = Instant::now();
-        let asked = self.ask_uncounted(endpoint, token, deadline);
-        self.count(|row| row.introspections.count(start.elapsed(), asked.is_err()));
-        asked
-    }
-
-    fn count(&self, count: impl FnOnce(&Row)) {
+    /// Counts something of the issuer.
+    pub fn count(&self, count: impl FnOnce(&Row)) {
         let statistics = memory::attached_statistics();
         if let Some(row) = statistics.and_then(|all| all.row(self.issuer.identifier())) {
             count(row);
         }
-    }
-
-    fn ask_uncounted(
-        &self,
-        endpoint: &Endpoint,
-        token: &Bearer<'_>,
-        deadline: Instant,
-    ) -> Result<Answer, Failure> {
-        let bearer = self.http.bearer.as_ref();
-        let secret = self.client.read_secret(bearer, endpoint)?;
-        let question = self.question(secret, token)?;
-        let url = endpoint.clone();
-        fetch_thread::run_until(deadline, endpoint, move || question.ask(&url, deadline))
     }
 }
 
@@ -420,11 +356,6 @@ fn ask_for_all(
     memory::answers().end(key, until, &ended, SystemClock.now());
     flight.end();
     result
-}
-
-/// Whether a request failed, or was not sent, because the endpoint is down.
-fn is_outage(failure: &Unavailable) -> bool {
-    matches!(failure.cause, UnavailableCause::Reported { .. }) || failure.cause.is_outage()
 }
 
 /// A file's name, and which version of it is there. Empty: none is set.

@@ -3,16 +3,13 @@
 
 use std::time::Instant;
 
-use oauth_core::{Bearer, Failure, fetch_introspection_endpoint};
+use oauth_core::{Failure, fetch_introspection_endpoint};
 
 use crate::memory::answer_cache::AnswerKey;
 use crate::provider::fetch_thread::{self, UnderWay};
 use crate::provider::http_client::UreqClient;
-use crate::provider::introspection_question::Answer;
+use crate::provider::introspection_question::{Answer, NEVER_ISSUED};
 use crate::settings::provider::ProviderIntrospection;
-
-/// No provider has issued it.
-const TOKEN: &str = "never-issued";
 
 impl ProviderIntrospection {
     /// Starts to ask whether the provider calls such a token active. Finding the endpoint and asking take one timeout
@@ -21,11 +18,10 @@ impl ProviderIntrospection {
     /// Errors: what authenticates this server cannot be read, whatever state the provider is in.
     pub fn start_probe(&self) -> Result<UnderWay<bool>, Failure> {
         let deadline = Instant::now() + self.timeout;
-        let token = Bearer::new(TOKEN);
         let asked = self.endpoint.as_ref().unwrap_or(self.issuer.discovery());
         let bearer = self.http.bearer.as_ref();
         let secret = self.client.read_secret(bearer, asked)?;
-        let mut question = self.question(secret, &token)?;
+        let mut question = self.question(secret, &NEVER_ISSUED)?;
         let (known, issuer, http) = (
             self.endpoint.clone(),
             self.issuer.clone(),
@@ -34,7 +30,7 @@ impl ProviderIntrospection {
         // The metadata may name an endpoint on another server, which does not get this server's bearer token.
         let elsewhere = match (bearer, &known) {
             (Some(bearer), None) if self.client.secret_is_bearer() => {
-                Some((bearer.clone(), self.question(None, &token)?))
+                Some((bearer.clone(), self.question(None, &NEVER_ISSUED)?))
             }
             _ => None,
         };
@@ -59,6 +55,6 @@ impl ProviderIntrospection {
 
     /// The same for all that would be asked in the same way.
     pub fn probe_key(&self) -> AnswerKey {
-        self.key_of("probe", TOKEN)
+        self.key_of("probe", NEVER_ISSUED.expose())
     }
 }

@@ -13,6 +13,9 @@ use crate::provider::http_client::{ClientIdentity, PreparedHttp, UreqClient};
 use crate::provider::secret_file::Secret;
 use crate::settings::provider::ProviderIntrospection;
 
+/// A token that no provider has issued, and that nobody sends.
+pub const NEVER_ISSUED: Bearer<'static> = Bearer::new("never-issued");
+
 /// What the provider has answered about a token.
 pub enum Answer {
     Active(IntrospectionResponse),

@@ -151,6 +151,7 @@ impl ProviderKeys {
         let issuer = want.issuer;
         let flight = SingleFlight::begin(move || memory::cache().abandon_fetch(&issuer, fetch));
         let start = Instant::now();
+        let is_hurried = deadline.saturating_duration_since(start) < self.timeout / 2;
         let fetched = self.ask_provider(deadline);
         let now = SystemClock.now();
         if let Some(row) = self.statistics() {
@@ -167,15 +168,15 @@ impl ProviderKeys {
                 let packed = PackedKeys::new(&set, FileVersion::default()).with_clock(clock_ahead);
                 (Fetched::Keys(packed, lifetime), Ok(()))
             }
-            Err(Failure::Unavailable(failure)) => {
+            // A login that came to it late, after others, has given the provider little time.
+            Err(failure) if is_hurried && is_timeout(&failure) => (Fetched::Nothing, Err(failure)),
+            Err(Failure::Unavailable(failure)) if !failure.cause.is_ours() => {
                 let packed = failure.pack();
                 (Fetched::Failure(packed, random()), Err(failure.into()))
             }
             Err(failure) if fetch_thread::is_worker_called() => (Fetched::Nothing, Err(failure)),
             Err(failure) => {
-                let url = Printable::new(self.issuer.discovery().as_str());
-                let cause = UnavailableCause::Connection(Printable::new(&failure.to_string()));
-                let packed = Unavailable { url, cause }.pack();
+                let packed = self.describe(&failure).pack();
                 (Fetched::OurFault(packed, random()), Err(failure))
             }
         };
@@ -185,6 +186,17 @@ impl ProviderKeys {
             log_left_out_keys(&self.url, left_out);
         }
         Outcome { result, counts }
+    }
+
+    /// A failure that is not the provider's, as what is shown where its own would be.
+    fn describe(&self, failure: &Failure) -> Unavailable {
+        match failure {
+            Failure::Unavailable(failure) => failure.clone(),
+            failure => Unavailable {
+                url: Printable::new(self.issuer.discovery().as_str()),
+                cause: UnavailableCause::Connection(Printable::new(&failure.to_string())),
+            },
+        }
     }
 
     /// One or two requests on the helper thread.
@@ -207,6 +219,13 @@ impl ProviderKeys {
             })
         })
     }
+}
+
+fn is_timeout(failure: &Failure) -> bool {
+    let Failure::Unavailable(failure) = failure else {
+        return false;
+    };
+    failure.cause == UnavailableCause::Timeout
 }
 
 /// What the provider has answered.

@@ -7,6 +7,7 @@ pub mod http_client;
 pub mod http_proxy;
 pub mod http_transport;
 pub mod introspection;
+mod introspection_outage;
 mod introspection_probe;
 mod introspection_question;
 pub mod key_file;

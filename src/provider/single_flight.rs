@@ -59,7 +59,7 @@ pub fn obtain<S: Shared>(
     timeout: Duration,
 ) -> Result<S::Value, Failure> {
     // A login asks once, and again if what it asked was overtaken, such as by a flush.
-    let (mut has_asked, mut has_waited) = (false, false);
+    let mut has_waited = false;
     loop {
         let now = SystemClock.now();
         let left = deadline.saturating_duration_since(Instant::now());
@@ -73,11 +73,11 @@ pub fn obtain<S: Shared>(
                 }
                 shared.sleep(left);
             }
-            Look::Ask if has_asked && left.is_zero() => return Err(timed_out(shared.url())),
+            // Asked in no time, it would seem that the provider does not answer.
+            Look::Ask if left.is_zero() => return Err(timed_out(shared.url())),
             Look::Ask => {
                 let until = flight_end(now, timeout);
                 if let Some(claim) = shared.claim(now, until)? {
-                    has_asked = true;
                     if let Some(result) = shared.ask(claim, deadline) {
                         return result;
                     }

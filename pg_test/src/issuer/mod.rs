@@ -100,6 +100,7 @@ impl IssuerBuilder {
             signing: key,
             document: None,
             faults: HashMap::new(),
+            token_faults: HashMap::new(),
             headers: Vec::new(),
             connection_fault: None,
             requests: Vec::new(),
@@ -282,6 +283,12 @@ impl Issuer {
         self.shared.state().faults.insert(endpoint, fault);
     }
 
+    /// Makes the introspection endpoint fail from now on when it is asked about this token.
+    pub fn fail_about(&self, token: &str, fault: Fault) {
+        let token = token.to_owned();
+        self.shared.state().token_faults.insert(token, fault);
+    }
+
     /// Makes every connection fail before a request is read.
     pub fn fail_connections(&self, fault: ConnectionFault) {
         self.shared.state().connection_fault = Some(fault);
@@ -291,6 +298,7 @@ impl Issuer {
     pub fn heal(&self) {
         let mut state = self.shared.state();
         state.faults.clear();
+        state.token_faults.clear();
         state.connection_fault = None;
     }
 

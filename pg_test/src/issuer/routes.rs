@@ -30,7 +30,13 @@ impl Service for Routes {
                 asked
             };
             state.requests.push((counted, request.clone()));
-            state.faults.get(&asked).filter(|_| !redirected).cloned()
+            let of_token = match asked {
+                Endpoint::Introspection => request.form("token"),
+                _ => None,
+            };
+            let of_token = of_token.and_then(|token| state.token_faults.get(&token));
+            let fault = state.faults.get(&asked).filter(|_| !redirected);
+            fault.or(of_token).cloned()
         };
         let right = self.issuer.right_answer(asked, &request);
         match fault {

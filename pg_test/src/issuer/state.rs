@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub(crate) signing: Key,
     pub(crate) document: Option<Value>,
     pub(crate) faults: HashMap<Endpoint, Fault>,
+    /// What goes wrong when it is asked about one of these tokens.
+    pub(crate) token_faults: HashMap<String, Fault>,
     pub(crate) headers: Vec<(Endpoint, String, String)>,
     pub(crate) connection_fault: Option<ConnectionFault>,
     pub(crate) requests: Vec<(Endpoint, Request)>,

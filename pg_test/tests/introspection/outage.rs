@@ -1,4 +1,5 @@
-//! While the provider is down, one login at a time finds out whether it still is, and no other waits for that.
+//! While the provider is down, one login at a time finds out whether it still is, and no other waits for that. It is down
+//! only if it does not answer about a token that nobody has sent, either.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,19 +55,19 @@ fn one_login_waits_for_a_provider_that_hangs_and_the_others_do_not() {
         assert!(verdict.refusal.elapsed >= TIMEOUT - Duration::from_millis(500));
         assert!(verdict.log.contains("cause=timeout "), "{}", verdict.log);
         let failed = Instant::now();
-        assert_eq!(asked(&issuer).1, before + 1);
+        assert_eq!(asked(&issuer).1, before + 2);
         // As long as the first pause surely lasts; the token itself fares like the others.
         refuses_at_once(&server, &issuer, "timeout");
         if failed.elapsed() < Duration::from_millis(900) {
             server.refuses("alice", &token, "provider_unavailable");
-            assert_eq!(asked(&issuer).1, before + 1, "preload: {preload}");
+            assert_eq!(asked(&issuer).1, before + 2, "preload: {preload}");
         }
 
         // Then one tries, and while it does, the others are still refused at once.
         thread::sleep(PAUSE.saturating_sub(failed.elapsed()));
         let trial = Login::new(&server, "alice").token(&token);
         let trial = thread::spawn(move || trial.run());
-        while asked(&issuer).1 == before + 1 {
+        while asked(&issuer).1 == before + 2 {
             thread::sleep(Duration::from_millis(5));
         }
         for _ in 0..3 {
@@ -192,4 +193,139 @@ fn trial_that_is_ended_is_taken_over() {
         server.admits("alice", &issuer.opaque_token("alice"));
         assert!(server.stop(StopMode::Fast) < AT_ONCE * 5);
     }
+}
+
+#[test]
+fn token_about_which_the_provider_does_not_answer_shuts_out_nobody_else() {
+    for (preload, ttl) in [(true, "30s"), (false, "30s"), (false, "0")] {
+        let issuer = Issuer::builder().start();
+        let builder = builder(&issuer, preload).set("validator.introspection_cache_ttl", ttl);
+        let server = warm(builder, &issuer);
+        for (fault, cause) in [
+            (Fault::HangInBody, "timeout"),
+            (Fault::Closed, "connection"),
+            (Fault::Status(503), "http_status"),
+        ] {
+            let token = issuer.opaque_token("alice");
+            issuer.fail_about(&token, fault);
+            let verdict = server.refuses("alice", &token, "provider_unavailable");
+            let detail = format!("cause={cause} url={}/introspect ", issuer.url());
+            assert!(verdict.log.contains(&detail), "{}", verdict.log);
+            let failed = Instant::now();
+            let before = asked(&issuer).1;
+            server.admits("alice", &issuer.opaque_token("alice"));
+            assert_eq!(asked(&issuer).1, before + 1);
+            // The token itself has a pause of its own.
+            server.refuses("alice", &token, "provider_unavailable");
+            let is_paused = ttl != "0" && failed.elapsed() < Duration::from_millis(900);
+            assert!(!is_paused || asked(&issuer).1 == before + 1, "{cause}");
+        }
+    }
+}
+
+#[test]
+fn token_about_which_the_provider_does_not_answer_does_not_prolong_an_outage() {
+    let issuer = Issuer::builder().start();
+    let server = warm(builder(&issuer, true), &issuer);
+    issuer.fail(Endpoint::Introspection, Fault::Status(503));
+    let token = issuer.opaque_token("alice");
+    server.refuses("alice", &token, "provider_unavailable");
+    refuses_at_once(&server, &issuer, "http_status");
+    issuer.heal();
+    issuer.fail_about(&token, Fault::HangInBody);
+    thread::sleep(PAUSE);
+    // The first login finds that the provider is back, although it is not answered itself.
+    let before = asked(&issuer).1;
+    let login = Login::new(&server, "alice").token(&token);
+    let first = thread::spawn(move || login.run());
+    while asked(&issuer).1 < before + 2 {
+        thread::sleep(Duration::from_millis(5));
+    }
+    server.admits("alice", &issuer.opaque_token("alice"));
+    assert!(!first.is_finished(), "the provider has answered");
+    assert!(!first.join().expect("no panic").is_session());
+    server.admits("alice", &issuer.opaque_token("alice"));
+}
+
+#[test]
+fn provider_that_got_little_time_is_not_taken_for_down() {
+    let issuer = Issuer::builder().start();
+    issuer.add_header(Endpoint::Discovery, "Cache-Control", "max-age=600");
+    issuer.fail(Endpoint::Discovery, Fault::Delay(TIMEOUT * 5 / 8));
+    issuer.fail(Endpoint::Introspection, Fault::Delay(TIMEOUT / 2));
+    let server = builder(&issuer, true).start();
+    let token = issuer.opaque_token("alice");
+    server.refuses("alice", &token, "provider_unavailable");
+    // The metadata is known now, so there is time enough.
+    server.admits("alice", &issuer.opaque_token("alice"));
+}
+
+#[test]
+fn logins_whose_answer_cannot_be_kept_do_not_wait_for_each_other() {
+    let issuer = Issuer::builder().start();
+    let server = warm(builder(&issuer, true), &issuer);
+    let token = issuer.opaque_token("alice");
+    let mut word = issuer.word_on("alice");
+    word["groups"] = serde_json::json!(vec!["a group with a long name"; 500]);
+    issuer.say(&token, word);
+    issuer.fail(Endpoint::Introspection, Fault::Delay(TIMEOUT / 4));
+    // One after the other, the fifth would come too late.
+    let logins: Vec<_> = (0..8)
+        .map(|_| {
+            let login = Login::new(&server, "alice").token(&token);
+            thread::spawn(move || login.run())
+        })
+        .collect();
+    for login in logins {
+        login.join().expect("no panic").session();
+    }
+    server.admits("alice", &issuer.opaque_token("alice"));
+}
+
+#[test]
+fn endpoint_that_has_moved_is_looked_up_again() {
+    let (issuer, old) = (Issuer::builder().start(), Issuer::builder().start());
+    issuer.add_header(Endpoint::Discovery, "Cache-Control", "max-age=86400");
+    let former = format!("{}/introspect", old.url());
+    let names_former = Fault::altered(move |document| {
+        document["introspection_endpoint"] = former.as_str().into();
+    });
+    issuer.fail(Endpoint::Discovery, names_former);
+    let server = builder(&issuer, true)
+        .set("validator.jwks_refresh_cooldown", "1s")
+        .start();
+    let token = issuer.opaque_token("alice");
+    old.say(&token, issuer.word_on("alice"));
+    server.admits("alice", &token);
+    issuer.heal();
+    for fault in [Fault::Status(404), Fault::Status(500)] {
+        old.fail(Endpoint::Introspection, fault);
+        server.refuses(
+            "alice",
+            &issuer.opaque_token("alice"),
+            "provider_unavailable",
+        );
+        assert_eq!(issuer.hits(Endpoint::Discovery), 1);
+    }
+    thread::sleep(Duration::from_millis(1100));
+    // A fault of the endpoint is none of its place.
+    server.refuses(
+        "alice",
+        &issuer.opaque_token("alice"),
+        "provider_unavailable",
+    );
+    server.refuses(
+        "alice",
+        &issuer.opaque_token("alice"),
+        "provider_unavailable",
+    );
+    assert_eq!(issuer.hits(Endpoint::Discovery), 1);
+    old.fail(Endpoint::Introspection, Fault::Status(404));
+    server.refuses(
+        "alice",
+        &issuer.opaque_token("alice"),
+        "provider_unavailable",
+    );
+    server.admits("alice", &issuer.opaque_token("alice"));
+    assert_eq!(issuer.hits(Endpoint::Discovery), 2);
 }

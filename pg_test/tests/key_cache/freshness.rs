@@ -108,6 +108,33 @@ fn stale_keys_are_refreshed_by_one_login_while_a_provider_that_hangs_holds_up_no
 }
 
 #[test]
+fn provider_that_got_little_time_is_not_left_alone() {
+    for mode in Mode::BOTH {
+        let issuer = Issuer::builder().start();
+        issuer.fail(Endpoint::Discovery, Fault::HangInBody);
+        let server = mode
+            .server_of(&issuer)
+            .set("validator.http_timeout", "6s")
+            .start();
+        let token = issuer.token("alice").encode();
+        let [first, second] = [0, 1].map(|_| Login::new(&server, "alice").token(&token));
+        let first = thread::spawn(move || first.run());
+        let pid = server.wait_for_backend("wait_event = 'ValidatorFetch'");
+        let second = thread::spawn(move || second.run());
+        server.wait_for_backend("wait_event = 'ValidatorWait'");
+        thread::sleep(SECOND * 4);
+        // The second takes over, when most of its time has gone.
+        server.sql(&format!("SELECT pg_terminate_backend({pid})"));
+        for login in [first, second] {
+            assert!(!login.join().expect("no panic").is_session());
+        }
+        assert_eq!(asked(&issuer).0, 2);
+        issuer.heal();
+        log_in(&server, &issuer);
+    }
+}
+
+#[test]
 fn logins_go_on_with_stale_keys_until_the_provider_has_been_away_for_too_long() {
     let issuer = Issuer::builder().start();
     issuer.add_header(Endpoint::Jwks, "Cache-Control", "no-store");

@@ -5,7 +5,7 @@ pub struct Bearer<'a>(&'a str);
 
 impl<'a> Bearer<'a> {
     /// Takes the token's text, without the word `Bearer`.
-    pub fn new(token: &'a str) -> Self {
+    pub const fn new(token: &'a str) -> Self {
         Bearer(token)
     }
 

@@ -205,8 +205,24 @@ impl UnavailableCause {
         }
     }
 
-    /// Whether the endpoint does not answer any request. Other failures may depend on the request: an endpoint that
-    /// answers 500 to one token may answer the next one.
+    /// Whether this server could not ask, of which the provider knows nothing.
+    pub fn is_ours(&self) -> bool {
+        matches!(self, UnavailableCause::NoThread(_))
+    }
+
+    /// Whether the endpoint may be at another URL by now.
+    pub fn may_have_moved(&self) -> bool {
+        matches!(
+            self,
+            UnavailableCause::NameResolution
+                | UnavailableCause::TlsNameMismatch { .. }
+                | UnavailableCause::Redirect { .. }
+                | UnavailableCause::Status(404 | 405 | 410)
+        )
+    }
+
+    /// Whether the endpoint may not answer any request. Other failures depend on the request: an endpoint that answers 500
+    /// to one token may answer the next one.
     pub fn is_outage(&self) -> bool {
         // Told by another process, it is known of the endpoint already.
         let is_reported = matches!(self, UnavailableCause::Reported { .. });
