@@ -237,6 +237,8 @@ kinds! {
         "Set validator.provider to the provider's preset, if there is one, or configure the provider to issue access tokens with typ at+jwt.";
     IDENTITY_SHARED = "identity_shared", Warning,
         "Give each issuer a profile with its own identity_prefix.";
+    SECRET_SHARED = "secret_shared", Warning,
+        "Give each issuer a profile with a secret of its own, and have the server's settings name none.";
     IDENTITY_AMBIGUOUS = "identity_ambiguous", Warning,
         "Give each claim of validator.identity_claim a prefix (claim=prefix), none of which begins with another.";
 

@@ -5,7 +5,9 @@ use oauth_core::{IdentityClaims, IdentityPrefix, Issuer, Misconfigured, PolicyBu
 use crate::doctor::asking::Providers;
 use crate::doctor::configuration::Configuration;
 use crate::doctor::finding::{self, Finding};
-use crate::doctor::{introspection, maps, password, policy, profile, provider, shadow, superusers};
+use crate::doctor::{
+    introspection, maps, password, policy, profile, provider, secrets, shadow, superusers,
+};
 use crate::memory::key_cache_layout::IssuerKey;
 use crate::postgres::hba::HbaLine;
 use crate::postgres::hba_cover::Reach;
@@ -178,6 +180,7 @@ pub fn examine<'a>(
     findings.extend(maps::examine_role_map(line, configuration));
     findings.extend(superusers::examine(line, configuration));
     findings.extend(profile::examine_near_miss(line));
+    findings.extend(secrets::examine(line, all));
     let (mut known, mut cache_key) = (None, None);
     let is_http = line.text.line.issuer.starts_with("http:");
     match &line.keys {

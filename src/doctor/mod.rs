@@ -14,6 +14,7 @@ mod policy;
 mod profile;
 mod provider;
 mod provisioning;
+mod secrets;
 mod server;
 mod shadow;
 mod superusers;

@@ -61,6 +61,55 @@ fn two_issuers_can_produce_one_identity() {
 }
 
 #[test]
+fn secret_of_one_issuer_goes_to_another() {
+    let (corp, shop, server) = two_issuers();
+    let [common, own] = ["common", "own"].map(|name| {
+        let file = server.private_file(name, "secret");
+        file.display().to_string()
+    });
+    let both = ["warning secret_shared", "warning secret_shared"];
+    server.reload_with(&[("validator.http_bearer_file", &common)]);
+    let found = assert_findings(&server, &both);
+    for told in [
+        &common,
+        "validator.http_bearer_file",
+        corp.url(),
+        shop.url(),
+    ] {
+        assert!(found[0].detail.contains(told), "{told} in {found:?}");
+    }
+    server.reload_with(&[("validator_shop.http_bearer_file", &own)]);
+    assert_findings(&server, &["ok ok", "ok ok"]);
+    server.unset("validator.http_bearer_file");
+    server.unset("validator_shop.http_bearer_file");
+
+    server.reload_with(&[
+        ("validator.introspection", "opaque"),
+        ("validator.client_id", "pg"),
+        ("validator.client_secret_file", &common),
+    ]);
+    let found = assert_findings(&server, &both);
+    assert!(
+        found[0].detail.contains("validator.client_secret_file"),
+        "{found:?}"
+    );
+    // One endpoint gets it, whoever the issuer is; or an issuer has its own, or none.
+    let endpoint = format!("{}/introspect", corp.url());
+    server.reload_with(&[("validator.introspection_endpoint", &endpoint)]);
+    let codes = examine_codes(&server);
+    assert!(
+        !codes.iter().any(|code| code.contains("secret_shared")),
+        "{codes:?}"
+    );
+    server.unset("validator.introspection_endpoint");
+    server.reload_with(&[("validator_shop.client_secret_file", &own)]);
+    assert_findings(&server, &["ok ok", "ok ok"]);
+    server.unset("validator_shop.client_secret_file");
+    server.reload_with(&[("validator_shop.introspection", "off")]);
+    assert_findings(&server, &["ok ok", "ok ok"]);
+}
+
+#[test]
 fn two_claims_of_one_issuer_can_give_one_identity() {
     let (_corp, _shop, server) = two_issuers();
     let claims = "preferred_username, client_id=corp:service:";
