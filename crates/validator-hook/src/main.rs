@@ -13,7 +13,9 @@ mod servers;
 mod tls;
 
 use std::env;
+use std::fs;
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -65,7 +67,8 @@ fn main() -> ExitCode {
 
 fn run(file: &Path, is_check: bool) -> Result<ExitCode, String> {
     let config = Config::read(file)?;
-    let doubts = config.doubts();
+    let mut doubts = config.doubts();
+    doubts.extend(is_root().then(|| ROOT.map(str::to_owned).into()));
     let listen = config.listen;
     let tls = config.tls.as_ref().map(tls::own).transpose()?;
     let receiver = Arc::new(Receiver::new(config)?);
@@ -85,6 +88,17 @@ fn run(file: &Path, is_check: bool) -> Result<ExitCode, String> {
     // What is still being fetched is not waited for.
     runtime.shutdown_background();
     Ok(code)
+}
+
+/// What is in doubt where root runs the check, and why.
+const ROOT: [&str; 2] = [
+    "this check",
+    "root runs it, who may read files that the service cannot read, and who is another user for servers that are reached \
+     through a socket: validator-hook(8) says how to run it as the service's user",
+];
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }
 
 /// Prints what was checked, and what is in doubt; a failure if anything is not good.

@@ -56,6 +56,20 @@ impl Hook {
         child::run(command, Duration::from_secs(60))
     }
 
+    /// The same, run by the user `nobody`. `None`: we are not root, and can become nobody else; this is said, and the test
+    /// counts as skipped.
+    #[track_caller]
+    pub fn check_as_nobody(configuration: &str) -> Option<Finished> {
+        if child::server_user().is_none() {
+            environment::skip("to run a program as another user needs root");
+            return None;
+        }
+        let mut command = command(&scratch::new_folder("hook"), configuration);
+        command.arg("--check");
+        child::as_server_user(&mut command);
+        Some(child::run(command, Duration::from_secs(60)))
+    }
+
     /// The table of a server to which it connects as `role`, through the socket.
     pub fn server_table(name: &str, server: &Server, role: &str) -> String {
         let (folder, port) = (server.socket_folder().display(), server.port());

@@ -5,3 +5,4 @@ mod links;
 mod messages;
 mod page;
 mod programs;
+mod service;

@@ -127,6 +127,40 @@ fn missing_rights_and_functions_are_named_and_not_tried_again() {
     );
 }
 
+/// As docs/logout.md sets it up, with `nobody` for the service's user.
+#[test]
+fn check_by_the_service_s_user_passes_through_the_socket_and_one_by_root_does_not() {
+    let issuer = Issuer::builder().start();
+    let server = server(&issuer);
+    let configuration = configuration(&issuer, &server);
+    let (own, debian) = (
+        format!("local postgres {ROLE} peer map=hook"),
+        "local all all peer",
+    );
+    server.set_ident(&[&format!("hook nobody {ROLE}")]);
+    server.set_hba(&[&own, debian]);
+    server.reload();
+    let Some(checked) = Hook::check_as_nobody(&configuration) else {
+        return;
+    };
+    assert!(
+        checked.success().contains("good: server \"primary\"\n"),
+        "{checked:?}"
+    );
+    assert!(!checked.stdout.contains("this check"), "{checked:?}");
+    let refused = "BAD:  server \"primary\": Peer authentication failed for user ";
+    let checked = Hook::check(&configuration);
+    assert!(!checked.status.success(), "{checked:?}");
+    assert!(checked.stdout.contains(refused), "{checked:?}");
+    let doubt = "warn: this check: root runs it, ";
+    assert!(checked.stdout.contains(doubt), "{checked:?}");
+    // Below the line that Debian has, it is never used.
+    server.set_hba(&[debian, &own]);
+    server.reload();
+    let checked = Hook::check_as_nobody(&configuration).expect("we are root");
+    assert!(checked.stdout.contains(refused), "{checked:?}");
+}
+
 /// As `sslmode=verify-full`: with a password, over TLS, to a server whose certificate is verified.
 #[test]
 fn server_is_reached_over_tls_with_a_password() {
