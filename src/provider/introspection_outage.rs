@@ -84,13 +84,16 @@ impl ProviderIntrospection {
         match memory::circuit_breakers().enter(&self.breaker_key(), SystemClock.now(), until) {
             Entry::Free => {}
             Entry::Trial => {
-                let left = deadline.saturating_duration_since(Instant::now());
+                let start = Instant::now();
+                let left = deadline.saturating_duration_since(start);
                 let probe = self.start(endpoint, &NEVER_ISSUED, deadline);
                 let probed = probe.and_then(UnderWay::finish);
                 let health = Health::of(&probed, self.is_hurried(left));
                 let is_answered = matches!(health, Health::Answers);
                 self.note_health(health, Some(until));
                 if let (false, Err(failure)) = (is_answered, probed) {
+                    // An outage that goes on must be seen in the statistics.
+                    self.count(|row| row.introspections.count(start.elapsed(), true));
                     self.doubt_endpoint(&failure);
                     return Err(Failed::Otherwise(failure));
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use rig::{Issuer, Server, scratch};
+use rig::{Endpoint, Fault, Issuer, Server, scratch};
 
 use crate::*;
 
@@ -126,6 +126,34 @@ fn keys_from_a_file_count_although_no_time_is_left() {
     server.admits("alice", &issuer.token("alice").encode());
     let keys = server.value("SELECT concat_ws(',', usable, failing, usable_seconds_left) FROM k");
     assert_eq!(keys, "1,0");
+}
+
+/// Alerts tell by that.
+#[test]
+fn outage_of_an_introspection_endpoint_is_counted_as_long_as_it_lasts() {
+    let issuer = Issuer::builder().start();
+    let server = Server::trusting(&issuer).asks_about_opaque_tokens().start();
+    server.sql("CREATE EXTENSION validator");
+    create_view(&server, "validator_provider");
+    let counted = || {
+        server.value(
+            "SELECT concat_ws(',', introspections_total, introspection_failures_total) FROM k",
+        )
+    };
+    server.admits("alice", &issuer.opaque_token("alice"));
+    assert_eq!(counted(), "1,0");
+    issuer.fail(Endpoint::Introspection, Fault::Status(503));
+    // The first one finds out that it is down; after a pause, others find that it still is.
+    for (pause, wanted) in [(0, "2,1"), (1300, "3,2"), (2600, "4,3")] {
+        thread::sleep(Duration::from_millis(pause));
+        let token = issuer.opaque_token("alice");
+        server.refuses("alice", &token, "provider_unavailable");
+        assert_eq!(counted(), wanted);
+    }
+    issuer.heal();
+    thread::sleep(Duration::from_millis(5100));
+    server.admits("alice", &issuer.opaque_token("alice"));
+    assert_eq!(counted(), "5,3");
 }
 
 #[test]
