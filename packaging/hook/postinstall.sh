@@ -13,9 +13,9 @@ if [ "$1" = 1 ] || { [ "$1" = configure ] && [ -z "$2" ]; }; then
     cat <<'TEXT'
 validator-hook is installed and does not run yet. Enter issuers and servers in
     /etc/validator-hook/validator-hook.toml
-then check that as the service's user, and start it:
+then check that as the service's user:
     systemd-run --quiet --pipe --wait --collect -p DynamicUser=yes -p User=validator-hook validator-hook --check
-    systemctl enable --now validator-hook
+If all is good, `systemctl enable --now validator-hook` starts it.
 /usr/share/doc/validator-hook/logout.md describes what the servers need.
 TEXT
 fi
