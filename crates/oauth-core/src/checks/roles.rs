@@ -165,11 +165,10 @@ fn parse_values<'a>(
                 .filter(|value| !value.is_empty())
                 .collect(),
         },
-        Some(Value::Array(values)) if values.len() <= MAX_VALUES => {
+        Some(Value::Array(values)) => {
             let strings = values.iter().map(Value::as_str).collect::<Option<_>>();
             strings.ok_or(Reject::RoleClaimMalformed)?
         }
-        Some(Value::Array(_)) => return Err(Reject::RoleClaimTooLarge),
         Some(_) => return Err(Reject::RoleClaimMalformed),
     };
     let bytes = values

@@ -271,6 +271,17 @@ fn with_a_map_a_group_that_equals_the_roles_name_grants_nothing() {
 }
 
 #[test]
+fn a_server_without_maps_grants_nothing_by_one() {
+    let court = Court::new().policy(|policy| {
+        policy
+            .role_claim(Some("groups".parse().unwrap()))
+            .role_map(Some("groups".to_owned()))
+    });
+    let verdict = court.verdict(&with_groups(json!(["alice", "dba-alice"])));
+    assert_eq!(verdict, "role_not_granted");
+}
+
+#[test]
 fn a_server_that_can_not_answer_grants_nothing() {
     let catalog = Catalog {
         broken: true,
