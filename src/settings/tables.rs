@@ -147,7 +147,7 @@ texts! {
         c"One of off, memberships (of roles that exist), roles (which are created, too). The values of role_claim are then groups.";
     ProvisionRole = "provision_role": Server, PlainText, c"",
         c"Role that creates roles and grants memberships for provision.",
-        c"It must have CREATEROLE and not be a superuser; it manages the groups on which it has ADMIN. A new value takes effect after a restart.";
+        c"It must have CREATEROLE and not be a superuser; it manages the groups on which it has ADMIN. It must be set when the server starts; a later change takes effect at a reload.";
     ProvisionDatabase = "provision_database": Server, PlainText, c"postgres",
         c"Database to which the worker for provision connects.",
         c"The worker changes nothing in it.";

@@ -36,6 +36,11 @@ fn one_version_is_named_everywhere() {
         );
     }
 
+    // A workspace of its own.
+    let manifest = read("crates/pam-validator/Cargo.toml");
+    let named = format!("name = \"pam-validator\"\nversion = \"{VERSION}\"");
+    assert!(manifest.contains(&named));
+
     let control = read("validator.control");
     assert!(control.contains(&format!("default_version = '{VERSION}'")));
     // The extension can be created at this version, or reach it from an older one.

@@ -48,6 +48,31 @@ fn range(base: &str, meaning: &str) -> (i64, i64) {
 }
 
 #[test]
+fn the_manual_names_the_settings_that_a_profile_cannot_have() {
+    let manual = include_str!("../../../docs/configuration.md");
+    let (_issuer, builder) = preloaded();
+    let server = builder.set("validator.profiles", "corp").start();
+    let of_server_only = server.sql(
+        "SELECT name FROM (SELECT replace(name, 'validator.', '') AS name FROM pg_settings WHERE name LIKE 'validator.%') s \
+         WHERE NOT EXISTS (SELECT FROM pg_settings p WHERE p.name = 'validator_corp.' || s.name)",
+    );
+    let mut of_server_only: Vec<String> = of_server_only.into_iter().flatten().flatten().collect();
+    of_server_only.sort();
+    let (_, meaning) = row_of(manual, "validator_PROFILE.NAME");
+    let named = meaning.split('`').skip(1).step_by(2);
+    let mut named: Vec<String> = named
+        .flat_map(|name| match name.split_once('*') {
+            Some((begin, end)) => ["min", "max", "stale"]
+                .map(|one| format!("{begin}{one}{end}"))
+                .to_vec(),
+            None => vec![name.to_owned()],
+        })
+        .collect();
+    named.sort();
+    assert_eq!(named, of_server_only);
+}
+
+#[test]
 fn every_setting_is_in_the_manual_with_its_default_and_range() {
     let manual = include_str!("../../../docs/configuration.md");
     let (_issuer, builder) = preloaded();
