@@ -40,12 +40,13 @@ main() {
 }
 
 package() {
-    local nfpm
+    local nfpm packages
     # The headers that are there for compiling know no client certificates.
     [[ $MAJOR != 16 || $(PG=16 scripts/postgresql.sh) != "$VALIDATOR_CACHE"/* ]] ||
         die "a package for PostgreSQL 16: install its server headers, with OpenSSL, and give PG_CONFIG=/path/to/pg_config"
     nfpm=$(scripts/go-tool.sh nfpm)
-    rm -f "$folder"/*.{tar.gz,cdx.json,deb,rpm,pkg.tar.zst,oci.tar}
+    mapfile -t packages < <(packages_of_this_run)
+    rm -f -- "${packages[@]}"
     licences validator >"$work/THIRD-PARTY-LICENSES"
     mkdir "$work/hook"
     licences validator-hook >"$work/hook/THIRD-PARTY-LICENSES"
@@ -63,10 +64,24 @@ package() {
     local format
     for format in deb rpm archlinux; do hook_package "$format"; done
     checksums
-    tell "$folder"/*
+    mapfile -t packages < <(packages_of_this_run)
+    tell "${packages[@]}" "$folder/SHA256SUMS"
 }
 
-# checksums of what is there: one of `make package` and `make image` may not have run.
+# What `package` makes, as it lies in the folder, of whichever version: for this major version of PostgreSQL, and for all. What
+# other runs have made for other versions stays there.
+packages_of_this_run() (
+    shopt -s nullglob
+    cd "$folder"
+    packages=(
+        validator-*-pg"$MAJOR"-*.{tar.gz,cdx.json} "postgresql-$MAJOR-validator_"*.deb "postgresql$MAJOR-validator-"*.rpm
+        libpam-validator_*.deb pam-validator-*.rpm validator-hook[-_]*
+    )
+    ((MAJOR < 18)) || packages+=(postgresql-validator-*.pkg.tar.zst pam-validator-*.pkg.tar.zst)
+    printf '%s\n' "${packages[@]/#/$folder/}"
+)
+
+# checksums of all that is there, whichever run has made it.
 checksums() { (shopt -s nullglob && cd "$folder" && sha256sum -- validator-* postgresql* *pam-validator* >SHA256SUMS); }
 
 # extension_files FOLDER: what CREATE EXTENSION needs.
@@ -264,7 +279,7 @@ manifest_of() { [[ $1 == validator ]] && echo Cargo.toml || echo "crates/$1/Carg
 image() {
     ((MAJOR >= 18)) || die "an image for PostgreSQL $MAJOR: before 18 PostgreSQL finds extensions in its own folders only"
     local root=$work/layer layout=$work/layout tag=$VERSION-pg$MAJOR label
-    rm -f "$folder"/*.oci.tar
+    rm -f "$folder"/validator-*-pg"$MAJOR"-*.oci.tar
     mkdir -p "$root"/{lib,share,licenses/validator}
     install -m 755 "$LIBRARY" "$root/lib/validator.so"
     extension_files "$root/share/extension"

@@ -18,11 +18,15 @@ use serde_json::Value;
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The module's package in the folder that `make package` and `make image` fill, by the end of its name.
+/// The module's package for this PostgreSQL in the folder that `make package` and `make image` fill, by the end of its name.
 #[track_caller]
 fn package(end: &str) -> PathBuf {
+    let major = major();
     find_package(end, |name| {
-        !name.contains("pam-validator") && !name.starts_with("validator-hook")
+        name.contains(&format!("-pg{major}-"))
+            || name.starts_with(&format!("postgresql-{major}-"))
+            || name.starts_with(&format!("postgresql{major}-"))
+            || name.starts_with("postgresql-validator-")
     })
 }
 
@@ -58,9 +62,7 @@ fn name_of(path: &Path) -> &str {
 
 /// The major version of the PostgreSQL that the packages are for.
 fn major() -> String {
-    let name = package(".tar.gz").display().to_string();
-    let (_, rest) = name.rsplit_once("-pg").expect("the name has it");
-    rest.split('-').next().unwrap_or_default().to_owned()
+    environment::postgresql_version().to_string()
 }
 
 fn run(program: &str, arguments: &[&str]) -> Finished {
@@ -160,8 +162,13 @@ fn library_with_aws_lcs_jitter_entropy_cannot_be_linked() {
 }
 
 #[test]
-fn packages_are_the_same_when_they_are_made_again() {
+fn packages_are_the_same_when_they_are_made_again_and_those_for_other_versions_stay() {
     let (folder, first) = (scratch::new_folder("again"), environment::packages());
+    let [other, earlier] = ["99", &major()]
+        .map(|major| folder.join(format!("postgresql-{major}-validator_0.0.1_amd64.deb")));
+    for package in [&other, &earlier] {
+        fs::write(package, "an earlier release").expect("a file");
+    }
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let build = source.join("packaging/build.sh");
     let library = source.join("target/release/libvalidator.so");
@@ -170,14 +177,23 @@ fn packages_are_the_same_when_they_are_made_again() {
         let arguments = [what, text(&library), &major(), text(&folder), text(&hook)];
         run(text(&build), &arguments).success();
     }
-    let again = fs::read_dir(&folder).expect("a folder");
-    let mut count = 0;
-    for file in again {
-        let file = file.expect("a file");
-        let other = first.join(file.file_name());
-        assert_eq!(sha256(&file.path()), sha256(&other), "{other:?}");
-        count += 1;
+    assert!(other.exists() && !earlier.exists());
+    let sums = fs::read_to_string(folder.join("SHA256SUMS")).expect("the checksums");
+    let mut files = Vec::new();
+    for file in fs::read_dir(&folder).expect("a folder") {
+        let file = file.expect("a file").path();
+        if file.ends_with("SHA256SUMS") {
+            continue;
+        }
+        let line = format!("{}  {}", sha256(&file), name_of(&file));
+        assert!(sums.lines().any(|one| one == line), "{line}: {sums}");
+        if file != other {
+            let first = first.join(name_of(&file));
+            assert_eq!(sha256(&file), sha256(&first), "{first:?}");
+        }
+        files.push(file);
     }
-    // Bill, tarball, three packages, three of the PAM module, three of validator-hook, image, checksums.
-    assert_eq!(count, 13);
+    assert_eq!(sums.lines().count(), files.len(), "{sums}");
+    // Bill, tarball, three packages, three of the PAM module, three of validator-hook, image; and the one for another version.
+    assert_eq!(files.len(), 13, "{files:?}");
 }
