@@ -131,6 +131,29 @@ fn sessions_of_another_issuer_and_of_no_issuer_stay() {
     assert_eq!(session.value("SELECT 1"), "1");
 }
 
+/// As after the theft of a signing key, by the statement of the manual.
+#[test]
+fn all_sessions_of_an_issuer_end_by_the_statement_of_the_page() {
+    let page = include_str!("../../../docs/sessions.md");
+    let statement = page
+        .lines()
+        .find(|line| line.contains("pg_terminate_backend(pid)"))
+        .expect("the statement");
+    let (issuer, other) = (Issuer::builder().start(), Issuer::builder().start());
+    let server = with_extension(server_of(&issuer, true));
+    let mut sessions = log_in(&server, &issuer);
+    server.set_hba(&[&oauth_line(other.url(), "")]);
+    server.reload();
+    let mut stays = server.admits("alice", &other.token("alice").encode());
+    let statement = statement.replace("https://idp.example.com/realms/corp", issuer.url());
+    assert_eq!(server.value(&statement), "4");
+    for session in &mut sessions {
+        assert_ended(session);
+    }
+    assert_eq!(server.value(&statement), "0");
+    assert_eq!(stays.value("SELECT 1"), "1");
+}
+
 #[test]
 fn running_query_and_open_transaction_end_too() {
     let issuer = Issuer::builder().start();
