@@ -133,7 +133,10 @@ fn check_history(events: &[u8], lifetime: Duration, limits: &CacheLimits) {
             }
             _ => {}
         }
-        assert!(["empty", "unavailable", "fresh", "stale", "expired"].contains(&state.state(now)));
+        assert!(
+            ["empty", "unavailable", "fresh", "stale", "expired"]
+                .contains(&state.state(limits, now))
+        );
         let later = now.plus(Duration::from_secs(80));
         assert!(!matches!(
             state.plan(false, limits, later),
