@@ -459,13 +459,42 @@ fn assert_confirmed(case: &Case, grant: &Grant, authn_id: &str, claims: &Object)
             .is_some_and(|named| claims.get(name).is_some_and(|own| own != named));
         assert!(!differs, "{name} of {claims:?} and {answer:?}");
     }
-    let mut both = claims.clone();
-    both.extend(answer);
+    if let Some(client) = answer.get("client_id") {
+        assert_client(
+            case,
+            &Object::from_iter([("client_id".to_owned(), client.clone())]),
+        );
+    }
+    let both = confirmed(case, claims, &answer);
     assert!(names_issuer(case, &both) && names_audience(case, &both) && is_in_time(case, &both));
     assert_scopes(case, &both);
     assert_role(case, authn_id, &both);
     assert_bound(case, &both);
     assert_groups(case, grant, authn_id, &both);
+}
+
+/// The claims of a JWT with those of the answer over them. Scopes are the answer's alone, if it has any, under each name that
+/// the JWT or the preset has for them.
+fn confirmed(case: &Case, claims: &Object, answer: &Object) -> Object {
+    let mut both = claims.clone();
+    both.extend(answer.clone());
+    let Some(scopes) = answer.get("scope").or(answer.get("scp")) else {
+        return both;
+    };
+    let reads_scp = ["okta", "entra", "adfs"].contains(&case.policy.preset().name());
+    for name in ["scope", "scp"] {
+        let own = claims.get(name);
+        if answer.contains_key(name) || own.is_none() && (name, reads_scp) != ("scp", true) {
+            continue;
+        }
+        let listed = || words(scopes).into_iter().filter(|word| !word.is_empty());
+        let said = match own.is_some_and(Value::is_array) && scopes.is_string() {
+            true => listed().collect(),
+            false => scopes.clone(),
+        };
+        both.insert(name.to_owned(), said);
+    }
+    both
 }
 
 /// A claim by its name, or by a JSON Pointer (RFC 6901).

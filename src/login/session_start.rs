@@ -56,7 +56,7 @@ pub fn prepare(
             issuer: policy.issuer().identifier().to_owned(),
             identity: identity.to_owned(),
             sub: grant.sub().map(str::to_owned),
-            client_id: grant.client_id(policy).map(str::to_owned),
+            client_id: grant.client_id().map(str::to_owned),
             jti: grant.jti().map(str::to_owned),
             sid: grant.sid().map(str::to_owned),
             expires_at: grant.expires_at(),
@@ -80,7 +80,7 @@ fn schedule_end(grant: &Grant, policy: &Policy, identity: &str) -> Result<(), In
     let detail = server_log::facts(&[
         ("reason", Some("session_expired")),
         ("issuer", Some(policy.issuer().identifier())),
-        ("client_id", grant.client_id(policy)),
+        ("client_id", grant.client_id()),
         ("jti", grant.jti()),
     ]);
     let lifetime = grant.issued_at().map_or_else(String::new, |issued_at| {

@@ -129,18 +129,38 @@ pub(crate) fn validate_issued_at(
 }
 
 /// The client that the token was issued to, for the log: RFC 9068 §2.2, OpenID Connect Core 1.0 §2.
-pub(crate) fn client_id<'a>(claims: &'a Object, policy: &Policy) -> Option<&'a str> {
+pub(crate) fn client_id<'a>(
+    claims: &'a Object,
+    answer: Option<&'a Object>,
+    policy: &Policy,
+) -> Option<&'a str> {
+    named_clients(claims, answer, policy).find_map(Value::as_str)
+}
+
+/// What names the client: the provider's claims, and in its answer also the name that RFC 7662 §2.2 has for it.
+fn named_clients<'a>(
+    claims: &'a Object,
+    answer: Option<&'a Object>,
+    policy: &Policy,
+) -> impl Iterator<Item = &'a Value> {
     let names = policy.preset().rules().client_claims;
-    names.iter().find_map(|name| claims.get(*name)?.as_str())
+    let answered = answer.and_then(|answer| answer.get("client_id"));
+    names
+        .iter()
+        .filter_map(|name| claims.get(*name))
+        .chain(answered)
 }
 
 /// Where the policy lists clients, every claim that names one must name one of them.
-pub(crate) fn validate_client(claims: &Object, policy: &Policy) -> Result<(), Reject> {
+pub(crate) fn validate_client(
+    claims: &Object,
+    answer: Option<&Object>,
+    policy: &Policy,
+) -> Result<(), Reject> {
     if policy.client_ids().is_empty() {
         return Ok(());
     }
-    let names = policy.preset().rules().client_claims;
-    let mut named = names.iter().filter_map(|name| claims.get(*name)).peekable();
+    let mut named = named_clients(claims, answer, policy).peekable();
     named.peek().ok_or(Reject::ClientMissing)?;
     for client in named {
         let client = client.as_str().ok_or(Reject::ClientMalformed)?;

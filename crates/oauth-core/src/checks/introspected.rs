@@ -1,9 +1,11 @@
 //! Checks of what the provider says of a token (RFC 7662 §2.2): is it about this one, and about an access token?
 
+use serde_json::Value;
+
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
 use crate::checks::access_token::names_other_kind;
-use crate::checks::scope::has_scope;
+use crate::checks::scope::{SCOPE_CLAIMS, has_scope};
 use crate::failure::reject::Reject;
 use crate::policy::Policy;
 use crate::provider::introspection::IntrospectionResponse;
@@ -99,8 +101,7 @@ pub(crate) fn overlay(
     answer: &IntrospectionResponse,
     policy: &Policy,
 ) -> Result<Object, Reject> {
-    let mut claims = jwt.clone();
-    claims.extend(answer.claims().clone());
+    let claims = with_answer(jwt, answer.claims(), policy);
     // Both by the value, and by the claim that gives it: the answer may have one that goes before the JWT's.
     let identity = policy.identity_claim();
     let named = identity.find(&claims);
@@ -115,4 +116,38 @@ pub(crate) fn overlay(
         }
     }
     Ok(claims)
+}
+
+/// The claims of a JWT, or none, overridden by the answer.
+///
+/// RFC 7662 §2.2: an answer calls scopes `scope`, whatever the provider's JWTs call them. Those that it names are the
+/// ones that the token has: they take the place of the JWT's under each name, and a reader of any name finds them.
+pub(crate) fn with_answer(jwt: &Object, answer: &Object, policy: &Policy) -> Object {
+    let mut claims = jwt.clone();
+    claims.extend(answer.clone());
+    let Some(scopes) = SCOPE_CLAIMS.iter().find_map(|name| answer.get(*name)) else {
+        return claims;
+    };
+    for name in SCOPE_CLAIMS {
+        if let (None, Some(own)) = (answer.get(name), jwt.get(name)) {
+            claims.insert(name.to_owned(), in_form_of(own, scopes));
+        }
+    }
+    let read = policy.preset().rules().scope.claims;
+    if let Some(name) = read.first()
+        && !read.iter().any(|name| claims.contains_key(*name))
+    {
+        claims.insert((*name).to_owned(), scopes.clone());
+    }
+    claims
+}
+
+/// Scopes as an array, if those that they replace are one.
+fn in_form_of(own: &Value, scopes: &Value) -> Value {
+    match (own, scopes) {
+        (Value::Array(_), Value::String(text)) => {
+            text.split(' ').filter(|one| !one.is_empty()).collect()
+        }
+        _ => scopes.clone(),
+    }
 }

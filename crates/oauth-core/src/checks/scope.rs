@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use crate::policy::provider_rules::ScopeNames;
 
 /// The claims that carry scopes: RFC 8693 §4.2, and the form that some providers use.
-const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
+pub(crate) const SCOPE_CLAIMS: [&str; 2] = ["scope", "scp"];
 
 /// Whether the token carries scopes at all, as an access token does and an ID token does not.
 pub(crate) fn has_scope(claims: &Object) -> bool {

@@ -3,7 +3,6 @@
 use crate::basics::clock::Timestamp;
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
-use crate::checks::claims;
 use crate::checks::roles::{RoleCatalog, judge_role};
 use crate::failure::Failure;
 use crate::failure::reject::Reject;
@@ -24,6 +23,7 @@ pub struct Grant {
     pub(super) expires_at: Timestamp,
     /// Where roles are provisioned: the values of the role claim.
     pub(super) groups: Vec<String>,
+    pub(super) client_id: Option<String>,
     pub(super) claims: Object,
 }
 
@@ -96,8 +96,8 @@ impl Grant {
     }
 
     /// The client that the token was issued to, if a claim names it (RFC 9068 §2.2, and the provider's conventions).
-    pub fn client_id(&self, policy: &Policy) -> Option<&str> {
-        claims::client_id(&self.claims, policy)
+    pub fn client_id(&self) -> Option<&str> {
+        self.client_id.as_deref()
     }
 
     /// The token's identifier (RFC 7519 §4.1.7).
@@ -153,9 +153,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// `claims`: of a verified JWT, or of the provider's answer.
-    pub(super) fn note_verified(&mut self, claims: &Object, policy: &Policy) {
-        self.evidence.client_id = claims::client_id(claims, policy).map(Printable::new);
+    /// `claims`: of a verified JWT, or of the provider's answer. `client_id`: the client that they name.
+    pub(super) fn note_verified(&mut self, claims: &Object, client_id: Option<&str>) {
+        self.evidence.client_id = client_id.map(Printable::new);
         self.evidence.jti = claims
             .get("jti")
             .and_then(|jti| jti.as_str())

@@ -3,7 +3,6 @@
 use crate::basics::clock::Timestamp;
 use crate::basics::json::Object;
 use crate::basics::printable::Printable;
-use crate::checks::claims;
 use crate::checks::structure::JoseHeader;
 use crate::failure::Failure;
 use crate::keys::public_key::PublicKey;
@@ -96,8 +95,8 @@ pub(crate) fn times_fact(claims: &Object) -> String {
     )
 }
 
-pub(crate) fn client_fact(claims: &Object, policy: &Policy) -> String {
-    claims::client_id(claims, policy).map_or_else(|| "it names no client".to_owned(), printed)
+pub(crate) fn client_fact(client: Option<&str>) -> String {
+    client.map_or_else(|| "it names no client".to_owned(), printed)
 }
 
 pub(crate) fn scope_fact(claims: &Object) -> String {

@@ -104,6 +104,8 @@ struct Demands<'a> {
     access_token: ShownBy,
     /// The JWT that the claims stand over: who it names, who the claims then do not name again, and its own claims.
     confirmed: Option<(&'a str, &'a Object)>,
+    /// What the provider has answered, if these claims are that, or a JWT's with that over them.
+    answer: Option<&'a Object>,
     /// Whether these claims prove who the bearer is, or the provider has yet to confirm them.
     authenticates: bool,
 }
@@ -117,6 +119,7 @@ impl Demands<'_> {
             exp: true,
             access_token: ShownBy::Jwt,
             confirmed: None,
+            answer: None,
             authenticates,
         }
     }
@@ -138,6 +141,7 @@ struct Passed {
     identity: String,
     /// Where roles are provisioned: the values of the role claim.
     groups: Vec<String>,
+    client_id: Option<String>,
 }
 
 impl Judgement<'_> {
@@ -171,6 +175,7 @@ impl Judgement<'_> {
         let grant = Grant {
             expires_at: passed.expires_at,
             groups: passed.groups,
+            client_id: passed.client_id,
             claims: verified.into_claims(),
         };
         Ok((grant, passed.identity))
@@ -189,12 +194,15 @@ impl Judgement<'_> {
             exp: rules.exp_required,
             access_token: ShownBy::Answer,
             confirmed: None,
+            answer: Some(answer.claims()),
             authenticates: true,
         };
-        let passed = self.check_claims(answer.claims(), &demands)?;
+        let claims = introspected::with_answer(&Object::new(), answer.claims(), self.policy);
+        let passed = self.check_claims(&claims, &demands)?;
         Ok(Grant {
             expires_at: passed.expires_at,
             groups: passed.groups,
+            client_id: passed.client_id,
             claims: answer.into_claims(&self.attempt.token),
         })
     }
@@ -214,6 +222,7 @@ impl Judgement<'_> {
         Ok(Grant {
             expires_at: passed.expires_at,
             groups: passed.groups,
+            client_id: passed.client_id,
             ..grant
         })
     }
@@ -229,6 +238,7 @@ impl Judgement<'_> {
         let demands = Demands {
             access_token: ShownBy::Before,
             confirmed: Some((identity, jwt)),
+            answer: Some(answer.claims()),
             ..Demands::of_jwt(true)
         };
         self.check_claims(&claims, &demands)
@@ -243,8 +253,9 @@ impl Judgement<'_> {
     fn check_claims(&mut self, claims: &Object, demands: &Demands<'_>) -> Result<Passed, Failure> {
         let policy = self.policy;
         let must_check = |demanded: bool, name: &str| demanded || claims.contains_key(name);
+        let client_id = claims::client_id(claims, demands.answer, policy);
         if demands.confirmed.is_none() {
-            self.known.note_verified(claims, policy);
+            self.known.note_verified(claims, client_id);
         }
         if must_check(demands.iss, "iss") {
             let valid = claims::validate_issuer(claims, policy);
@@ -276,6 +287,7 @@ impl Judgement<'_> {
             expires_at,
             identity,
             groups,
+            client_id: client_id.map(str::to_owned),
         })
     }
 
@@ -289,8 +301,9 @@ impl Judgement<'_> {
         demands: &Demands<'_>,
     ) -> Result<(String, Vec<String>), Failure> {
         let (attempt, policy) = (self.attempt, self.policy);
-        let valid = claims::validate_client(claims, policy);
-        self.step("client", valid, |()| client_fact(claims, policy))?;
+        let valid = claims::validate_client(claims, demands.answer, policy);
+        let client_id = || claims::client_id(claims, demands.answer, policy);
+        self.step("client", valid, |()| client_fact(client_id()))?;
         let valid = validate_scope(claims, policy);
         self.step("scope", valid, |()| scope_fact(claims))?;
         let valid = validate_required_claims(claims, policy);

@@ -12,6 +12,7 @@ mod introspection_of_jwt;
 mod introspection_response;
 mod key_cache;
 mod metadata;
+mod names_in_answers;
 mod network;
 mod one_list_of_checks;
 mod other_statuses;
