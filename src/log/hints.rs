@@ -7,7 +7,7 @@ use oauth_core::{
 
 use crate::log::answer_hints::answer_hint;
 use crate::log::circumstances::{Circumstances, NoCertificate};
-use crate::log::key_hints::{fetched_again, key_hint};
+use crate::log::key_hints::{changed_keys_note, fetched_again, key_hint};
 use crate::log::password_hints::{self, password_hint};
 use crate::log::provider_hints::{any_provider_hint, provider_hint};
 use crate::log::provisioning_hints::provisioning_hint;
@@ -150,13 +150,15 @@ fn reject_hint(reject: &Reject, known: &Circumstances<'_>) -> Option<String> {
                 .to_owned()
         }
         R::KeySetTooLarge { left_out } => key_set_hint(*left_out),
-        R::AmbiguousKey => format!(
+        R::AmbiguousKey { again_in } => format!(
             "More than {MAX_CANDIDATES} keys of the provider's key set fit the token, and at most {MAX_CANDIDATES} of them are tried. \
-                Configure the provider to put \"kid\" into its tokens, or to publish fewer keys of one \"kid\"."
+                Configure the provider to put \"kid\" into its tokens, or to publish fewer keys of one \"kid\".{}",
+            changed_keys_note(*again_in, known)
         ),
-        R::KeyUnsuitable => "Check the provider's key set: the token's \"kid\" must name \
-            a signature key for its \"alg\"."
-            .to_owned(),
+        R::KeyUnsuitable { again_in } => format!(
+            "Check the provider's key set: the token's \"kid\" must name a signature key for its \"alg\".{}",
+            changed_keys_note(*again_in, known)
+        ),
         R::BadSignature {
             again_in: Some(seconds),
         } => format!(

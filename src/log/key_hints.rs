@@ -95,6 +95,25 @@ fn bad_signature_hint(again_in: Option<u64>, keys: &KeySet, known: &Circumstance
     }
 }
 
+/// That the provider may have changed its keys since they were fetched, if it was not asked because of the cooldown; else
+/// nothing.
+pub fn changed_keys_note(again_in: Option<u64>, known: &Circumstances<'_>) -> String {
+    let Some(seconds) = again_in else {
+        return String::new();
+    };
+    let keys = known.findings.and_then(|findings| findings.keys.as_ref());
+    let since = keys.map_or_else(String::new, |keys| {
+        format!(
+            " since they were fetched, at {}, {} s ago",
+            keys.fetched, keys.age
+        )
+    });
+    format!(
+        " The provider may have changed its keys{since}. They are fetched again {}.",
+        fetched_again(seconds, known)
+    )
+}
+
 /// When keys that are held back now are fetched, as the end of a sentence.
 pub fn fetched_again(seconds: u64, known: &Circumstances<'_>) -> String {
     let issuer = known

@@ -54,8 +54,8 @@ fn may_be_meant_for_another(reject: &Reject) -> bool {
             | Reject::UnknownKid { .. }
             | Reject::NoFittingKey { .. }
             | Reject::KeySetTooLarge { .. }
-            | Reject::AmbiguousKey
-            | Reject::KeyUnsuitable
+            | Reject::AmbiguousKey { .. }
+            | Reject::KeyUnsuitable { .. }
             | Reject::BadSignature { .. }
             | Reject::IssMismatch { .. }
             | Reject::AudMissing

@@ -53,6 +53,8 @@ fn is_about_keys_or_times(reject: &Reject) -> bool {
         reject,
         Reject::UnknownKid { .. }
             | Reject::NoFittingKey { .. }
+            | Reject::AmbiguousKey { .. }
+            | Reject::KeyUnsuitable { .. }
             | Reject::BadSignature { .. }
             | Reject::Expired { .. }
             | Reject::NotYetValid { .. }

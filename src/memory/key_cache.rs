@@ -76,20 +76,16 @@ pub enum Fetched {
 }
 
 impl FoundKey {
-    /// Whether the cached keys settle the matter: a fetch could only bring a key that none of them is.
+    /// Whether the cached keys settle the matter: a fetch is not needed for this token.
     pub fn settles(&self, want: &Want<'_>) -> bool {
         settles(self.selected.as_ref().err(), self.fetches, want)
     }
 }
 
+/// Whatever is wrong with the cached keys for this token, the provider may have others by now: a key of another kind under
+/// the same name, or fewer that fit.
 fn settles(refusal: Option<&Reject>, fetches: u64, want: &Want<'_>) -> bool {
-    let is_unknown = matches!(
-        refusal,
-        Some(
-            Reject::UnknownKid { .. } | Reject::NoFittingKey { .. } | Reject::KeySetTooLarge { .. }
-        )
-    );
-    !is_unknown && want.tried != Some(fetches)
+    refusal.is_none() && want.tried != Some(fetches)
 }
 
 impl KeyCache {
@@ -163,7 +159,7 @@ impl KeyCache {
         let selected = selected.and_then(|count| {
             let copies = heads.iter().zip(&*space).take(count);
             FoundKeys::one_of(copies.filter_map(|(head, material)| head.key(material)))
-                .ok_or(Reject::KeyUnsuitable)
+                .ok_or(Reject::KeyUnsuitable { again_in: None })
         });
         let found = FoundKey {
             selected,

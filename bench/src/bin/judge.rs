@@ -19,7 +19,7 @@ impl KeySource for Cached {
         let candidates = select_keys(&self.heads, wanted)?;
         let places = candidates.places().iter();
         let keys = places.filter_map(|place| self.heads[*place].key(&self.materials[*place]));
-        FoundKeys::one_of(keys).ok_or(Reject::KeyUnsuitable.into())
+        FoundKeys::one_of(keys).ok_or(Reject::KeyUnsuitable { again_in: None }.into())
     }
 }
 

@@ -64,7 +64,7 @@ fn keys_of_one_kid_are_chosen_from_the_cache_as_from_the_answer() {
     assert_eq!(
         asked(&issuer),
         (1, 1),
-        "what is ambiguous is not asked for again"
+        "what is ambiguous is not asked for again within the cooldown"
     );
     issuer.publish_only(&[rsa.jwk(), twin.jwk()]);
     server.forget_keys();

@@ -5,7 +5,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use rig::{Alg, Endpoint, Fault, Issuer, Key, KeyKind, Server, SignatureFault, reasons, scratch};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     Mode, asked, assert_settled, at_once, eventually, failed_refreshes, flood, join, log_in,
@@ -44,6 +44,16 @@ fn forged(issuer: &Issuer, count: usize) -> Vec<String> {
         token.signature_fault(SignatureFault::FlippedBit).encode()
     };
     (0..count).map(token).collect()
+}
+
+/// Tokens that name the provider's key, and are signed by one of another type.
+fn of_another_type(issuer: &Issuer, count: usize) -> Vec<String> {
+    let kid = issuer.signing_key().kid().unwrap_or_default().to_owned();
+    let key = Key::new(KeyKind::P384).with_kid(&kid);
+    let token = issuer.token("alice").signed_by(&key, Alg::ES384);
+    (0..count)
+        .map(|n| token.clone().claim("n", n).encode())
+        .collect()
 }
 
 #[test]
@@ -87,6 +97,61 @@ fn replaced_key_is_fetched_at_the_first_login_and_then_not_for_a_cooldown() {
     }
 }
 
+/// The cached keys have one of the token's name, and say that it is not for this token.
+#[test]
+fn key_that_was_replaced_by_one_of_another_type_or_use_is_fetched_at_the_first_login() {
+    let (rsa, ec) = (Key::new(KeyKind::Rsa), Key::new(KeyKind::P256));
+    let named = |key: &Key| key.with_kid("1");
+    let of_twins: Vec<Value> = (0..5)
+        .map(|_| named(&Key::new(KeyKind::P256)).jwk())
+        .collect();
+    let other = Key::new(KeyKind::P384);
+    for (before, reason) in [
+        (vec![named(&rsa).jwk()], "key_unsuitable"),
+        (
+            vec![named(&ec).jwk_with(json!({"use": "enc"}))],
+            "key_unsuitable",
+        ),
+        (of_twins, "ambiguous_key"),
+    ] {
+        for mode in Mode::BOTH {
+            let issuer = provider(Some("1"));
+            let old = [&before[..], &[other.jwk()]].concat();
+            issuer.publish_only(&old);
+            let server = server_of(&issuer, mode, "1h");
+            let sign = |key: &Key| {
+                issuer
+                    .token("alice")
+                    .signed_by(key, key.default_alg())
+                    .encode()
+            };
+            server.admits("alice", &sign(&other));
+            issuer.publish_only(&[named(&ec).jwk(), other.jwk()]);
+            issuer.sign_with(&named(&ec));
+            log_in(&server, &issuer);
+            log_in(&server, &issuer);
+            assert_eq!(asked(&issuer), (2, 2), "{mode:?} {reason}");
+            // Within the cooldown the hint says what helps.
+            issuer.publish_only(&old);
+            server.sql(&format!(
+                "CREATE EXTENSION validator; SELECT validator.refresh_keys('{}')",
+                issuer.url()
+            ));
+            issuer.publish_only(&[named(&ec).jwk()]);
+            let verdict = server.refuses("alice", &issuer.token("alice").encode(), reason);
+            for told in [
+                "The provider may have changed its keys since they were fetched, at 20",
+                "a token that comes in 3",
+                "validator.refresh_keys('",
+            ] {
+                assert!(verdict.log.contains(told), "{}", verdict.log);
+            }
+            assert_eq!(asked(&issuer), (3, 3), "{mode:?} {reason}");
+            assert_settled(&server, &issuer);
+        }
+    }
+}
+
 #[test]
 fn of_many_logins_with_a_replaced_key_one_asks_and_all_get_in() {
     for mode in Mode::BOTH {
@@ -110,9 +175,10 @@ fn forged_tokens_cause_no_more_requests_than_made_up_keys() {
         let server = server_of(&issuer, mode, "2s");
         log_in(&server, &issuer);
         let mark = server.log().mark();
-        // Both share one cooldown.
+        // All share one cooldown.
         let mut tokens = forged(&issuer, 40);
         tokens.extend(made_up(&issuer, "https://elsewhere.example/", 40));
+        tokens.extend(of_another_type(&issuer, 40));
         let (fetches, took) = flood(&server, &issuer, &tokens);
         let allowed = took.as_secs() / 2 + 1;
         assert!(
@@ -121,16 +187,14 @@ fn forged_tokens_cause_no_more_requests_than_made_up_keys() {
         );
         let log = server.log().since(mark);
         let refused = |reason: &str| reasons(&log).filter(|told| *told == reason).count();
-        assert_eq!(
-            (refused("bad_signature"), refused("unknown_kid")),
-            (40, 40),
-            "{mode:?}"
-        );
+        for reason in ["bad_signature", "unknown_kid", "key_unsuitable"] {
+            assert_eq!(refused(reason), 40, "{mode:?} {reason}");
+        }
         // On a cold cache, the fetch that each of them needs is the one that they cause.
         server.reload_with(&[("validator.jwks_refresh_cooldown", "1h")]);
         server.forget_keys();
         let before = asked(&issuer);
-        for token in &tokens[35..45] {
+        for token in tokens[35..45].iter().chain(&tokens[78..85]) {
             assert!(
                 !rig::Login::new(&server, "alice")
                     .token(token)

@@ -64,9 +64,15 @@ causes! {
             again_in: Option<u64>,
         } = "no_fitting_key", "no key of the provider fits the token's algorithm";
         /// RFC 7515 appendix D: more keys of the provider fit than are tried, and the token does not tell them apart.
-        AmbiguousKey = "ambiguous_key", "too many keys of the provider fit the token";
+        AmbiguousKey {
+            /// Seconds until the provider may be asked for its keys again, if that is why it was not asked.
+            again_in: Option<u64>,
+        } = "ambiguous_key", "too many keys of the provider fit the token";
         /// RFC 7517 §4.2, §4.3, §4.4: the key is for another use, operation, algorithm or curve, or too weak.
-        KeyUnsuitable = "key_unsuitable", "signing key may not be used for this token";
+        KeyUnsuitable {
+            /// Seconds until the provider may be asked for its keys again, if that is why it was not asked.
+            again_in: Option<u64>,
+        } = "key_unsuitable", "signing key may not be used for this token";
         /// RFC 7515 §5.2: the signature is not the key's over this header and payload.
         BadSignature {
             /// Seconds until the provider may be asked for its keys again, if that is why it was not asked.
@@ -247,6 +253,8 @@ impl Reject {
         match self {
             Reject::UnknownKid { .. } => Reject::UnknownKid { again_in },
             Reject::NoFittingKey { .. } => Reject::NoFittingKey { again_in },
+            Reject::AmbiguousKey { .. } => Reject::AmbiguousKey { again_in },
+            Reject::KeyUnsuitable { .. } => Reject::KeyUnsuitable { again_in },
             Reject::BadSignature { .. } => Reject::BadSignature { again_in },
             other => other,
         }

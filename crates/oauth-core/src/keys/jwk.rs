@@ -311,7 +311,7 @@ impl JwkSet {
             select_keys(&heads, wanted).map_err(|reject| reject.of_a_set_without(self.left_out))?;
         let places = candidates.places().iter();
         let keys = places.filter_map(|place| self.keys.get(*place)?.public_key().cloned());
-        FoundKeys::one_of(keys).ok_or(Reject::KeyUnsuitable)
+        FoundKeys::one_of(keys).ok_or(Reject::KeyUnsuitable { again_in: None })
     }
 }
 

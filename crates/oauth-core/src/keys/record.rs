@@ -227,10 +227,11 @@ impl<'a> Name<'a> {
     /// Why none of these keys is the token's.
     fn refusal<'b>(&self, mut heads: impl Iterator<Item = &'b KeyHead>) -> Reject {
         let unknown = Reject::UnknownKid { again_in: None };
+        let unsuitable = Reject::KeyUnsuitable { again_in: None };
         match self {
-            Name::Kid(_) if heads.any(|head| self.is_of(head)) => Reject::KeyUnsuitable,
+            Name::Kid(_) if heads.any(|head| self.is_of(head)) => unsuitable,
             Name::Kid(_) => unknown,
-            Name::Certificate(_) => Reject::KeyUnsuitable,
+            Name::Certificate(_) => unsuitable,
             // Those of another certificate are other keys.
             Name::UnknownCertificate(_) if heads.any(|head| !self.is_of(head)) => unknown,
             Name::UnknownCertificate(_) | Name::None => Reject::NoFittingKey { again_in: None },
@@ -262,7 +263,8 @@ pub fn select_keys<'a>(
         if found.iter().take(count).any(is_known) {
             continue;
         }
-        *found.get_mut(count).ok_or(Reject::AmbiguousKey)? = (place, head);
+        let space = found.get_mut(count);
+        *space.ok_or(Reject::AmbiguousKey { again_in: None })? = (place, head);
         count = count.saturating_add(1);
     }
     Ok(Candidates {
@@ -316,7 +318,10 @@ mod tests {
     fn a_key_that_may_not_verify_keeps_its_kid_only() {
         let (head, material) = KeyHead::describe(Some("a"), CertificateTags::NONE, None, None);
         assert_eq!((head.kind(), head.key(&material)), (None, None));
-        assert_eq!(select(&[head], Some("a")), Err(Reject::KeyUnsuitable));
+        assert_eq!(
+            select(&[head], Some("a")),
+            Err(Reject::KeyUnsuitable { again_in: None })
+        );
         assert_eq!(
             select(&[head], Some("b")),
             Err(Reject::UnknownKid { again_in: None })
@@ -359,7 +364,10 @@ mod tests {
                 assert_eq!(found, Ok((0..count).collect()));
             }
             for count in [MAX_CANDIDATES + 1, 6] {
-                assert_eq!(select(&heads[..count], kid), Err(Reject::AmbiguousKey));
+                assert_eq!(
+                    select(&heads[..count], kid),
+                    Err(Reject::AmbiguousKey { again_in: None })
+                );
             }
         }
         let (a, b) = (head(None, 1), head(Some("b"), 2));

@@ -94,6 +94,24 @@ fn unknown_key_is_asked_for_once_in_a_cooldown_and_refusals_say_for_how_long() {
     assert_eq!(fixture.requests_for_keys(), 2);
 }
 
+/// It may have been replaced under its name by one of that type.
+#[test]
+fn key_of_another_type_is_asked_for_as_an_unknown_one_is() {
+    let fixture = fixture(Network::sound());
+    let kid = signing_key().jwk()["kid"].as_str().unwrap().to_owned();
+    assert!(fixture.find(&kid).is_ok());
+    let find = || {
+        let wanted = KeyReference::new(Some(&kid), Algorithm::ES256);
+        fixture.cache.find_keys(&wanted)
+    };
+    assert_refused(find(), Reject::KeyUnsuitable { again_in: None });
+    assert_eq!(fixture.requests_for_keys(), 2);
+    let again_in = Some(10);
+    assert_refused(find(), Reject::KeyUnsuitable { again_in });
+    assert_refused(fixture.find("made-up"), Reject::UnknownKid { again_in });
+    assert_eq!(fixture.requests_for_keys(), 2);
+}
+
 #[test]
 fn keys_that_did_not_verify_are_fetched_again_once_in_a_cooldown() {
     let fixture = fixture(Network::sound());
