@@ -1,5 +1,7 @@
 //! The provider's keys: RFC 7517, with the key types of RFC 7518 §6 and RFC 8037 §2.
 
+use std::collections::BTreeMap;
+
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
     ParsedPublicKey, VerificationAlgorithm,
@@ -42,6 +44,8 @@ const MEMBERS: json::Members<'static> = &[
 ];
 /// RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2: what only a private key has. A prime factor alone gives away the rest.
 const PRIVATE_MEMBERS: [&str; 7] = ["d", "p", "q", "dp", "dq", "qi", "oth"];
+/// RFC 7518 §6.2.1, §6.3.1, RFC 8037 §2: what a public key consists of.
+const PUBLIC_MEMBERS: [&str; 6] = ["kty", "crv", "n", "e", "x", "y"];
 /// RFC 7517 §4.3, RFC 7518 §6.3.2.7: lists. Some providers write an empty one for a member that a key does not have.
 const LISTS: [&str; 2] = ["key_ops", "oth"];
 
@@ -118,6 +122,33 @@ impl Jwk {
             KeyHead::describe(self.kid(), self.certificate, self.alg, self.key.as_ref());
         (head.with_fault(self.fault.as_ref()), material)
     }
+}
+
+/// A key whose private part is published signs for everyone, also where the set has it once more without that part. So each
+/// entry with that key has the fault of the one that publishes it.
+fn withdraw_published(jwks: &mut [Jwk], values: &[Value]) {
+    let entries = jwks.iter().zip(values);
+    let published: BTreeMap<Vec<u8>, KeyFault> = entries
+        .filter_map(|(jwk, value)| {
+            let fault = jwk.fault.clone().filter(KeyFault::is_private)?;
+            Some((parse_published(value)?.modulus_or_point().to_vec(), fault))
+        })
+        .collect();
+    for jwk in jwks {
+        let key = jwk.key.as_ref();
+        if let Some(fault) = key.and_then(|key| published.get(key.modulus_or_point())) {
+            jwk.fault = Some(fault.clone());
+            (jwk.alg, jwk.key) = (None, None);
+        }
+    }
+}
+
+/// The public part of a key that is unusable, whatever else the entry has.
+fn parse_published(value: &Value) -> Option<PublicKey> {
+    let mut members = present_members(value.as_object()?);
+    members.retain(|name, _| PUBLIC_MEMBERS.contains(&name.as_str()));
+    let jwk: ParsedJwk = serde_json::from_value(Value::Object(members)).ok()?;
+    parse_material(&jwk.algorithm)
 }
 
 /// The members that have a value: some providers write `null`, or an empty list, for one that a key does not have.
@@ -246,8 +277,10 @@ impl JwkSet {
             return Err(malformed("the key set has no \"keys\" array"));
         };
         let mut set = JwkSet::default();
+        let mut jwks: Vec<Jwk> = values.iter().map(Jwk::parse).collect();
+        withdraw_published(&mut jwks, values);
         let (mut usable, mut other) = (0_usize, 0_usize);
-        for (number, jwk) in (1..).zip(values.iter().map(Jwk::parse)) {
+        for (number, jwk) in (1..).zip(jwks) {
             let is_usable = jwk.key.is_some();
             if let Some(fault) = jwk.fault.clone().filter(|_| set.unusable.len() < MAX_KEYS) {
                 let kid = jwk.kid.clone();

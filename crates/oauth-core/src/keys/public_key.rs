@@ -45,6 +45,17 @@ impl PublicKey {
         self.kind().names().0
     }
 
+    /// What the private part belongs to: whoever has that can sign, with another exponent as well.
+    pub(crate) fn modulus_or_point(&self) -> &[u8] {
+        match self {
+            PublicKey::Rsa { n, .. } => n,
+            PublicKey::P256(point)
+            | PublicKey::P384(point)
+            | PublicKey::P521(point)
+            | PublicKey::Ed25519(point) => point,
+        }
+    }
+
     /// Whether `signature`, base64url-encoded as in a token, is this key's over `input`. A key of the wrong kind, or one
     /// that is not a point of its curve, verifies nothing.
     pub fn verifies(&self, alg: Algorithm, input: &[u8], signature: &str) -> bool {

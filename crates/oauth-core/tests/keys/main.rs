@@ -12,6 +12,7 @@ mod faults;
 mod key_material;
 mod key_set;
 mod newer_keys;
+mod published;
 mod rfc_vectors;
 mod rsa_vectors;
 mod signature;
