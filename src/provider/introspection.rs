@@ -169,7 +169,10 @@ impl ProviderIntrospection {
         match answer {
             Answer::Active(response) => {
                 let lifetime = response.lifetime(self.ttl, now);
-                Ended::Said(Said::Text(response.to_stored(token)), lifetime)
+                match response.to_stored(token) {
+                    Some(text) => Ended::Said(Said::Text(text), lifetime),
+                    None => Ended::Nothing,
+                }
             }
             Answer::Refused(Reject::TokenInactive) => Ended::Said(Said::Inactive, negative),
             Answer::Refused(_) => Ended::Said(Said::Refused, negative),

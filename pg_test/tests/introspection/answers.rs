@@ -294,6 +294,42 @@ fn settings_that_can_not_authenticate_refuse_everybody() {
 }
 
 #[test]
+fn session_has_the_claims_of_the_answer_over_those_of_the_jwt() {
+    let issuer = Issuer::builder().start();
+    let server = server_of(&issuer, "always", false).start();
+    server.sql("CREATE EXTENSION validator");
+    let token = issuer
+        .token("alice")
+        .claim("groups", json!(["analysts", "auditors"]))
+        .claim("tenant", "acme")
+        .encode();
+    issuer.say(
+        &token,
+        json!({"active": true, "groups": ["analysts"], "sid": "session-1", "token": token}),
+    );
+    // What has just come, and what is cached.
+    for _ in 0..2 {
+        let mut session = server.admits("alice", &token);
+        let claims: Value = serde_json::from_str(&session.value("SELECT validator.claims()"))
+            .expect("claims are JSON");
+        assert_eq!(claims["groups"], json!(["analysts"]));
+        assert_eq!(claims["tenant"], "acme");
+        assert_eq!(claims["sid"], "session-1");
+        assert!(claims.get("token").is_none() && claims.get("active").is_none());
+        let ended = format!(
+            "SELECT validator.end_sessions('{}', sid => 'session-1')",
+            issuer.url()
+        );
+        assert_eq!(
+            server.value(&ended),
+            "1",
+            "a logout by the answer's sid finds the session"
+        );
+    }
+    assert_eq!(asked(&issuer).1, 1);
+}
+
+#[test]
 fn roles_clients_and_claims_are_taken_from_the_providers_word() {
     let issuer = Issuer::builder().start();
     let server = server_of(&issuer, "opaque", false)

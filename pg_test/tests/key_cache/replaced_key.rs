@@ -147,6 +147,8 @@ fn key_that_was_replaced_by_one_of_another_type_or_use_is_fetched_at_the_first_l
                 assert!(verdict.log.contains(told), "{}", verdict.log);
             }
             assert_eq!(asked(&issuer), (3, 3), "{mode:?} {reason}");
+            server.sql("SELECT validator.flush_cache()");
+            log_in(&server, &issuer);
             assert_settled(&server, &issuer);
         }
     }

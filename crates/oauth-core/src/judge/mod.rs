@@ -156,7 +156,7 @@ impl Judgement<'_> {
         if mode == IntrospectionMode::Always {
             let (grant, identity) = self.judge_jwt(false)?;
             let answer = self.introspect()?;
-            return self.judge_confirmed(grant, &identity, &answer);
+            return self.judge_confirmed(&grant, &identity, &answer);
         }
         let (grant, _) = self.judge_jwt(true)?;
         Ok(grant)
@@ -211,28 +211,29 @@ impl Judgement<'_> {
     /// passes the same checks as the JWT's own claims. All that is one step.
     fn judge_confirmed(
         &mut self,
-        grant: Grant,
+        grant: &Grant,
         identity: &str,
         answer: &IntrospectionResponse,
     ) -> Result<Grant, Failure> {
         let steps = std::mem::take(&mut self.known.steps);
         let passed = self.check_answer(&grant.claims, identity, answer);
         self.known.steps = steps;
-        let passed = self.step("confirmed", passed, |_| String::new())?;
+        let (passed, claims) = self.step("confirmed", passed, |_| String::new())?;
         Ok(Grant {
             expires_at: passed.expires_at,
             groups: passed.groups,
             client_id: passed.client_id,
-            ..grant
+            claims,
         })
     }
 
+    /// Returns also the claims that have passed: those are the ones that are true now, and that the session has.
     fn check_answer(
         &mut self,
         jwt: &Object,
         identity: &str,
         answer: &IntrospectionResponse,
-    ) -> Result<Passed, Failure> {
+    ) -> Result<(Passed, Object), Failure> {
         introspected::validate_is_not_another_kind(answer.claims())?;
         let claims = introspected::overlay(jwt, answer, self.policy)?;
         let demands = Demands {
@@ -241,11 +242,14 @@ impl Judgement<'_> {
             answer: Some(answer.claims()),
             ..Demands::of_jwt(true)
         };
-        self.check_claims(&claims, &demands)
+        let passed = self.check_claims(&claims, &demands)?;
+        Ok((passed, claims))
     }
 
     fn introspect(&mut self) -> Result<IntrospectionResponse, Failure> {
-        let answer = self.attempt.introspector.introspect(&self.attempt.token);
+        let token = &self.attempt.token;
+        let answer = self.attempt.introspector.introspect(token);
+        let answer = answer.map(|answer| answer.judged(token));
         self.step("introspection", answer, |_| "active".to_owned())
     }
 

@@ -16,6 +16,9 @@ use crate::failure::{Failure, Internal};
 /// An inactive response is cached for at most this long: a token may become active a moment later.
 const MAX_NEGATIVE_LIFETIME: Duration = Duration::from_secs(10);
 
+/// RFC 6749 §10.10: tokens that cannot be guessed have more characters. What is shorter may be in an answer by chance.
+const SHORTEST_TOKEN: usize = 16;
+
 /// Asks the provider about a token. Asked only for tokens that pass every check that can be made without.
 pub trait Introspector {
     /// The introspection response for the token.
@@ -91,9 +94,21 @@ impl IntrospectionResponse {
     }
 
     /// The answer as text that [`from_stored`](IntrospectionResponse::from_stored) reads. It never has the token,
-    /// which some providers repeat in their answers.
-    pub fn to_stored(&self, token: &Bearer<'_>) -> String {
-        Value::Object(self.clone().into_claims(token)).to_string()
+    /// which some providers repeat in their answers. `None`: the token is too short to tell where it is repeated, so that the
+    /// answer must not be kept.
+    pub fn to_stored(&self, token: &Bearer<'_>) -> Option<String> {
+        is_told_apart(token).then(|| Value::Object(self.clone().into_claims(token)).to_string())
+    }
+
+    /// The answer as it is judged: what is stored must be judged as it is when it has just come. So members that repeat the
+    /// token count in neither, and all members of an answer that is not stored.
+    pub(crate) fn judged(self, token: &Bearer<'_>) -> Self {
+        match is_told_apart(token) {
+            true => IntrospectionResponse {
+                members: self.into_claims(token),
+            },
+            false => self,
+        }
     }
 
     /// An answer of [`to_stored`](IntrospectionResponse::to_stored). `None`: it is not one.
@@ -130,6 +145,11 @@ impl IntrospectionResponse {
         });
         self.members
     }
+}
+
+/// Whether a member that has the token in it repeats the token.
+fn is_told_apart(token: &Bearer<'_>) -> bool {
+    token.expose().len() >= SHORTEST_TOKEN
 }
 
 /// Why an answer is not the one for an active token.

@@ -76,6 +76,51 @@ fn groups_are_those_of_the_answer() {
     );
 }
 
+/// What decided the login is what the session has.
+#[test]
+fn grant_has_the_claims_that_were_judged() {
+    let token = good_token()
+        .claim("groups", json!(["analysts", "auditors"]))
+        .claim("scp", json!(["postgres"]))
+        .claim("tenant", json!("acme"));
+    let grant_of = |says: Value| {
+        Court::new()
+            .policy(|policy| policy.introspection(rules(IntrospectionMode::Always)))
+            .introspector(Says(says))
+            .judge(&token.encode())
+    };
+    let decision = grant_of(json!({
+        "active": true, "groups": ["analysts"], "sid": "session-1", "scope": "postgres", "client_id": CLIENT,
+        "exp": NOW + 100, "token": token.encode(), "deep": {"of": [token.encode()]}, "tenant": null,
+    }));
+    let grant = decision.outcome().unwrap();
+    let claims = grant.claims();
+    assert_eq!(claims["groups"], json!(["analysts"]));
+    assert_eq!(claims["exp"], json!(NOW + 100));
+    assert_eq!(
+        claims["tenant"],
+        json!("acme"),
+        "the answer says nothing of it"
+    );
+    assert_eq!(
+        (&claims["scope"], &claims["scp"]),
+        (&json!("postgres"), &json!(["postgres"]))
+    );
+    assert_eq!(grant.sid(), Some("session-1"));
+    assert_eq!(grant.jti(), Some("token-1"));
+    assert_eq!(grant.sub(), Some(SUBJECT));
+    for absent in ["active", "token", "deep"] {
+        assert_eq!(claims.get(absent), None, "{absent}");
+    }
+    let shown = decision.into_claims().unwrap().to_json();
+    assert!(!shown.contains("auditors") && !shown.contains(&token.encode()));
+    // Without claims of its own, the answer leaves the JWT's.
+    let decision = grant_of(json!({"active": true}));
+    let claims = decision.outcome().unwrap().claims().clone();
+    assert_eq!(claims["groups"], json!(["analysts", "auditors"]));
+    assert_eq!(claims["scope"], json!(SCOPES));
+}
+
 #[test]
 fn jwt_must_be_confirmed_as_far_as_the_answer_goes() {
     assert_eq!(verdict_on_jwt(json!({"active": true})), GRANTED);

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use court::*;
 use http::StatusCode;
-use oauth_core::{Bearer, IntrospectionMode, IntrospectionResponse, NotActive, Reject, Timestamp};
-use serde_json::json;
+use oauth_core::{
+    Bearer, Failure, IntrospectionMode, IntrospectionResponse, IntrospectionRules, Introspector,
+    NotActive, Reject, Timestamp,
+};
+use serde_json::{Value, json};
 
-use crate::introspection::{OPAQUE, answer, good_answer};
+use crate::introspection::{OPAQUE, Says, answer, good_answer, rules};
 
 fn parse(status: u16, body: &str) -> Result<IntrospectionResponse, NotActive> {
     IntrospectionResponse::parse(StatusCode::from_u16(status).unwrap(), body.as_bytes())
@@ -107,10 +110,94 @@ fn stored_answer_is_the_same_but_for_the_token() {
         "token": OPAQUE, "access_token": format!("x{OPAQUE}y"), "deep": {"a": [OPAQUE]}, OPAQUE: 1,
     }));
     let stored = parse(200, &says.to_string()).unwrap().to_stored(&token);
+    let stored = stored.unwrap();
     assert!(!stored.contains(OPAQUE), "{stored}");
     let again = IntrospectionResponse::from_stored(&stored).unwrap();
     assert_eq!(Some(again), parse(200, &good_answer().to_string()).ok());
     assert_eq!(IntrospectionResponse::from_stored("x"), None);
+}
+
+/// A short token is in members that have nothing to do with it.
+#[test]
+fn answer_about_a_token_that_is_too_short_is_not_kept() {
+    let response = parse(200, &good_answer().to_string()).unwrap();
+    for (length, is_kept) in [(1, false), (15, false), (16, true), (40, true)] {
+        let token = "a".repeat(length);
+        let stored = response.to_stored(&Bearer::new(&token));
+        assert_eq!(stored.is_some(), is_kept, "{length}");
+    }
+}
+
+/// An introspector that answers from what was stored, where something is.
+struct Stored(Value);
+
+impl Introspector for Stored {
+    fn introspect(&self, token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure> {
+        let fresh = parse(200, &self.0.to_string()).unwrap();
+        let stored = fresh.to_stored(token);
+        Ok(stored.map_or(fresh, |text| {
+            IntrospectionResponse::from_stored(&text).unwrap()
+        }))
+    }
+}
+
+#[test]
+fn answer_is_judged_alike_when_it_has_come_and_when_it_was_kept() {
+    let long = OPAQUE;
+    let changed = |changes: Value| answer(changes);
+    for token in ["a", "1", "x7Qz", long] {
+        for says in [
+            good_answer(),
+            changed(json!({"cnf": {"x5t#S256": "aaaa"}})),
+            changed(json!({"exp": NOW - 1000})),
+            changed(json!({"iss": "https://another.example"})),
+            changed(json!({"nbf": NOW + 1000})),
+            changed(json!({"client_id": "another"})),
+            // As it may be repeated on purpose.
+            changed(json!({"jti": token, "token": token})),
+            changed(json!({"sub": token})),
+            changed(json!({"access_token": token, "deep": [{"a": token}]})),
+        ] {
+            let judge = |introspector: Box<dyn Introspector>| {
+                let rules = IntrospectionRules {
+                    exp_required: false,
+                    audience_required: false,
+                    ..rules(IntrospectionMode::Opaque)
+                };
+                let decision = Court::new()
+                    .policy(|policy| {
+                        policy
+                            .introspection(rules)
+                            .client_ids("psql".parse().unwrap())
+                    })
+                    .introspector(Boxed(introspector))
+                    .judge(token);
+                (
+                    verdict_of(&decision),
+                    decision.authn_id().map(str::to_owned),
+                )
+            };
+            let (fresh, kept) = (
+                judge(Box::new(Says(says.clone()))),
+                judge(Box::new(Stored(says.clone()))),
+            );
+            assert_eq!(fresh, kept, "{token}: {says}");
+        }
+        let bound = changed(json!({"cnf": {"jkt": "aaaa"}}));
+        let verdict = Court::new()
+            .policy(|policy| policy.introspection(rules(IntrospectionMode::Opaque)))
+            .introspector(Stored(bound))
+            .verdict_on_text(token);
+        assert_eq!(verdict, "cnf_unsupported", "{token}");
+    }
+}
+
+struct Boxed(Box<dyn Introspector>);
+
+impl Introspector for Boxed {
+    fn introspect(&self, token: &Bearer<'_>) -> Result<IntrospectionResponse, Failure> {
+        self.0.introspect(token)
+    }
 }
 
 #[test]
