@@ -49,23 +49,41 @@ pub(super) fn parse_subject(
 ) -> Result<Vec<Who>, NoticeFault> {
     let subject = subject.as_object().ok_or(NoticeFault::SubjectMalformed)?;
     match format(subject)? {
-        // RFC 9493 §3.2.8: aliases are not nested.
-        Some("aliases") => {
-            let aliases = subject.get("identifiers").and_then(Value::as_array);
-            let aliases = aliases.ok_or(NoticeFault::SubjectMalformed)?;
-            if aliases.is_empty() || aliases.len() > MAX_ALIASES {
-                return Err(NoticeFault::SubjectMalformed);
-            }
-            let named = aliases.iter().map(|alias| {
-                let alias = alias.as_object().ok_or(NoticeFault::SubjectMalformed)?;
-                parse_simple(alias, kind, issuer)
-            });
-            named
-                .collect::<Result<Vec<_>, _>>()
-                .map(|named| named.concat())
-        }
         Some("complex") | None => parse_complex(subject, kind, issuer),
-        Some(_) => parse_simple(subject, kind, issuer),
+        Some(_) => parse_named(subject, kind, issuer),
+    }
+}
+
+/// A subject that is named in one way, or in several.
+fn parse_named(subject: &Object, kind: EventKind, issuer: &str) -> Result<Vec<Who>, NoticeFault> {
+    match format(subject)? {
+        Some("aliases") => parse_aliases(subject, kind, issuer),
+        _ => parse_simple(subject, kind, issuer),
+    }
+}
+
+/// RFC 9493 §3.2.8: identifiers of one subject, which are not nested. Those in formats that name nobody here, such as a
+/// telephone number, are left out, unless all are. One that is malformed, or of another issuer, casts doubt on the others.
+fn parse_aliases(subject: &Object, kind: EventKind, issuer: &str) -> Result<Vec<Who>, NoticeFault> {
+    let aliases = subject.get("identifiers").and_then(Value::as_array);
+    let aliases = aliases.ok_or(NoticeFault::SubjectMalformed)?;
+    if aliases.is_empty() || aliases.len() > MAX_ALIASES {
+        return Err(NoticeFault::SubjectMalformed);
+    }
+    let (mut named, mut unsupported) = (Vec::new(), None);
+    for alias in aliases {
+        let alias = alias.as_object().ok_or(NoticeFault::SubjectMalformed)?;
+        match parse_simple(alias, kind, issuer) {
+            Ok(who) => named.extend(who),
+            Err(fault @ NoticeFault::SubjectUnsupported { .. }) => {
+                unsupported.get_or_insert(fault);
+            }
+            Err(fault) => return Err(fault),
+        }
+    }
+    match unsupported {
+        Some(fault) if named.is_empty() => Err(fault),
+        _ => Ok(named),
     }
 }
 
@@ -84,7 +102,7 @@ fn parse_complex(subject: &Object, kind: EventKind, issuer: &str) -> Result<Vec<
         };
     }
     match member("user") {
-        Some(user) => parse_simple(user?, kind, issuer),
+        Some(user) => parse_named(user?, kind, issuer),
         None => Err(NoticeFault::SubjectMissing),
     }
 }

@@ -188,6 +188,54 @@ fn subjects_name_users_and_sessions() {
     }
 }
 
+/// RFC 9493 §3.2.8: they are names of one subject, of which one is enough.
+#[test]
+fn aliases_in_other_formats_are_left_out() {
+    let phone = json!({"format": "phone_number", "phone_number": "+12065550100"});
+    let nested = json!({"format": "aliases", "identifiers": [alice()]});
+    let stranger = json!({"format": "iss_sub", "iss": "https://other.example", "sub": SUBJECT});
+    let email = json!({"format": "email", "email": "alice@corp.example"});
+    let aliases = |identifiers: &[&Value]| json!({"format": "aliases", "identifiers": identifiers});
+    let alice = &alice();
+    let session = json!({"format": "opaque", "id": "x1"});
+    for (identifiers, who) in [
+        (vec![alice, &phone], Ok(vec![user(SUBJECT)])),
+        (
+            vec![&phone, alice, &nested, &email],
+            Ok(vec![user(SUBJECT), address("alice@corp.example")]),
+        ),
+        (vec![&phone, &nested], Err("subject_unsupported")),
+        (vec![&nested], Err("subject_unsupported")),
+        (
+            vec![&phone, alice, &stranger],
+            Err("subject_of_another_issuer"),
+        ),
+        (vec![&stranger, &phone], Err("subject_of_another_issuer")),
+        (vec![&phone, &Value::Null, alice], Err("subject_malformed")),
+    ] {
+        let told = aliases(&identifiers);
+        for subject in [
+            told.clone(),
+            json!({"format": "complex", "user": told}),
+            json!({"user": told, "session": session}),
+        ] {
+            let token = event(DISABLED, subject.clone());
+            match &who {
+                Ok(who) => assert_eq!(&named(token).1, who, "{subject}"),
+                Err(why) => assert_eq!(&refused(token), why, "{subject}"),
+            }
+        }
+    }
+    for malformed in [
+        json!({"format": "iss_sub", "iss": ISSUER}),
+        json!({"format": 7}),
+        json!({"phone_number": "+1"}),
+    ] {
+        let token = event(DISABLED, aliases(&[alice, &malformed]));
+        assert_eq!(refused(token), "subject_malformed", "{malformed}");
+    }
+}
+
 #[test]
 fn as_many_aliases_as_are_allowed_are_taken() {
     let aliases = json!({"format": "aliases", "identifiers": vec![alice(); 16]});
