@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use http_cause::cause;
 use oauth_core::{
     ACCEPT_DOCUMENT, Endpoint, FormRequest, HttpClient, MAX_RESPONSE_BYTES, Misconfigured,
-    UnavailableCause,
+    SecretText, UnavailableCause,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -109,7 +109,8 @@ impl BearerFile {
     }
 
     fn read_header(&self) -> Result<HeaderValue, Misconfigured> {
-        let value = HeaderValue::from_str(&format!("Bearer {}", self.read()?.expose()));
+        let text = SecretText::of(&["Bearer ", self.read()?.expose()]);
+        let value = HeaderValue::from_str(text.expose());
         let mut value = value.map_err(|_| Self::invalid())?;
         value.set_sensitive(true);
         Ok(value)
@@ -249,9 +250,9 @@ impl UreqClient {
             .build()
             .content_type("application/x-www-form-urlencoded");
         if let Some(authorization) = &form.authorization {
-            request = request.header("Authorization", authorization);
+            request = request.header("Authorization", authorization.expose());
         }
-        self.read(url, request.send(&form.body))
+        self.read(url, request.send(form.body.expose()))
     }
 
     fn read(

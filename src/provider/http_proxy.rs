@@ -9,7 +9,8 @@ use std::sync::Arc;
 
 use http_cause::{cause, to_error};
 use oauth_core::{
-    Misconfigured, ProxyRules, UnavailableCause, basic_credentials, parse_connect_status,
+    Misconfigured, ProxyRules, SecretText, UnavailableCause, basic_credentials,
+    parse_connect_status,
 };
 use ureq::Error;
 use ureq::config::Config;
@@ -31,7 +32,7 @@ const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub struct Route {
     rules: ProxyRules,
     /// The value of `Proxy-Authorization`.
-    credentials: Option<String>,
+    credentials: Option<SecretText>,
     /// By which the proxy itself is asked: without the certificate that is for the provider.
     config: Config,
 }
@@ -154,7 +155,7 @@ impl ThroughProxy {
             ..details.timeout
         });
         let request = route.connect_request(details.uri)?;
-        stream.write_all(request.as_bytes())?;
+        stream.write_all(request.expose().as_bytes())?;
         match read_status(&mut stream)? {
             status if status.is_success() => Ok(Tunnel(stream.into_inner())),
             status => Err(Error::StatusCode(status.as_u16())),
@@ -164,14 +165,17 @@ impl ThroughProxy {
 
 impl Route {
     /// RFC 9112 §3.2.3: the target is host and port.
-    fn connect_request(&self, url: &Uri) -> Result<String, Error> {
+    fn connect_request(&self, url: &Uri) -> Result<SecretText, Error> {
         let host = url.host().ok_or(Error::HostNotFound)?;
         let target = format!("{host}:{}", url.port_u16().unwrap_or(443));
-        let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
+        let mut request = SecretText::default();
+        request.push_str(&format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n"));
         if let Some(credentials) = &self.credentials {
-            request += &format!("Proxy-Authorization: {credentials}\r\n");
+            request.push_str("Proxy-Authorization: ");
+            request.push_str(credentials.expose());
+            request.push_str("\r\n");
         }
-        request += "\r\n";
+        request.push_str("\r\n");
         Ok(request)
     }
 }

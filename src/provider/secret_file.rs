@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use oauth_core::Misconfigured;
+use oauth_core::{Misconfigured, overwrite};
 
 use crate::settings;
 
@@ -79,10 +79,4 @@ impl Drop for Secret {
     fn drop(&mut self) {
         overwrite(std::mem::take(&mut self.0).into_bytes());
     }
-}
-
-fn overwrite(mut bytes: Vec<u8>) {
-    bytes.fill(0);
-    // Keeps the compiler from leaving out writes that are never read.
-    std::hint::black_box(&bytes);
 }

@@ -82,6 +82,7 @@ pub use basics::clock::{Clock, SystemClock, Timestamp};
 pub use basics::digest::cache_key;
 pub use basics::layout::LayoutDigest;
 pub use basics::printable::Printable;
+pub use basics::secret_text::{SecretText, overwrite};
 pub use basics::setting::{SettingError, StringList};
 pub use checks::confirmation::{NoCertificate, Peer};
 pub use checks::password::is_token;

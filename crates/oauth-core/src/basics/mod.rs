@@ -8,4 +8,5 @@ pub(crate) mod json;
 pub(crate) mod layout;
 pub(crate) mod placed;
 pub(crate) mod printable;
+pub(crate) mod secret_text;
 pub(crate) mod setting;

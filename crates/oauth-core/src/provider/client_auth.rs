@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::basics::bearer::Bearer;
 use crate::basics::clock::Timestamp;
+use crate::basics::secret_text::{SecretText, overwrite};
 use crate::basics::setting::SettingError;
 
 /// RFC 7523 §3: how long an assertion may be used; a request takes no longer.
@@ -82,31 +83,34 @@ pub enum ClientProof<'a> {
 /// A POST of a form (RFC 7662 §2.1). It holds a token and secrets, so it can be neither printed nor copied.
 pub struct FormRequest {
     /// `application/x-www-form-urlencoded`.
-    pub body: String,
+    pub body: SecretText,
     /// The value of the header `Authorization`.
-    pub authorization: Option<String>,
+    pub authorization: Option<SecretText>,
 }
 
 impl FormRequest {
     /// RFC 7662 §2.1: asks about a token in the name of a client.
     pub fn introspect(token: &Bearer<'_>, client_id: &str, proof: &ClientProof<'_>) -> Self {
-        let mut body = String::from("token=");
+        let mut body = SecretText::of(&["token="]);
         push_form_encoded(&mut body, token.expose());
         body.push_str("&token_type_hint=access_token");
         let mut add = |name: &str, value: &str| {
-            body.push('&');
+            body.push_str("&");
             body.push_str(name);
-            body.push('=');
+            body.push_str("=");
             push_form_encoded(&mut body, value);
         };
-        let basic = |credentials: String| Some(format!("Basic {}", STANDARD.encode(credentials)));
         let authorization = match proof {
-            ClientProof::SecretBasic(secret) => basic(format!(
-                "{}:{}",
-                form_encoded(client_id),
-                form_encoded(secret)
-            )),
-            ClientProof::SecretBasicRaw(secret) => basic(format!("{client_id}:{secret}")),
+            ClientProof::SecretBasic(secret) => {
+                let mut credentials = SecretText::default();
+                push_form_encoded(&mut credentials, client_id);
+                credentials.push_str(":");
+                push_form_encoded(&mut credentials, secret);
+                Some(basic(&credentials))
+            }
+            ClientProof::SecretBasicRaw(secret) => {
+                Some(basic(&SecretText::of(&[client_id, ":", secret])))
+            }
             ClientProof::SecretPost(secret) => {
                 add("client_id", client_id);
                 add("client_secret", secret);
@@ -128,7 +132,7 @@ impl FormRequest {
                 }
                 None
             }
-            ClientProof::Bearer(token) => Some(format!("Bearer {token}")),
+            ClientProof::Bearer(token) => Some(SecretText::of(&["Bearer ", token])),
         };
         FormRequest {
             body,
@@ -137,28 +141,34 @@ impl FormRequest {
     }
 }
 
+/// RFC 7617 §2: what `Authorization` or `Proxy-Authorization` says of `user:password`.
+pub(crate) fn basic(credentials: &SecretText) -> SecretText {
+    // base64 writes into a text of its own: of full size from the start, it leaves nothing behind.
+    let encoded = STANDARD.encode(credentials.expose());
+    let header = SecretText::of(&["Basic ", &encoded]);
+    overwrite(encoded.into_bytes());
+    header
+}
+
 /// RFC 6749 appendix B: `application/x-www-form-urlencoded`.
-fn push_form_encoded(out: &mut String, text: &str) {
+fn push_form_encoded(out: &mut SecretText, text: &str) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let mut push = |c: char| out.push_str(c.encode_utf8(&mut [0; 4]));
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'*' => {
-                out.push(char::from(byte));
+                push(char::from(byte));
             }
-            b' ' => out.push('+'),
+            b' ' => push('+'),
             _ => {
                 let digit =
                     |nibble: u8| HEX.get(usize::from(nibble)).map_or('0', |d| char::from(*d));
-                out.extend(['%', digit(byte >> 4), digit(byte & 15)]);
+                ['%', digit(byte >> 4), digit(byte & 15)]
+                    .into_iter()
+                    .for_each(&mut push);
             }
         }
     }
-}
-
-fn form_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    push_form_encoded(&mut out, text);
-    out
 }
 
 /// A private key that signs assertions. It can be neither printed nor copied.

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::uri::Scheme;
 use http::{StatusCode, Uri};
 
 use crate::basics::printable::Printable;
+use crate::basics::secret_text::SecretText;
 use crate::basics::setting::{SettingError, parse_list};
+use crate::provider::client_auth::basic;
 use crate::provider::issuer::Endpoint;
 
 /// Bytes of the longest URL of a proxy.
@@ -234,10 +234,10 @@ impl ProxyRules {
 }
 
 /// RFC 7617 §2: what `Proxy-Authorization` says of `user:password`. `None`: it is something else, or has control characters.
-pub fn basic_credentials(secret: &str) -> Option<String> {
+pub fn basic_credentials(secret: &str) -> Option<SecretText> {
     let (user, _) = secret.split_once(':')?;
     let is_plain = !user.is_empty() && !secret.chars().any(char::is_control);
-    is_plain.then(|| format!("Basic {}", STANDARD.encode(secret)))
+    is_plain.then(|| basic(&SecretText::of(&[secret])))
 }
 
 /// RFC 9112 §4: the status of an answer to CONNECT, of which this is the beginning. `None`: it is not HTTP/1.

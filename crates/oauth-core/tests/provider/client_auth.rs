@@ -7,14 +7,20 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use oauth_core::{AssertionKey, Bearer, ClientAuthMethod, ClientProof, FormRequest, Timestamp};
+use oauth_core::{
+    AssertionKey, Bearer, ClientAuthMethod, ClientProof, FormRequest, SecretText, Timestamp,
+};
 use serde_json::{Value, json};
 
 const TOKEN: &str = "a+b/c=~";
 
 fn request(client_id: &str, proof: &ClientProof<'_>) -> (String, Option<String>) {
     let request = FormRequest::introspect(&Bearer::new(TOKEN), client_id, proof);
-    (request.body, request.authorization)
+    let text = |text: &SecretText| text.expose().to_owned();
+    (
+        text(&request.body),
+        request.authorization.as_ref().map(text),
+    )
 }
 
 fn decoded_basic(authorization: Option<String>) -> String {

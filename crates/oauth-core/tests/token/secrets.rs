@@ -4,7 +4,7 @@ use std::fmt::{Debug, Display};
 use std::marker::PhantomData;
 
 use court::*;
-use oauth_core::{Bearer, Decision, LoginAttempt};
+use oauth_core::{Bearer, Decision, FormRequest, LoginAttempt, SecretText};
 
 /// Tells of a type whether it has a trait: the inherent constant, if its bound holds, hides the trait's.
 struct Has<T>(PhantomData<T>);
@@ -43,6 +43,14 @@ fn a_token_can_be_neither_printed_nor_copied() {
         Has::<LoginAttempt>::CLONE,
     ];
     assert_eq!(of_attempt, [false; 3]);
+    let of_secrets = [
+        Has::<SecretText>::DEBUG,
+        Has::<SecretText>::DISPLAY,
+        Has::<SecretText>::CLONE,
+        Has::<FormRequest>::DEBUG,
+        Has::<FormRequest>::CLONE,
+    ];
+    assert_eq!(of_secrets, [false; 5]);
     // The probe itself works.
     assert_eq!(
         [
