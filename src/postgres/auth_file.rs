@@ -7,17 +7,21 @@ use pgrx::pg_sys;
 
 use crate::postgres::abi;
 use crate::postgres::hba::FileLine;
-use crate::postgres::text::{c_string, copied, copied_lossy};
+#[cfg(oauth)]
+use crate::postgres::text::copied;
+use crate::postgres::text::{c_string, copied_lossy};
 use crate::postgres::versions;
 
 /// As PostgreSQL's own views do: what is wrong with a line is not logged again.
 const QUIETLY: c_int = pg_sys::DEBUG3 as c_int;
 
-/// The lines of pg_hba.conf that can be read, in their order.
+/// The lines of pg_hba.conf that can be read, in their order. Of one with the method `radius`, only who matches it is
+/// read.
 pub fn hba_lines() -> Vec<(FileLine, &'static abi::HbaLine)> {
-    // SAFETY: the server's parser for this file.
+    // SAFETY: the server's parser for this file, and a line that tokenized_lines gave.
     unsafe {
         parsed_lines(pg_sys::HbaFileName, |line| {
+            hide_radius(line);
             abi::parse_hba_line(line, QUIETLY)
         })
     }
@@ -33,15 +37,81 @@ pub fn ident_lines() -> Vec<(FileLine, &'static abi::IdentLine)> {
     }
 }
 
-/// The issuers of the lines of pg_hba.conf for tokens, each with the number of its line.
+/// The issuers of the lines of pg_hba.conf for tokens, each with the number of its line. For an unauthenticated client, too,
+/// so other lines are not parsed.
+#[cfg(oauth)]
 pub fn issuers_of_lines() -> Vec<(i32, String)> {
-    let lines = hba_lines().into_iter();
-    let issuers = lines.filter_map(|(place, line)| {
+    // SAFETY: the server's parser for this file, and a line that tokenized_lines gave; null is no line.
+    let lines = unsafe {
+        parsed_lines(pg_sys::HbaFileName, |line| {
+            match find_method(line, c"oauth") {
+                Some(_) if find_method(line, RADIUS).is_none() => {
+                    abi::parse_hba_line(line, QUIETLY)
+                }
+                _ => std::ptr::null_mut(),
+            }
+        })
+    };
+    let issuers = lines.into_iter().filter_map(|(place, line)| {
         // SAFETY: null, or a NUL-terminated string of a parsed line.
-        let issuer = unsafe { copied(versions::issuer_of(line)) }?;
+        let issuer = unsafe { copied(line.oauth_issuer) }?;
         Some((place.line, issuer))
     });
     issuers.collect()
+}
+
+/// Before 18 no line names one.
+#[cfg(not(oauth))]
+pub fn issuers_of_lines() -> Vec<(i32, String)> {
+    Vec::new()
+}
+
+const RADIUS: &CStr = c"radius";
+
+/// Puts another method in the place of `radius`, and takes away its options. To parse them, PostgreSQL resolves the names of
+/// the servers, in the main thread: while a name server does not answer, neither a timeout nor a command ends that.
+///
+/// # Safety
+/// `line` is one that tokenized_lines gave, and nobody else reads it.
+#[cfg_attr(feature = "pg19", expect(unused_variables))]
+unsafe fn hide_radius(line: *mut abi::TokenizedAuthLine) {
+    // 19 does not know the method.
+    #[cfg(not(feature = "pg19"))]
+    // SAFETY: by this function's contract. A list may use less than it has room for; the words live in a memory context that
+    // is freed as a whole, and the parser does not write to them.
+    unsafe {
+        if let Some((at, word)) = find_method(line, RADIUS) {
+            (*word).string = c"reject".as_ptr().cast_mut();
+            (*(*line).fields).length = i32::try_from(at).unwrap_or(0).saturating_add(1);
+        }
+    }
+}
+
+/// The word of a line that makes this its method, and which one it is, from 0. The method is the fourth of a line for
+/// sockets, and of others the fifth, or the sixth behind a mask. Both are looked at: of a line that can be read, only one of
+/// them can be the name of a method.
+///
+/// # Safety
+/// `line` is one that tokenized_lines gave, and lives as long as the result.
+unsafe fn find_method(
+    line: *const abi::TokenizedAuthLine,
+    method: &CStr,
+) -> Option<(usize, *mut abi::AuthToken)> {
+    // SAFETY: by this function's contract: a list of lists of words, each of which has at least one, with NUL-terminated
+    // strings.
+    unsafe {
+        let first_word = |field: *mut c_void| {
+            let word = elements(field.cast()).next()?.cast::<abi::AuthToken>();
+            Some((word, CStr::from_ptr((*word).string)))
+        };
+        let mut words = elements((*line).fields).map(first_word).enumerate();
+        let (_, kind) = words.next()?.1?;
+        let places = if kind == c"local" { 3..=3 } else { 4..=5 };
+        words.find_map(|(at, word)| {
+            let (word, text) = word?;
+            (places.contains(&at) && text == method).then_some((at, word))
+        })
+    }
 }
 
 /// `validator.NAME=VALUE` for every setting on every line of pg_hba.conf that can be read.

@@ -29,10 +29,16 @@ pub struct Match {
 }
 
 /// The lines that the connection may match, in their order. The last is the one that it matches whatever is not known
-/// here, if there is one.
-pub fn matching_lines(connection: &Connection<'_>) -> Vec<Match> {
+/// here, if there is one. `is_readable`: whether PostgreSQL takes the line that is there.
+pub fn matching_lines(
+    connection: &Connection<'_>,
+    is_readable: impl Fn(&FileLine) -> bool,
+) -> Vec<Match> {
     let mut found = Vec::new();
     for (place, line) in hba_lines() {
+        if !is_readable(&place) {
+            continue;
+        }
         if !fits_type(line, connection.has_tls) || !fits_names(line, connection) {
             continue;
         }

@@ -7,18 +7,6 @@ use pgrx::pg_sys;
 
 use crate::postgres::abi;
 
-/// The issuer that a line of pg_hba.conf names, or null.
-#[cfg(oauth)]
-pub fn issuer_of(line: &abi::HbaLine) -> *const c_char {
-    line.oauth_issuer
-}
-
-/// Before 18 none does.
-#[cfg(not(oauth))]
-pub fn issuer_of(_line: &abi::HbaLine) -> *const c_char {
-    std::ptr::null()
-}
-
 /// Whether a line has delegate_ident_mapping.
 #[cfg(oauth)]
 pub fn is_delegated(line: &abi::HbaLine) -> bool {

@@ -8,7 +8,7 @@ use pgrx::datum::Inet;
 use pgrx::prelude::*;
 
 use crate::postgres::auth_file::NamedRole;
-use crate::postgres::hba::HbaLine;
+use crate::postgres::hba::{FileLine, HbaLine};
 use crate::postgres::hba_match::{Connection, Match, matching_lines};
 use crate::postgres::query::rows_with;
 use crate::settings::hba_rules::{HbaRule, read_hba};
@@ -52,13 +52,11 @@ fn try_login(
 
 fn try_on_lines(token: &str, role: &str, connection: &Connection<'_>) -> Vec<Step> {
     let rules = read_hba();
-    let found: Vec<(Match, &HbaRule)> = matching_lines(connection)
+    let at = |place: &FileLine| rules.iter().find(|rule| rule.place == *place);
+    let is_readable = |place: &FileLine| at(place).is_some_and(|rule| !rule.kind.is_empty());
+    let found: Vec<(Match, &HbaRule)> = matching_lines(connection, is_readable)
         .into_iter()
-        .filter_map(|found| {
-            let is_there = |rule: &&HbaRule| rule.place == found.place;
-            let rule = rules.iter().find(is_there)?;
-            Some((found, rule))
-        })
+        .filter_map(|found| at(&found.place).map(|rule| (found, rule)))
         .collect();
     let Some((number, line)) = find_ours(&found) else {
         return vec![("line", Some(false), told_no_line(&found, &rules))];

@@ -4,6 +4,7 @@
 mod files;
 mod other_modules;
 mod panics;
+mod radius;
 mod standby;
 
 use std::path::{Path, PathBuf};
