@@ -2,7 +2,7 @@
 
 use std::ffi::{CStr, CString, c_char};
 
-use pgrx::pg_sys;
+use pgrx::{PgSqlErrorCode, ereport, pg_sys};
 
 /// A string of the server's; null is empty. `None`: it is not UTF-8.
 ///
@@ -41,6 +41,66 @@ pub unsafe fn copied_lossy(text: *const c_char) -> String {
     text.to_string_lossy().into_owned()
 }
 
+/// Bytes of the server's; what is not UTF-8 is replaced.
+pub fn lossy(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+}
+
+/// An argument of an SQL function, which is in the encoding of the database. Raises an error for one that is not valid in it,
+/// or has a character that UTF-8 lacks. Functions take their arguments as bytes, since pgrx panics for a `&str` that is not
+/// ASCII unless the database's encoding is UTF-8.
+pub fn argument(bytes: &[u8]) -> String {
+    if let (Ok(text), true) = (std::str::from_utf8(bytes), bytes.is_ascii()) {
+        return text.to_owned();
+    }
+    // A text has at most 1 GB.
+    let length = i32::try_from(bytes.len()).unwrap_or(0);
+    let own = bytes.as_ptr().cast::<c_char>();
+    // SAFETY: called in a transaction, in the main thread, with that many bytes; the result is the same pointer, or a
+    // NUL-terminated string in the current memory context.
+    let converted = unsafe {
+        let converted = pg_sys::pg_server_to_any(own, length, pg_sys::pg_enc::PG_UTF8 as i32);
+        match converted.cast_const() == own {
+            true => bytes,
+            false => CStr::from_ptr(converted).to_bytes(),
+        }
+    };
+    let Ok(text) = std::str::from_utf8(converted) else {
+        ereport!(
+            ERROR,
+            PgSqlErrorCode::ERRCODE_CHARACTER_NOT_IN_REPERTOIRE,
+            "an argument is not valid in the encoding of the database"
+        );
+    };
+    text.to_owned()
+}
+
+/// The name of a role as this database's own views show it: by its bytes, unless they are not valid here, which would be an
+/// error when it is sent to the client.
+pub fn shown_name(name: String) -> String {
+    let length = i32::try_from(name.len()).unwrap_or(0);
+    // SAFETY: called in a process with a database; that many bytes; it raises no error.
+    let is_valid = unsafe {
+        pg_sys::pg_verify_mbstr(
+            pg_sys::GetDatabaseEncoding(),
+            name.as_ptr().cast(),
+            length,
+            true,
+        )
+    };
+    match is_valid {
+        true => name,
+        false => storable(name),
+    }
+}
+
+/// Whether the database can hold every text.
+pub fn is_utf8_database() -> bool {
+    // SAFETY: a plain look at the connected database.
+    unsafe { pg_sys::GetDatabaseEncoding() == pg_sys::pg_enc::PG_UTF8 as i32 }
+}
+
 /// For the server. Text with a NUL becomes empty: for names that are constants or were checked to have none.
 pub fn c_string(text: &str) -> CString {
     CString::new(text).unwrap_or_default()
@@ -48,8 +108,7 @@ pub fn c_string(text: &str) -> CString {
 
 /// Text from a token in a form that every database can hold: without NUL, and in its encoding.
 pub fn storable(text: String) -> String {
-    // SAFETY: a plain look at the connected database.
-    let is_utf8 = unsafe { pg_sys::GetDatabaseEncoding() } == pg_sys::pg_enc::PG_UTF8 as i32;
+    let is_utf8 = is_utf8_database();
     let fits = |c: char| c != '\0' && (is_utf8 || c.is_ascii());
     if text.chars().all(fits) {
         return text;

@@ -1,6 +1,6 @@
 //! What the comment on a created role says: whose role it is. It goes with the role through renames, dumps and upgrades.
 
-use oauth_core::Timestamp;
+use oauth_core::{Timestamp, ascii_json};
 use serde_json::{Value, json};
 
 /// How such a comment begins.
@@ -14,13 +14,14 @@ pub struct Note {
 }
 
 impl Note {
+    /// In ASCII: comments on roles are shared by databases of all encodings.
     pub fn write(&self) -> String {
         let note = json!({
             "issuer": self.issuer,
             "identity": self.identity,
             "created_at": self.created_at.unix_seconds(),
         });
-        format!("{BEGIN}{note}")
+        format!("{BEGIN}{}", ascii_json(&note.to_string()))
     }
 
     /// `None`: the comment is another one, or was changed.

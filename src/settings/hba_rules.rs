@@ -10,7 +10,7 @@ use pgrx::spi::{SpiHeapTupleData, SpiResult};
 
 use crate::postgres::hba::{FileLine, HbaLine, PamLine, pam_service};
 use crate::postgres::pam_file::{PamFile, file_of};
-use crate::postgres::query::{rows, text};
+use crate::postgres::query::{rows, text, text_or_null, texts};
 use crate::postgres::role_catalog::HARMLESS_ROLES;
 use crate::postgres::versions;
 use crate::settings;
@@ -162,9 +162,9 @@ pub fn read_hba() -> Vec<HbaRule> {
             kind: text(row, 3)?,
             address: text(row, 4)?,
             method: text(row, 5)?,
-            options: row.get(6)?.unwrap_or_default(),
-            error: row.get(7)?,
-            superusers: row.get(8)?.unwrap_or_default(),
+            options: texts(row, 6)?,
+            error: text_or_null(row, 7)?,
+            superusers: texts(row, 8)?,
         })
     });
     #[cfg(feature = "pg19")]

@@ -3,6 +3,7 @@
 use pgrx::prelude::*;
 
 use crate::postgres::hba::HbaLine;
+use crate::postgres::text::argument;
 use crate::settings;
 use crate::settings::hba_rules::{HbaRule, read_hba};
 use crate::sql::steps::{judge_on_line, rows};
@@ -15,10 +16,10 @@ const NO_LINE: &str =
 /// the rights of the superuser who made the extension, since it reads pg_hba.conf.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn check_token(
-    token: &str,
-    issuer: &str,
-    scope: &str,
-    role: &str,
+    token: &[u8],
+    issuer: &[u8],
+    scope: &[u8],
+    role: &[u8],
     delegate_ident_mapping: bool,
 ) -> TableIterator<
     'static,
@@ -29,11 +30,12 @@ fn check_token(
         name!(detail, String),
     ),
 > {
-    let steps = match find_line(issuer, scope, delegate_ident_mapping) {
-        Some((rule, line)) => judge_on_line(token, role, &rule, &line),
+    let [token, issuer, scope, role] = [token, issuer, scope, role].map(argument);
+    let steps = match find_line(&issuer, &scope, delegate_ident_mapping) {
+        Some((rule, line)) => judge_on_line(&token, &role, &rule, &line),
         None => vec![("settings", Some(false), NO_LINE.to_owned())],
     };
-    TableIterator::new(rows(token, steps))
+    TableIterator::new(rows(&token, steps))
 }
 
 /// The line that is meant, with this scope and mapping: of those with this issuer the first that has them, or else the

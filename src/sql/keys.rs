@@ -10,7 +10,7 @@ use crate::log::refusal_log;
 use crate::memory;
 use crate::memory::key_cache_layout::{CachedIssuer, IssuerKey};
 use crate::postgres::hba::HbaLine;
-use crate::postgres::text::storable;
+use crate::postgres::text::{argument, storable};
 use crate::postgres::time;
 use crate::settings::hba_rules::{HbaRule, read_hba};
 use crate::settings::{self, Settings};
@@ -97,7 +97,8 @@ fn list_keys() -> TableIterator<
 
 /// Fetches an issuer's keys now, if pg_hba.conf names the issuer: a caller must not make the server ask any other URL.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
-fn refresh_keys(issuer: &str) {
+fn refresh_keys(issuer: &[u8]) {
+    let issuer = argument(issuer);
     let mut fetched = Vec::new();
     for rule in read_hba() {
         let Some(line) = rule.token_line() else {

@@ -13,7 +13,7 @@ use crate::memory;
 use crate::postgres::query::{rows_with, text};
 use crate::postgres::role_rows::{is_in_recovery, role_oid, role_row};
 use crate::postgres::subtransaction::alone;
-use crate::postgres::text::quoted;
+use crate::postgres::text::{argument, quoted, shown_name};
 use crate::postgres::time;
 use crate::roles::{MARKER, Note};
 
@@ -28,8 +28,8 @@ const MANAGED: &str = "SELECT r.oid, pg_catalog.shobj_description(r.oid, 'pg_aut
 /// else, and leaves superusers alone. The names of these roles, whether or not they could log in until now; NULL for one that
 /// could not be disabled, if another one could.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
-fn disable_role(issuer: Option<&str>, identity: Option<&str>) -> Vec<Option<String>> {
-    let (Some(issuer), Some(identity)) = (issuer, identity) else {
+fn disable_role(issuer: Option<&[u8]>, identity: Option<&[u8]>) -> Vec<Option<String>> {
+    let (Some(issuer), Some(identity)) = (issuer.map(argument), identity.map(argument)) else {
         ereport!(
             ERROR,
             PgSqlErrorCode::ERRCODE_NULL_VALUE_NOT_ALLOWED,
@@ -65,14 +65,18 @@ fn disable_role(issuer: Option<&str>, identity: Option<&str>) -> Vec<Option<Stri
     }
     let (by, facts) = (
         "validator.disable_role",
-        [("issuer", Some(issuer)), ("identity", Some(identity))],
+        [
+            ("issuer", Some(issuer.as_str())),
+            ("identity", Some(identity.as_str())),
+        ],
     );
     log_disabled(&disabled, by, &facts);
     for (role, error) in errors {
         let name = role_row(role).map_or_else(|| role.to_u32().to_string(), |row| row.name);
+        let name = shown_name(name);
         warning!("role \"{name}\" could not be disabled: {}", error.message);
     }
-    let names = disabled.into_iter().map(|role| Some(role.name));
+    let names = disabled.into_iter().map(|role| Some(shown_name(role.name)));
     names.chain(std::iter::repeat_n(None, failed)).collect()
 }
 
@@ -158,7 +162,14 @@ fn disable_unused_roles(
         log_disabled(&disabled, "validator.disable_unused_roles", &[]);
     }
     let rows = unused.into_iter();
-    TableIterator::new(rows.map(move |found| (found.role, found.last_login, !dry_run, found.since)))
+    TableIterator::new(rows.map(move |found| {
+        (
+            shown_name(found.role),
+            found.last_login,
+            !dry_run,
+            found.since,
+        )
+    }))
 }
 
 /// A role whose last login is not known counts as used when logins were last not noted or forgotten: at the end of the

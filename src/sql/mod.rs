@@ -15,6 +15,7 @@ use pgrx::prelude::*;
 
 use crate::memory;
 use crate::memory::answer_cache::Subject;
+use crate::postgres::text::argument;
 
 /// The version of the module that is loaded, which is not always the extension's.
 #[pg_extern(sql = false, immutable, parallel_safe)]
@@ -34,13 +35,13 @@ fn flush_cache() {
 /// Flushes what one provider has answered about tokens; returns how many answers that were. Logins that are under way are
 /// not judged again: `end_sessions`, called afterwards, ends those that it means.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
-fn flush_answers(issuer: Option<&str>) -> i32 {
-    let flushed = memory::answers().flush_about(Subject::token_of(named(issuer)));
+fn flush_answers(issuer: Option<&[u8]>) -> i32 {
+    let flushed = memory::answers().flush_about(Subject::token_of(&named(issuer)));
     i32::try_from(flushed).unwrap_or(i32::MAX)
 }
 
 /// The issuer that a caller names: a NULL must not pass for "nothing was to be done".
-fn named(issuer: Option<&str>) -> &str {
+fn named(issuer: Option<&[u8]>) -> String {
     let Some(issuer) = issuer else {
         ereport!(
             ERROR,
@@ -48,5 +49,5 @@ fn named(issuer: Option<&str>) -> &str {
             "issuer must not be null"
         );
     };
-    issuer
+    argument(issuer)
 }

@@ -5,8 +5,8 @@ use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
 use crate::memory;
-use crate::postgres::query::{rows, rows_with, text};
-use crate::postgres::text::{literal, quoted, storable};
+use crate::postgres::query::{rows, rows_with, text, texts};
+use crate::postgres::text::{argument, is_utf8_database, literal, quoted, shown_name, storable};
 use crate::postgres::time;
 use crate::roles::{MARKER, Note};
 
@@ -35,7 +35,7 @@ fn list_provisioned_roles() -> TableIterator<
     let logins = memory::last_logins();
     let found = rows_with(MANAGED, &[MARKER.into()], |row| {
         let oid: Oid = row.get(1)?.unwrap_or(Oid::INVALID);
-        let groups: Vec<String> = row.get(4)?.unwrap_or_default();
+        let groups = texts(row, 4)?;
         let note = Note::read(&text(row, 3)?);
         let last_login = logins.and_then(|logins| logins.of(oid.to_u32()));
         Ok((text(row, 2)?, note, groups, last_login))
@@ -50,10 +50,10 @@ fn list_provisioned_roles() -> TableIterator<
             None => (None, None, None),
         };
         (
-            role,
+            shown_name(role),
             issuer.map(storable),
             identity.map(storable),
-            groups,
+            groups.into_iter().map(shown_name).collect(),
             created_at.and_then(time::timestamptz),
             last_login.and_then(time::timestamptz),
         )
@@ -63,7 +63,9 @@ fn list_provisioned_roles() -> TableIterator<
 
 /// The statements that set provisioning up, for an administrator to read and run.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
-fn provision_setup(groups: Vec<String>, manager: String) -> SetOfIterator<'static, String> {
+fn provision_setup(groups: Array<'_, &[u8]>, manager: &[u8]) -> SetOfIterator<'static, String> {
+    let groups: Vec<String> = groups.iter_deny_null().map(argument).collect();
+    let manager = argument(manager);
     for name in groups.iter().chain([&manager]) {
         refuse_name(name);
     }
@@ -119,6 +121,14 @@ fn refuse_name(name: &str) {
                 "\"{}\" cannot be the name of a role here: {why}",
                 Printable::new(name)
             )
+        );
+    }
+    // In another encoding, the statement would be for a role that no token can name.
+    if !name.is_ascii() && !is_utf8_database() {
+        ereport!(
+            ERROR,
+            PgSqlErrorCode::ERRCODE_FEATURE_NOT_SUPPORTED,
+            "names that are not ASCII need a database whose encoding is UTF8"
         );
     }
 }

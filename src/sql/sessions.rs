@@ -6,7 +6,7 @@ use pgrx::prelude::*;
 use crate::log::server_log;
 use crate::memory;
 use crate::memory::session_registry::Wanted;
-use crate::postgres::text::storable;
+use crate::postgres::text::{argument, storable};
 use crate::postgres::time;
 use crate::sql::named;
 
@@ -44,13 +44,16 @@ fn list_sessions() -> TableIterator<
 /// Ends the sessions of the issuer's tokens for which everything holds that is not null; returns how many.
 #[pg_extern(sql = false, volatile, parallel_restricted)]
 fn end_sessions(
-    issuer: Option<&str>,
-    identity: Option<&str>,
-    jti: Option<&str>,
-    sid: Option<&str>,
-    sub: Option<&str>,
+    issuer: Option<&[u8]>,
+    identity: Option<&[u8]>,
+    jti: Option<&[u8]>,
+    sid: Option<&[u8]>,
+    sub: Option<&[u8]>,
 ) -> i32 {
     let issuer = named(issuer);
+    let issuer = issuer.as_str();
+    let criteria = [identity, jti, sid, sub].map(|given| given.map(argument));
+    let [identity, jti, sid, sub] = criteria.each_ref().map(Option::as_deref);
     if identity.or(jti).or(sid).or(sub).is_none() {
         ereport!(
             ERROR,

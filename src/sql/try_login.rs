@@ -11,6 +11,7 @@ use crate::postgres::auth_file::NamedRole;
 use crate::postgres::hba::{FileLine, HbaLine};
 use crate::postgres::hba_match::{Connection, Match, matching_lines};
 use crate::postgres::query::rows_with;
+use crate::postgres::text::argument;
 use crate::settings::hba_rules::{HbaRule, read_hba};
 use crate::sql::steps::{self, PROVISION, Step, judge_on_line};
 
@@ -19,9 +20,9 @@ use crate::sql::steps::{self, PROVISION, Step, judge_on_line};
 #[allow(clippy::type_complexity)] // One column per line, as pgrx requires.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
 fn try_login(
-    token: Option<&str>,
-    role: Option<&str>,
-    database: Option<&str>,
+    token: Option<&[u8]>,
+    role: Option<&[u8]>,
+    database: Option<&[u8]>,
     address: Option<Inet>,
     tls: Option<bool>,
 ) -> TableIterator<
@@ -36,6 +37,7 @@ fn try_login(
     let (Some(token), Some(role), Some(database)) = (token, role, database) else {
         return TableIterator::empty();
     };
+    let [token, role, database] = &[token, role, database].map(argument);
     let address = address.map(|address| match address.0.parse::<IpAddr>() {
         Ok(address) => address,
         Err(_) => error!("the address must be that of one client, not of a network"),

@@ -80,6 +80,7 @@ pub use basics::bearer::Bearer;
 pub use basics::claim_path::ClaimPath;
 pub use basics::clock::{Clock, SystemClock, Timestamp};
 pub use basics::digest::cache_key;
+pub use basics::json::ascii_json;
 pub use basics::layout::LayoutDigest;
 pub use basics::printable::Printable;
 pub use basics::secret_text::{SecretText, overwrite};

@@ -3,6 +3,7 @@
 
 mod attacks;
 mod basics;
+mod encodings;
 mod faults;
 mod leavers;
 mod names;

@@ -5,7 +5,7 @@
 //! documents, only what is read of them must not be repeated.
 
 use std::cell::Cell;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -33,6 +33,23 @@ impl JsonError {
             JsonError::Duplicate => "has a member twice",
         }
     }
+}
+
+/// JSON in ASCII. RFC 8259 §7: any character of a string may be written as an escape, so the text is the same in every
+/// encoding.
+pub fn ascii_json(json: &str) -> String {
+    let mut ascii = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c.is_ascii() {
+            ascii.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a String does not fail.
+                let _ = write!(ascii, "\\u{unit:04x}");
+            }
+        }
+    }
+    ascii
 }
 
 /// Parses one JSON object (RFC 8259 §4) and nothing after it.

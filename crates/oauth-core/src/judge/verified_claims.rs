@@ -1,11 +1,9 @@
 //! The claims of an accepted token, for decisions after the login.
 
-use std::fmt::Write as _;
-
 use serde_json::Value;
 
 use crate::basics::claim_path::ClaimPath;
-use crate::basics::json::Object;
+use crate::basics::json::{Object, ascii_json};
 
 /// The claims of an accepted token, from the verified JWT or the introspection response. Only a grant holds them.
 pub struct VerifiedClaims(pub(crate) Object);
@@ -24,21 +22,6 @@ impl VerifiedClaims {
             .as_deref()
             .map(ascii_json)
     }
-}
-
-/// RFC 8259 §7: any character of a string may be written as an escape. So the text is the same in every encoding.
-fn ascii_json(json: &str) -> String {
-    let mut ascii = String::with_capacity(json.len());
-    for c in json.chars() {
-        if c.is_ascii() {
-            ascii.push(c);
-        } else {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(ascii, "\\u{unit:04x}");
-            }
-        }
-    }
-    ascii
 }
 
 #[cfg(test)]
