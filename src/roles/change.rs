@@ -303,6 +303,13 @@ fn end(is_done: bool) {
     }
 }
 
+/// Has PostgreSQL count what was changed, as its own loop of a session does: autovacuum goes by that. Between transactions.
+/// `is_idle`: nothing else is to be done, so that what was counted less than a second after the last time does not wait.
+pub fn report_changes(is_idle: bool) {
+    // SAFETY: called in the main thread, between transactions.
+    unsafe { pg_sys::pgstat_report_stat(is_idle) };
+}
+
 /// After an error, what PostgreSQL's own loop of a session does.
 fn abandon() {
     // SAFETY: called in the main thread; the error has been copied.

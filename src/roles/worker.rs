@@ -14,7 +14,7 @@ use crate::postgres::own_path::own_path;
 use crate::postgres::signals;
 use crate::postgres::text::c_string;
 use crate::postgres::versions;
-use crate::roles::change::{Done, fulfill};
+use crate::roles::change::{Done, fulfill, report_changes};
 use crate::settings::provisioning::worker_connection;
 
 /// What the worker is, and what `ps` calls it.
@@ -74,8 +74,12 @@ pub extern "C-unwind" fn validator_roles_main(_arg: pg_sys::Datum) {
             Some(taken) => {
                 last = taken.place();
                 serve(requests, &taken, &manager);
+                report_changes(false);
             }
-            None => signals::wait_for_latch(INTERVAL),
+            None => {
+                report_changes(true);
+                signals::wait_for_latch(INTERVAL);
+            }
         }
     }
 }

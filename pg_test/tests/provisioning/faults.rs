@@ -257,6 +257,30 @@ fn servers_that_are_read_only_by_default_and_isolate_transactions_are_written_to
     assert_eq!(directory.groups_of("zoe"), "auditors");
 }
 
+/// Autovacuum goes by what each process reports.
+#[test]
+fn what_the_worker_changes_is_counted() {
+    let directory = Directory::start();
+    let server = &directory.server;
+    directory.admits("zoe", &["analysts"]);
+    let counted = || {
+        let sum = "SELECT pg_stat_clear_snapshot(), n_tup_ins FROM pg_stat_sys_tables WHERE relname = 'pg_auth_members'";
+        let rows = server.sql(sum);
+        let count = rows[0][1]
+            .as_deref()
+            .and_then(|count| count.parse::<u32>().ok());
+        count.expect("a number")
+    };
+    let before = server.value("SELECT count(*) FROM pg_auth_members");
+    for user in ["yves", "xenia"] {
+        let sooner = counted();
+        directory.admits(user, &["analysts", "auditors"]);
+        // The mark, the manager's own mark of what it has made, and two groups; CREATEROLE gives the manager one, too.
+        eventually("what was changed is reported", || counted() >= sooner + 4);
+    }
+    assert_ne!(server.value("SELECT count(*) FROM pg_auth_members"), before);
+}
+
 /// The manager loses ADMIN on a group while its members stay known: nothing is done by halves.
 #[test]
 fn a_grant_that_fails_refuses_unless_it_is_set_to_go_on() {
