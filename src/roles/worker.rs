@@ -112,13 +112,15 @@ fn connect(manager: &str, database: &str) {
             versions::BYPASS_ROLELOGINCHECK,
         );
     }
-    // Whatever is set for the server, the database or the role.
+    // Whatever is set for the server, the database or the role. Other timeouts are those of a session's loop.
     for (name, value) in [
         (c"default_transaction_read_only", c"off"),
         (c"default_transaction_isolation", c"read committed"),
         (c"search_path", c"pg_catalog, pg_temp"),
         (c"createrole_self_grant", c""),
         (c"lock_timeout", c"0"),
+        #[cfg(not(any(feature = "pg15", feature = "pg16")))]
+        (c"transaction_timeout", c"0"),
     ] {
         // SAFETY: NUL-terminated names and values of settings that every user may make.
         unsafe {

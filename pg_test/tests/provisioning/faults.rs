@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use rig::{Issuer, Outcome, Server, assert_silent_refusal, reasons};
+use rig::{Issuer, Outcome, Server, assert_silent_refusal, environment, reasons};
 
 use crate::{
     Directory, assert_cause, assert_unharmed, eventually, groups_of, log_in_aside, wait_for_worker,
@@ -255,6 +255,31 @@ fn servers_that_are_read_only_by_default_and_isolate_transactions_are_written_to
     directory.admits("zoe", &["analysts"]);
     directory.admits("zoe", &["auditors"]);
     assert_eq!(directory.groups_of("zoe"), "auditors");
+}
+
+/// The limit of a transaction would end the worker; its own limit is that of the request.
+#[test]
+fn a_transaction_timeout_does_not_end_the_worker() {
+    if environment::postgresql_version() < 17 {
+        return;
+    }
+    let directory = Directory::start();
+    let server = &directory.server;
+    server.sql("ALTER ROLE validator_manager SET transaction_timeout = '500ms'");
+    let mut blocker = block(&directory);
+    let worker = wait_for_worker(server);
+    server.sql(&format!("SELECT pg_terminate_backend({worker})"));
+    eventually("the worker begins again", || {
+        let others = format!(
+            "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'validator roles' AND pid <> {worker} \
+             AND wait_event_type = 'Extension'"
+        );
+        server.value(&others) == "1"
+    });
+    directory.does_not_provision("zoe", &["analysts"], "busy");
+    blocker.query("ROLLBACK").expect("it ends");
+    directory.admits("zoe", &["analysts"]);
+    assert!(!server.log().text().contains("due to transaction timeout"));
 }
 
 /// Autovacuum goes by what each process reports.
