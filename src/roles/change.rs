@@ -48,10 +48,24 @@ impl Step {
 pub fn fulfill(request: &RoleRequest, manager: &str) -> Result<Done, Unfulfilled> {
     // Another session may create the role, or change it, at the same time: the second time it is seen as it is.
     match try_to_fulfill(request, manager) {
-        Err((_, PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT)) => {
+        Err((unfulfilled, code)) if is_overtaken(&unfulfilled, code) => {
             try_to_fulfill(request, manager).map_err(|(unfulfilled, _)| unfulfilled)
         }
         outcome => outcome.map_err(|(unfulfilled, _)| unfulfilled),
+    }
+}
+
+/// Whether PostgreSQL found that another session has changed the same rows: one that had committed by the time of its look, or
+/// one that committed while it waited, which the index on names notices, or the row itself.
+fn is_overtaken(unfulfilled: &Unfulfilled, code: PgSqlErrorCode) -> bool {
+    match code {
+        PgSqlErrorCode::ERRCODE_DUPLICATE_OBJECT | PgSqlErrorCode::ERRCODE_UNIQUE_VIOLATION => true,
+        // These messages are never translated.
+        PgSqlErrorCode::ERRCODE_INTERNAL_ERROR => {
+            let overtaken = ["tuple concurrently updated", "tuple concurrently deleted"];
+            overtaken.contains(&unfulfilled.what.as_str())
+        }
+        _ => false,
     }
 }
 

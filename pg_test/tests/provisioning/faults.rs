@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use rig::{Issuer, Outcome, Server, assert_silent_refusal, environment, reasons};
+use rig::{Issuer, Login, Outcome, Server, assert_silent_refusal, environment, reasons};
 
 use crate::{
     Directory, assert_cause, assert_unharmed, eventually, groups_of, log_in_aside, wait_for_worker,
@@ -280,6 +280,53 @@ fn a_transaction_timeout_does_not_end_the_worker() {
     blocker.query("ROLLBACK").expect("it ends");
     directory.admits("zoe", &["analysts"]);
     assert!(!server.log().text().contains("due to transaction timeout"));
+}
+
+/// Another session is about to create the role, or to change a membership: PostgreSQL has the worker wait, and then finds that
+/// it was overtaken.
+#[test]
+fn changes_of_others_at_the_same_time_are_seen_the_second_time() {
+    let directory = Directory::with(|builder| builder.set("validator.provision_timeout", "30s"));
+    let server = &directory.server;
+    let waits_for_worker = |user: &str, groups: &[&str]| {
+        let login = log_in_aside(server, user, &directory.token(user, groups));
+        server.wait_for_backend(
+            "backend_type = 'validator roles' AND wait_event_type = 'Lock' AND wait_event = 'transactionid'",
+        );
+        login
+    };
+    let mut other = Login::by_socket(server, "postgres").run().session();
+    let mut run = |sql: &str| drop(other.query(sql).expect(sql));
+    // The role is to be managed, too.
+    run(
+        "BEGIN; CREATE ROLE zoe LOGIN; GRANT validator_managed TO zoe WITH INHERIT FALSE, SET FALSE",
+    );
+    let login = waits_for_worker("zoe", &["analysts"]);
+    run("COMMIT");
+    drop(login.join().expect("no panic").session());
+    assert_eq!(directory.groups_of("zoe"), "analysts");
+    // It was not made for the login, and is not managed.
+    run("BEGIN; CREATE ROLE yves LOGIN");
+    let login = waits_for_worker("yves", &["analysts"]);
+    let mark = server.log().mark();
+    run("COMMIT");
+    assert_silent_refusal(&login.join().expect("no panic").refusal(), "changed");
+    let log = server.log().since(mark);
+    assert!(log.contains("cause=role_changed"), "{log}");
+    assert_eq!(directory.groups_of("yves"), "");
+    // A row of a membership.
+    let membership = "member = 'zoe'::regrole AND roleid = 'analysts'::regrole";
+    run(&format!(
+        "UPDATE pg_auth_members SET set_option = NOT set_option WHERE {membership}"
+    ));
+    run(&format!(
+        "BEGIN; UPDATE pg_auth_members SET set_option = set_option WHERE {membership}"
+    ));
+    let login = waits_for_worker("zoe", &["analysts"]);
+    run("COMMIT");
+    drop(login.join().expect("no panic").session());
+    assert_eq!(directory.groups_of("zoe"), "analysts");
+    assert_unharmed(server);
 }
 
 /// Autovacuum goes by what each process reports.
