@@ -5,15 +5,15 @@ use std::collections::HashSet;
 use crate::doctor::finding::{self, Finding};
 use crate::doctor::line::Line;
 use crate::memory::{self, Sizes};
-use crate::postgres::containment::contain;
+use crate::postgres::subtransaction::alone;
 
 /// Compares the memory with the lines of pg_hba.conf and with the settings. Before the first login, unless the
 /// module is preloaded, this creates the memory, as a login would.
 pub fn examine(lines: &[Line<'_>]) -> Vec<Finding> {
     // What PostgreSQL raises about it is a finding, and not the end of all others.
-    let in_use = match contain(memory::sizes) {
+    let in_use = match alone(memory::sizes) {
         Ok(sizes) => sizes,
-        Err(failure) => return vec![Finding::of_failure(&failure)],
+        Err(undone) => return vec![Finding::of_failure(&undone.failure)],
     };
     let wanted = Sizes::wanted();
     let mut findings = Vec::new();

@@ -16,6 +16,7 @@ use crate::postgres::hba;
 /// Errors: what was caught. PostgreSQL cleans up after an error by ending the transaction, which a login cannot do:
 /// a caller that gets an error must not touch shared memory again, and must call [`end_backend`].
 pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
+    begin_containment();
     let work = AssertUnwindSafe(work);
     PgTryBuilder::new(AssertUnwindSafe(|| Ok(work.0())))
         .catch_others(|error| {
@@ -30,7 +31,13 @@ pub fn contain<T>(work: impl FnOnce() -> T) -> Result<T, Failure> {
         .execute()
 }
 
-/// Set while this process takes memory; an error then means that memory is lacking, regardless of its code.
+/// Nothing that failed before, and was not caught here, has to do with what fails now.
+pub fn begin_containment() {
+    IS_TAKING.store(false, Ordering::Relaxed);
+}
+
+/// Set while this process takes memory, until an error in it is caught; the error then means that memory is lacking,
+/// regardless of its code.
 static IS_TAKING: AtomicBool = AtomicBool::new(false);
 
 /// Runs `take`, which takes shared memory: an error in it is a lack of memory.
@@ -65,8 +72,9 @@ pub fn release_all() {
     }
 }
 
-/// Whose fault it is.
-fn failure_of(error: &CaughtError) -> Failure {
+/// Whose fault an error is that has just been caught.
+pub fn failure_of(error: &CaughtError) -> Failure {
+    let was_taking = IS_TAKING.swap(false, Ordering::Relaxed);
     let report = match error {
         CaughtError::PostgresError(report) | CaughtError::ErrorReport(report) => report,
         // The text of a panic may quote what it worked on; its place is enough to find it.
@@ -82,9 +90,7 @@ fn failure_of(error: &CaughtError) -> Failure {
         | PgSqlErrorCode::ERRCODE_T_R_DEADLOCK_DETECTED => {
             Misconfigured::RecoveryConflict { what }.into()
         }
-        _ if is_lack(code) || IS_TAKING.load(Ordering::Relaxed) => {
-            Misconfigured::ServerResources { what }.into()
-        }
+        _ if is_lack(code) || was_taking => Misconfigured::ServerResources { what }.into(),
         _ => Internal(what).into(),
     }
 }

@@ -2,8 +2,11 @@
 
 use std::panic::AssertUnwindSafe;
 
+use oauth_core::Failure;
 use pgrx::pg_sys::panic::{CaughtError, ErrorReport, ErrorReportWithLevel};
 use pgrx::{PgLogLevel, PgSqlErrorCode, PgTryBuilder, pg_sys};
+
+use crate::postgres::containment::{begin_containment, failure_of};
 
 /// The error because of which something was undone. PostgreSQL itself does not know of it any more.
 pub struct Undone {
@@ -11,11 +14,15 @@ pub struct Undone {
     pub message: String,
     detail: Option<String>,
     hint: Option<String>,
+    /// Whose fault it is.
+    pub failure: Box<Failure>,
 }
 
 impl Undone {
-    fn by(report: &ErrorReportWithLevel) -> Undone {
+    fn by(error: &CaughtError) -> Undone {
+        let report = report(error);
         Undone {
+            failure: Box::new(failure_of(error)),
             code: report.sql_error_code(),
             message: report.message().to_owned(),
             detail: report.detail().map(str::to_owned),
@@ -49,6 +56,7 @@ pub fn alone<T>(work: impl FnOnce() -> T) -> Result<T, Undone> {
             pg_sys::CurrentResourceOwner = owner;
         }
     };
+    begin_containment();
     // SAFETY: in a transaction.
     unsafe { pg_sys::BeginInternalSubTransaction(std::ptr::null()) };
     let work = AssertUnwindSafe(work);
@@ -64,7 +72,7 @@ pub fn alone<T>(work: impl FnOnce() -> T) -> Result<T, Undone> {
         if report(&error).sql_error_code() == PgSqlErrorCode::ERRCODE_QUERY_CANCELED {
             error.rethrow();
         }
-        Err(Undone::by(report(&error)))
+        Err(Undone::by(&error))
     })
     .execute();
     restore();
