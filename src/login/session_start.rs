@@ -8,14 +8,15 @@ use pgrx::{PgSqlErrorCode, ereport, pg_guard};
 
 use crate::log::server_log;
 use crate::login::after_acceptance;
+use crate::login::judge_login::contained;
 use crate::login::session_expiry;
 use crate::memory;
 use crate::memory::revocations::Begun;
 use crate::memory::session_registry::NewSession;
 use crate::postgres::abi;
 use crate::postgres::connection;
-use crate::postgres::containment::{contain, end_backend};
-use crate::postgres::text::{c_string, copied_lossy};
+use crate::postgres::hba;
+use crate::postgres::text::c_string;
 use crate::postgres::time;
 use crate::roles;
 use crate::settings::LoginSettings;
@@ -114,40 +115,38 @@ unsafe extern "C-unwind" fn authenticated(port: *mut abi::Port, status: c_int) {
             previous(port, status);
         }
     }
-    let expected = EXPECTED.lock().take();
-    // SAFETY: PostgreSQL gives this backend's Port, whose role is known by now.
-    let role = || unsafe { copied_lossy((*port).user_name) };
-    if status != STATUS_OK {
-        if let Some(Expected { session, .. }) = expected.filter(|expected| !expected.is_password)
-            && contain(|| after_acceptance::log_refused(&session, &role())).is_err()
-        {
-            end_backend();
-        }
+    let Some(expected) = EXPECTED.lock().take() else {
         return;
+    };
+    let role = hba::requested_role().unwrap_or_default();
+    // The client still reads what an error says, and would read where a panic was.
+    contained(role, || {
+        let shown_role = role.to_string_lossy();
+        if status == STATUS_OK {
+            begin(&expected, &shown_role);
+        } else if !expected.is_password {
+            after_acceptance::log_refused(&expected.session, &shown_role);
+        }
+    });
+}
+
+/// The session begins: PostgreSQL has accepted the user.
+fn begin(expected: &Expected, role: &str) {
+    let session = &expected.session;
+    if expected.is_password {
+        connection::set_authenticated_identity(&c_string(&session.identity));
     }
-    if let Some(Expected {
-        session,
-        begun,
-        log_accepted,
-        is_password,
-    }) = expected
-    {
-        if is_password {
-            connection::set_authenticated_identity(&c_string(&session.identity));
-        }
-        memory::sessions().enter(&session);
-        // After registration: a later revocation finds the session.
-        if memory::revocations().overtook(begun, &session) {
-            end_revoked(&session);
-        }
-        memory::statistics().count_accepted(&session.issuer);
-        roles::login::note_session();
-        let role = role();
-        if log_accepted {
-            log_session(&session, &role);
-        }
-        after_acceptance::log_missing_role(&session, &role);
+    memory::sessions().enter(session);
+    // After registration: a later revocation finds the session.
+    if memory::revocations().overtook(expected.begun, session) {
+        end_revoked(session);
     }
+    memory::statistics().count_accepted(&session.issuer);
+    roles::login::note_session();
+    if expected.log_accepted {
+        log_session(session, role);
+    }
+    after_acceptance::log_missing_role(session, role);
 }
 
 /// Ends a login that a revocation has overtaken. The client receives the same error as when a session is ended.

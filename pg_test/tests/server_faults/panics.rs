@@ -129,3 +129,47 @@ fn panic_in_a_login_by_a_password_is_contained_wherever_it_happens() {
     });
     assert!(places >= 5, "{places}");
 }
+
+/// Once PostgreSQL has accepted the user, too: the time of the login of a managed role is noted then.
+#[test]
+fn panic_after_a_login_was_accepted_is_contained() {
+    let issuer = Issuer::builder().start();
+    let builder = server_of(&issuer)
+        .preload()
+        .set("validator.provision_role", "validator_manager");
+    let signal = Signal::new();
+    let server = builder
+        .environment("LD_PRELOAD", &no_time(signal.path()).display().to_string())
+        .start();
+    server.sql("CREATE ROLE validator_manager NOLOGIN CREATEROLE");
+    server.sql("CREATE ROLE validator_managed NOLOGIN");
+    server.sql("GRANT validator_managed TO alice");
+    let token = issuer.token("alice").encode();
+    server.admits("alice", &token);
+    let mut is_last = false;
+    for nth in 1..MANY {
+        let mark = server.log().mark();
+        signal.give(&nth.to_string());
+        let outcome = Login::new(&server, "alice").token(&token).run();
+        signal.take_back();
+        let log = server.log().since(mark);
+        match outcome {
+            Outcome::Refused(refusal) => {
+                assert_silent_refusal(&refusal, "panic");
+                assert_eq!(
+                    reasons(&log).collect::<Vec<_>>(),
+                    ["internal_error"],
+                    "{nth}: {log}"
+                );
+                is_last = log.contains("connection authenticated");
+            }
+            Outcome::Session(session) => {
+                drop(session);
+                assert!(is_last, "no reading of a clock after the acceptance: {log}");
+                assert_unharmed(&server);
+                return;
+            }
+        }
+    }
+    panic!("{MANY} readings of a clock in one login");
+}
