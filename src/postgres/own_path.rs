@@ -1,6 +1,6 @@
 //! The file that this module was loaded from.
 
-use std::ffi::{CStr, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::mem::MaybeUninit;
 
 use pgrx::pg_sys;
@@ -20,5 +20,12 @@ pub fn own_path(function: *const ()) -> Option<String> {
         (!name.is_null()).then(|| CStr::from_ptr(name))?
     };
     let path = path.to_str().ok()?;
-    (path.contains('/') && path.len() < pg_sys::MAXPGPATH as usize).then(|| path.to_owned())
+    (path.contains('/') && path.len() < LIBRARY_ROOM).then(|| path.to_owned())
+}
+
+/// What a worker's library has room for, with its end: 1024 bytes, and 96 before version 17, which would cut the path.
+const LIBRARY_ROOM: usize = length_of(|worker| &worker.bgw_library_name);
+
+const fn length_of<const N: usize>(_: fn(&pg_sys::BackgroundWorker) -> &[c_char; N]) -> usize {
+    N
 }
