@@ -1,6 +1,19 @@
 -- validator 0.1.0: SQL functions and views of the OAuth token validator, in schema "validator".
 \echo Use "CREATE EXTENSION validator" to load this file. \quit
 
+-- In a schema that was there before, its owner may have functions that are called in place of these.
+DO $$
+BEGIN
+    IF EXISTS (
+        SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
+        WHERE n.nspname OPERATOR(pg_catalog.=) '@extschema@' AND NOT r.rolsuper)
+    THEN
+        RAISE EXCEPTION 'schema "@extschema@" belongs to a role that is not a superuser'
+            USING ERRCODE = 'insufficient_privilege', HINT = 'Drop or rename the schema, and create the extension again.';
+    END IF;
+END
+$$;
+
 COMMENT ON SCHEMA @extschema@ IS 'OAuth token validator: claims of the session''s token, statistics, administration';
 
 -- Names are qualified, since pg_catalog is searched first and has some of them, too.

@@ -1,9 +1,10 @@
 //! What is wrong with the server's own settings, independent of the lines of pg_hba.conf.
 
-use oauth_core::Issuer;
+use oauth_core::{Issuer, Printable};
 
 use crate::doctor::configuration::{Configuration, FileSetting, lists_module};
 use crate::doctor::finding::{self, Finding};
+use crate::postgres::query::{rows, text};
 use crate::provider::refresh_worker;
 use crate::settings;
 use crate::settings::Settings;
@@ -22,10 +23,23 @@ pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) 
     findings.extend(examine_file_settings(&configuration.settings));
     findings.extend(examine_refused_elsewhere(&configuration.settings));
     findings.extend(examine_profiles(configuration, issuers));
+    findings.extend(examine_schema());
     if lines == 0 {
         findings.push(finding::NO_HBA_LINE.with("No line of pg_hba.conf uses this module."));
     }
     findings
+}
+
+/// The owner of a schema can add functions that are called in place of the extension's.
+const SCHEMA_OWNER: &str = "SELECT r.rolname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
+     JOIN pg_roles r ON r.oid = n.nspowner WHERE e.extname = 'validator' AND NOT r.rolsuper";
+
+fn examine_schema() -> Option<Finding> {
+    let owners = rows(SCHEMA_OWNER, |row| text(row, 1));
+    let owner = Printable::new(owners.first()?);
+    let detail =
+        format!("The schema of the extension belongs to {owner}, which is not a superuser.");
+    Some(finding::SCHEMA_OWNER.with(detail))
 }
 
 fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {

@@ -161,3 +161,40 @@ fn extension_stays_in_its_schema() {
     );
     assert_eq!(error("DROP SCHEMA validator"), "2BP01");
 }
+
+/// Its owner could have functions in it that are called in place of the extension's.
+#[test]
+fn a_schema_that_belongs_to_somebody_else_is_not_taken() {
+    let server = start();
+    server.sql("GRANT CREATE ON DATABASE postgres TO alice");
+    let mut alice = Login::new(&server, "alice").run().session();
+    for statement in [
+        "CREATE SCHEMA validator",
+        "CREATE FUNCTION validator.claim(name varchar) RETURNS text LANGUAGE sql RETURN 'forged'",
+    ] {
+        alice.query(statement).expect("alice may");
+    }
+    let mut superuser = Login::by_socket(&server, "postgres").run().session();
+    let error = superuser
+        .query("CREATE EXTENSION validator")
+        .expect_err("refused");
+    assert_eq!(error.code(), "42501");
+    assert!(
+        error
+            .message()
+            .contains("belongs to a role that is not a superuser"),
+        "{error}"
+    );
+    assert_eq!(
+        server.value("SELECT to_regprocedure('validator.version()')"),
+        ""
+    );
+    // As a restored dump leaves it: of any superuser's.
+    server.sql("DROP SCHEMA validator CASCADE");
+    server.sql("CREATE ROLE restorer SUPERUSER; CREATE SCHEMA validator AUTHORIZATION restorer");
+    server.sql("CREATE EXTENSION validator");
+    let found = "SELECT count(*) FROM validator.check_config() WHERE finding = 'schema_of_another'";
+    assert_eq!(server.value(found), "0");
+    server.sql("ALTER SCHEMA validator OWNER TO alice");
+    assert_eq!(server.value(found), "1");
+}
