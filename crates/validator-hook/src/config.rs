@@ -126,6 +126,11 @@ pub struct ServerConfig {
 }
 
 impl IdentityRule {
+    /// The claim that makes identities.
+    pub fn claim(&self) -> &str {
+        &self.claim
+    }
+
     /// The identity of the user whose claim of this name has this value, if it is the claim that makes identities.
     pub fn identity_by(&self, claim: &str, value: &str) -> Option<String> {
         (self.claim == claim).then(|| {

@@ -174,7 +174,9 @@ impl Receiver {
                     Err(answer) => refuse(&what, answer),
                 },
             };
-            if answer_to_this != Answer::Done {
+            // What may be sent again counts before what is of no use to send again: the other event is lost otherwise.
+            let is_final = matches!(answer, Answer::TryAgain(_));
+            if answer_to_this != Answer::Done && !is_final {
                 answer = answer_to_this;
             }
         }
@@ -261,6 +263,13 @@ impl Receiver {
                     "{what} disabled no role, since no managed role was created for this identity of this issuer"
                 ));
             }
+        }
+        if order.is_of_unknown_role {
+            // No event of this provider can do better: it is acknowledged, and an administrator's turn.
+            log(&format!(
+                "{what} disabled no role, since it does not name the user by the claim of identity_claim: an administrator \
+                 must find out who that is, and call validator.disable_role on each primary"
+            ));
         }
         match failed {
             true => Answer::TryAgain(RETRY_AFTER),
@@ -381,13 +390,10 @@ impl Known {
             true => who.iter().filter_map(identity).collect(),
             false => Vec::new(),
         };
-        if disables && disabled.is_empty() {
-            let why = "the role cannot be disabled, since the subject is not named by the claim that identity_claim names";
-            return Err(Answer::Refused("invalid_request", why.to_owned()));
-        }
         Ok(Order {
             issuer: self.config.issuer.identifier().to_owned(),
             sessions,
+            is_of_unknown_role: disables && disabled.is_empty(),
             disabled,
         })
     }

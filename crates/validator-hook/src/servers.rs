@@ -38,6 +38,8 @@ pub struct Order {
     pub sessions: Vec<Criteria>,
     /// The identities whose roles are disabled.
     pub disabled: Vec<String>,
+    /// Whether a role is to be disabled, and it is not known whose.
+    pub is_of_unknown_role: bool,
 }
 
 /// Which sessions are meant: those for which all that is given holds.

@@ -176,6 +176,41 @@ fn without_the_right_sessions_end_and_the_provider_is_told_to_try_again() {
     hook.wait_for(": primary: 0 ended, role zoe disabled\n", SOON);
 }
 
+/// As with Keycloak: identities are made of a claim that no event names. The sessions are found by `sub` all the same.
+#[test]
+fn sessions_of_a_disabled_account_end_whatever_claim_names_its_role() {
+    let issuer = Issuer::builder().start();
+    let server = provisioning(&issuer);
+    server.sql(GRANT);
+    server.set("validator.identity_claim", "preferred_username");
+    server.reload();
+    let more = "disable_roles = true\nidentity_claim = \"preferred_username\"";
+    let table = Hook::server_table("primary", &server, ROLE);
+    let configuration = configuration_for(&issuer, &table, more, "");
+    let told = Hook::check(&configuration);
+    assert!(told.success().contains("warn: issuer \""), "{told:?}");
+    let hook = Hook::start(&configuration);
+    let token = issuer
+        .token("5f2")
+        .claim("groups", json!(["analysts"]))
+        .claim("preferred_username", "zoe")
+        .encode();
+    let mut session = server.admits("zoe", &token);
+    let event = disabled_user(&issuer, "5f2");
+    assert_status(&hook.tell(&event, ""), 202);
+    assert_ended(&mut session);
+    let log = hook.wait_for(
+        "disabled no role, since it does not name the user by the claim of identity_claim: an administrator must",
+        SOON,
+    );
+    assert!(log.contains(": primary: 1 ended\n"), "{log}");
+    assert_eq!(may_log_in(&server, "zoe"), "true");
+    // It is acknowledged once for all: sending it again changes nothing.
+    server.admits("zoe", &token);
+    assert_status(&hook.tell(&event, ""), 202);
+    hook.wait_for("sent again, and acted on before", SOON);
+}
+
 /// The event of one account that is known by two names.
 fn disabled_account(issuer: &Issuer, users: [&str; 2]) -> String {
     let names = users.map(|user| named(issuer, user));

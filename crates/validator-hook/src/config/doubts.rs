@@ -1,4 +1,4 @@
-//! What a configuration allows, and should not: it works, and is less safe than it could be.
+//! What a configuration allows, and should not: it works, and is less safe than it could be, or than it seems.
 
 use tokio_postgres::config::Host;
 
@@ -31,7 +31,21 @@ impl Config {
                     .to_owned(),
             )
         });
-        open.chain(readable).collect()
+        let nameless = self.issuers.iter().filter(|issuer| {
+            // By these claims events name users.
+            issuer.disable_roles && !["sub", "email"].contains(&issuer.identity.claim())
+        });
+        let nameless = nameless.map(|issuer| {
+            (
+                format!("issuer \"{}\"", issuer.issuer.identifier()),
+                format!(
+                    "disable_roles has no effect with identity_claim = \"{}\": events name users by \"sub\" or \"email\", so \
+                     that their sessions end, and their roles are left to an administrator",
+                    issuer.identity.claim()
+                ),
+            )
+        });
+        open.chain(readable).chain(nameless).collect()
     }
 }
 

@@ -183,6 +183,28 @@ fn doubts_are_about_open_events_and_passwords_in_clear_text() {
 }
 
 #[test]
+fn roles_that_no_event_can_name_are_in_doubt() {
+    let doubts = |claim: &str| -> Vec<String> {
+        let text = GOOD.replace("identity_claim = \"email\"", claim);
+        let doubts = good(&text).doubts().into_iter();
+        let about_roles = doubts.filter(|(_, why)| why.contains("disable_roles"));
+        about_roles
+            .map(|(what, why)| format!("{what}: {why}"))
+            .collect()
+    };
+    for claim in ["", "identity_claim = \"sub\"", "identity_claim = \"email\""] {
+        assert_eq!(doubts(&format!("{claim}\ndisable_roles = true")), [""; 0]);
+    }
+    let claim = "identity_claim = \"preferred_username\"";
+    assert_eq!(doubts(claim), [""; 0]);
+    let [doubt] = &doubts(&format!("{claim}\ndisable_roles = true"))[..] else {
+        panic!("one doubt");
+    };
+    let start = "issuer \"https://idp.example.com/realms/corp\": disable_roles has no effect with identity_claim = \"preferred_username\"";
+    assert!(doubt.starts_with(start), "{doubt}");
+}
+
+#[test]
 fn secrets_are_read_from_files_that_not_everyone_can_read() {
     use std::os::unix::fs::PermissionsExt as _;
     let file = env::temp_dir().join(format!("validator-hook-{}", std::process::id()));
