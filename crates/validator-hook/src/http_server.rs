@@ -22,7 +22,7 @@ use serde_json::json;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
@@ -35,7 +35,7 @@ const MAX_BODY_BYTES: usize = 32 * 1024;
 /// Bytes of the largest request header, and its lines.
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
-/// Connections at the same time; others wait to be accepted.
+/// Connections at the same time, and requests whose senders have left; others wait to be accepted.
 const CONNECTIONS: usize = 256;
 /// How long the sender may take for each part of a request.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -80,8 +80,7 @@ pub async fn serve(
                 let (acceptor, receiver) = (acceptor.clone(), Arc::clone(&receiver));
                 tokio::spawn(async move {
                     // Errors are the sender's business.
-                    let _ = timeout(CONNECTION_TIME, connection(stream, acceptor, receiver)).await;
-                    drop(slot);
+                    let _ = timeout(CONNECTION_TIME, connection(stream, acceptor, receiver, slot)).await;
                 });
             }
         }
@@ -93,12 +92,12 @@ pub async fn serve(
     Ok(())
 }
 
-async fn accept(
-    listener: &TcpListener,
-    slots: &Arc<Semaphore>,
-) -> (TcpStream, Option<tokio::sync::OwnedSemaphorePermit>) {
+/// One of [`CONNECTIONS`]. It is free once both the connection and what is done about its request have ended.
+type Slot = Arc<Option<OwnedSemaphorePermit>>;
+
+async fn accept(listener: &TcpListener, slots: &Arc<Semaphore>) -> (TcpStream, Slot) {
     // Never closed.
-    let slot = Arc::clone(slots).acquire_owned().await.ok();
+    let slot = Arc::new(Arc::clone(slots).acquire_owned().await.ok());
     loop {
         match listener.accept().await {
             Ok((stream, _)) => return (stream, slot),
@@ -115,12 +114,13 @@ async fn connection(
     stream: TcpStream,
     acceptor: Option<TlsAcceptor>,
     receiver: Arc<Receiver>,
+    slot: Slot,
 ) -> io::Result<()> {
     match acceptor {
-        None => serve_one(stream, receiver).await,
+        None => serve_one(stream, receiver, slot).await,
         Some(acceptor) => {
             let stream = timeout(PATIENCE, acceptor.accept(stream)).await??;
-            serve_one(stream, receiver).await
+            serve_one(stream, receiver, slot).await
         }
     }
 }
@@ -128,10 +128,11 @@ async fn connection(
 async fn serve_one(
     stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
     receiver: Arc<Receiver>,
+    slot: Slot,
 ) -> io::Result<()> {
     let service = service_fn(|request| {
-        let receiver = Arc::clone(&receiver);
-        async move { Ok::<_, Infallible>(respond(request, receiver).await) }
+        let (receiver, slot) = (Arc::clone(&receiver), Arc::clone(&slot));
+        async move { Ok::<_, Infallible>(respond(request, receiver, slot).await) }
     });
     http1::Builder::new()
         .keep_alive(false)
@@ -144,7 +145,11 @@ async fn serve_one(
         .map_err(io::Error::other)
 }
 
-async fn respond(request: Request<Incoming>, receiver: Arc<Receiver>) -> Response<Full<Bytes>> {
+async fn respond(
+    request: Request<Incoming>,
+    receiver: Arc<Receiver>,
+    slot: Slot,
+) -> Response<Full<Bytes>> {
     let endpoint = match request.uri().path() {
         "/logout" => Endpoint::Logout,
         "/events" => Endpoint::Events,
@@ -179,15 +184,17 @@ async fn respond(request: Request<Incoming>, receiver: Arc<Receiver>) -> Respons
         };
         return refusal(endpoint, "invalid_request", why);
     };
-    // A task of its own, which goes on if the sender does not wait for its end.
-    let work = match endpoint {
-        Endpoint::Logout => tokio::spawn(receiver.logout(token)),
-        Endpoint::Events => {
-            let authorization = head.headers.get(AUTHORIZATION);
-            let authorization = authorization.map(|value| value.as_bytes().to_vec());
-            tokio::spawn(receiver.event(token, authorization))
+    let authorization = head.headers.get(AUTHORIZATION);
+    let authorization = authorization.map(|value| value.as_bytes().to_vec());
+    // A task of its own, which goes on if the sender does not wait for its end. It keeps the slot: senders who leave cannot
+    // have more done at the same time than others.
+    let work = tokio::spawn(async move {
+        let _slot = slot;
+        match endpoint {
+            Endpoint::Logout => receiver.logout(token).await,
+            Endpoint::Events => receiver.event(token, authorization).await,
         }
-    };
+    });
     answer(endpoint, work.await.unwrap_or(Answer::TryAgain(1)))
 }
 

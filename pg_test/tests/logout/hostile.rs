@@ -2,9 +2,10 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use rig::{Authority, Hook, Issuer};
+use rig::{Authority, Endpoint, Fault, Hook, Issuer};
 
 use crate::*;
 
@@ -111,4 +112,43 @@ fn program_serves_tls_by_itself() {
         "logout_token=a.b.c",
     );
     assert_eq!(page.expect("an answer").status, 400);
+}
+
+/// What a sender has sent is dealt with although they leave: so they count as long as that takes.
+#[test]
+fn senders_who_leave_are_counted_until_their_requests_are_done() {
+    let issuer = Issuer::builder().start();
+    let server = server(&issuer);
+    let hook = hook(&issuer, &server);
+    // The program waits for the keys.
+    issuer.fail(Endpoint::Discovery, Fault::Hang);
+    let token = logout_token(&issuer).claim("sub", "alice").encode();
+    let body = format!("logout_token={token}");
+    let request = format!(
+        "POST /logout HTTP/1.1\r\nHost: hook\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let connect = |_| TcpStream::connect(("127.0.0.1", hook.port())).expect("it listens");
+    let mut senders: Vec<TcpStream> = (0..256).map(connect).collect();
+    let mut probe = connect(256);
+    let start = Instant::now();
+    for sender in &mut senders {
+        sender.write_all(request.as_bytes()).expect("it reads");
+    }
+    // It has read all of them by then.
+    thread::sleep(Duration::from_millis(500));
+    drop(senders);
+    let get = b"GET /logout HTTP/1.1\r\nHost: hook\r\n\r\n";
+    probe.write_all(get).expect("it is queued");
+    probe
+        .set_read_timeout(Some(Duration::from_millis(1500)))
+        .expect("a socket");
+    let answer = probe.read(&mut [0; 16]);
+    assert!(
+        answer.is_err(),
+        "served after {:?}: {answer:?}",
+        start.elapsed()
+    );
+    // A fetch is given up after four seconds, and then they are done.
+    assert_status(&hook.exchange(get), 405);
 }
