@@ -2,9 +2,10 @@
 
 use oauth_core::{Failure, NoticeError, Reject, Who, cache_key};
 
+use crate::clusters::Outcome;
 use crate::config::EventsConfig;
 use crate::log::{fact, log};
-use crate::servers::{Criteria, Done, Order, Outcomes};
+use crate::servers::{Criteria, Order};
 
 /// Seconds after which a provider may try again.
 pub const RETRY_AFTER: u64 = 10;
@@ -136,10 +137,7 @@ pub fn describe_who(who: &Who) -> String {
 }
 
 /// What came of an order on each server.
-pub fn tell(outcomes: &Outcomes) -> String {
-    let one = |(name, outcome): &(String, Result<Done, String>)| match outcome {
-        Ok(done) => format!("{name}: {done}"),
-        Err(why) => format!("{name}: {why}"),
-    };
-    outcomes.iter().map(one).collect::<Vec<_>>().join(", ")
+pub fn tell(outcomes: &[Outcome]) -> String {
+    let all = outcomes.iter().map(Outcome::to_string);
+    all.collect::<Vec<_>>().join(", ")
 }

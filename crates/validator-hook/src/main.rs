@@ -2,6 +2,7 @@
 //! OpenID providers, and ends the sessions of PostgreSQL that they name, on every server. docs/logout.md describes it.
 
 mod answer;
+mod clusters;
 mod config;
 mod http_server;
 mod keys;

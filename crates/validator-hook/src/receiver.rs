@@ -11,11 +11,12 @@ use crate::answer::{
     Answer, RETRY_AFTER, answer_to, describe, describe_who, internal, is_authorized, refuse, tell,
     unavailable, unknown_issuer, wait,
 };
+use crate::clusters::carry_out_everywhere;
 use crate::config::{Config, IssuerConfig};
 use crate::keys::{ProviderKeys, provider_keys};
 use crate::log::{fact, log};
 use crate::replays::{Refused, Seen};
-use crate::servers::{Criteria, Order, Server, carry_out_everywhere};
+use crate::servers::{Criteria, Order, Server};
 
 /// Tokens of each kind that are remembered at the same time.
 const REMEMBERED: usize = 100_000;
@@ -236,13 +237,9 @@ impl Receiver {
     async fn act(&self, what: &str, order: Order) -> Answer {
         let order = Arc::new(order);
         let outcomes = carry_out_everywhere(&self.servers, Arc::clone(&order)).await;
-        let failed = outcomes.iter().any(|(_, outcome)| outcome.is_err());
-        let done = || {
-            outcomes
-                .iter()
-                .filter_map(|(_, outcome)| outcome.as_ref().ok())
-        };
-        let ended: i64 = done().map(|done| done.ended).sum();
+        let failed = outcomes.iter().any(|outcome| outcome.failure.is_some());
+        let done = || outcomes.iter().map(|outcome| &outcome.done);
+        let ended: i64 = done().map(|done| done.ended + done.ended_later).sum();
         let told = tell(&outcomes);
         match (failed, ended) {
             (true, _) => log(&format!("{what} failed, and may be sent again: {told}")),
@@ -252,17 +249,10 @@ impl Receiver {
             )),
             (false, _) => log(&format!("{what}: {told}")),
         }
-        if !failed && !order.disabled.is_empty() {
-            let on_primaries = || done().filter_map(|done| done.disabled.as_ref());
-            if on_primaries().next().is_none() {
-                log(&format!(
-                    "{what} disabled no role, since all servers are standbys"
-                ));
-            } else if on_primaries().all(Vec::is_empty) {
-                log(&format!(
-                    "{what} disabled no role, since no managed role was created for this identity of this issuer"
-                ));
-            }
+        if !failed && !order.disabled.is_empty() && done().all(|done| done.disabled.is_empty()) {
+            log(&format!(
+                "{what} disabled no role, since no managed role was created for this identity of this issuer"
+            ));
         }
         if order.is_of_unknown_role {
             // No event of this provider can do better: it is acknowledged, and an administrator's turn.

@@ -1,12 +1,11 @@
 //! The servers, and what is to be done on each of them.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use oauth_core::Printable;
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
@@ -23,12 +22,23 @@ const CONNECTIONS: usize = 4;
 const FLUSH: &str = "SELECT validator.flush_answers($1)";
 const END: &str = "SELECT validator.end_sessions($1, identity => $2, sid => $3, sub => $4)";
 /// Keeps the user from logging in, where roles come from the provider. A standby has its roles from the primary. The limit
-/// is this statement's alone: a pooler may give the connection to another client.
+/// is this statement's alone: a pooler may give the connection to another client. So is the durable commit: the provider is
+/// told that it is done, and does not send it again after a crash of the server.
 const DISABLE: &str = "
     SELECT CASE
-        WHEN pg_is_in_recovery() OR set_config('lock_timeout', $3, true) IS NULL THEN NULL
+        WHEN pg_is_in_recovery() OR set_config('lock_timeout', $3, true) IS NULL
+            OR current_setting('synchronous_commit') = 'off' AND set_config('synchronous_commit', 'local', true) IS NULL
+            THEN NULL
         ELSE validator.disable_role($1, $2)
     END";
+/// A primary and its standbys have the same.
+const CLUSTER: &str = "SELECT system_identifier FROM pg_control_system()";
+/// Those of some roles that may log in as this server knows them.
+const STILL_LOG_IN: &str =
+    "SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND rolcanlogin ORDER BY 1";
+/// How long is waited before a standby is asked for its roles again: twice as long each time, up to half a second.
+const FIRST_LOOK: Duration = Duration::from_millis(10);
+const LAST_LOOK: Duration = Duration::from_millis(500);
 
 /// What is to be done about some sessions, on every server.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,6 +50,13 @@ pub struct Order {
     pub disabled: Vec<String>,
     /// Whether a role is to be disabled, and it is not known whose.
     pub is_of_unknown_role: bool,
+}
+
+/// Which part of an order is due.
+pub enum Part {
+    Whole,
+    /// On a standby: the sessions, once it has replayed that the primary has disabled these roles.
+    SessionsOnceDisabled(Vec<String>),
 }
 
 /// Which sessions are meant: those for which all that is given holds.
@@ -57,6 +74,8 @@ pub struct Server {
     tls: MakeRustls,
     timeout: Duration,
     slots: Semaphore,
+    /// Those that wait for a standby, which may be far behind, keep no others from it.
+    slots_of_waiting: Semaphore,
 }
 
 /// What was done on a server.
@@ -64,35 +83,45 @@ pub struct Server {
 pub struct Done {
     /// How many sessions were ended.
     pub ended: i64,
-    /// The roles that cannot log in any more. `None`: it is a standby, or none were to be disabled.
-    pub disabled: Option<Vec<String>>,
+    /// How many were ended once roles were disabled: of those who came back before, or are still about to end.
+    pub ended_later: i64,
+    /// The roles that cannot log in any more.
+    pub disabled: Vec<String>,
+    /// The identities, by their numbers, that have no other role. On a standby, none.
+    pub disabled_all_of: BTreeSet<usize>,
+    /// The system identifier, if roles are to be disabled.
+    pub cluster: Option<i64>,
 }
 
 impl Done {
     /// What another attempt has done.
-    fn add(&mut self, more: Done) {
+    pub fn add(&mut self, more: Done) {
         self.ended += more.ended;
-        if let Some(roles) = more.disabled {
-            let all = self.disabled.get_or_insert_default();
-            let new = roles.into_iter().filter(|role| !all.contains(role));
-            all.extend(new.collect::<Vec<_>>());
+        self.ended_later += more.ended_later;
+        for role in more.disabled {
+            if !self.disabled.contains(&role) {
+                self.disabled.push(role);
+            }
         }
+        self.disabled_all_of.extend(more.disabled_all_of);
+        self.cluster = more.cluster.or(self.cluster);
     }
 
-    fn is_nothing(&self) -> bool {
-        self.ended == 0 && self.disabled.iter().all(Vec::is_empty)
+    pub fn is_nothing(&self) -> bool {
+        self.ended == 0 && self.ended_later == 0 && self.disabled.is_empty()
     }
 }
 
 impl fmt::Display for Done {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ended", self.ended)?;
-        match &self.disabled {
-            Some(roles) if !roles.is_empty() => {
-                let roles = Printable::list(roles.iter().map(String::as_str));
-                write!(f, ", role {roles} disabled")
-            }
-            _ => Ok(()),
+        if !self.disabled.is_empty() {
+            let roles = Printable::list(self.disabled.iter().map(String::as_str));
+            write!(f, ", role {roles} disabled")?;
+        }
+        match self.ended_later {
+            0 => Ok(()),
+            later => write!(f, ", then {later} ended"),
         }
     }
 }
@@ -118,36 +147,45 @@ impl Server {
             connection: config.connection,
             timeout: config.timeout,
             slots: Semaphore::new(CONNECTIONS),
+            slots_of_waiting: Semaphore::new(CONNECTIONS),
         })
     }
 
-    /// Carries an order out. What may pass is tried again.
-    async fn carry_out(&self, order: &Order) -> Result<Done, String> {
+    /// Carries a part of an order out, and says what was done, and why not all of it. What may pass is tried again.
+    pub async fn carry_out(&self, order: &Order, part: &Part) -> (Done, Option<String>) {
         let mut pauses = PAUSES.iter();
         let mut done = Done::default();
         loop {
-            let failure = match self.attempt(order).await {
+            let failure = match self.attempt(order, part).await {
                 Ok(last) => {
                     done.add(last);
-                    return Ok(done);
+                    return (done, None);
                 }
                 Err(failure) => failure,
             };
             done.add(failure.done);
             match pauses.next() {
                 Some(pause) if failure.may_pass => sleep(*pause).await,
-                _ if done.is_nothing() => return Err(failure.why),
-                _ => return Err(format!("{done}, but {}", failure.why)),
+                _ => return (done, Some(failure.why)),
             }
         }
     }
 
-    async fn attempt(&self, order: &Order) -> Result<Done, Failure> {
+    async fn attempt(&self, order: &Order, part: &Part) -> Result<Done, Failure> {
+        let slots = match part {
+            Part::Whole => &self.slots,
+            Part::SessionsOnceDisabled(_) => &self.slots_of_waiting,
+        };
         let work = async {
             // Never closed.
-            let _slot = self.slots.acquire().await.ok();
+            let _slot = slots.acquire().await.ok();
             let client = self.connect().await.map_err(Failure::of)?;
-            carry_out(&client, order, self.timeout / 4).await
+            match part {
+                Part::Whole => carry_out(&client, order, self.timeout / 4).await,
+                Part::SessionsOnceDisabled(roles) => {
+                    follow(&client, order, roles, self.timeout * 3 / 4).await
+                }
+            }
         };
         match timeout(self.timeout, work).await {
             Ok(done) => done,
@@ -200,7 +238,7 @@ const CHECK: &str = "
         ELSE format('role \"%s\" has no right to execute %s', current_user, needed)
     END
     FROM unnest(ARRAY['validator.flush_answers(text)', 'validator.end_sessions(text,text,text,text,text)']
-        || CASE WHEN $1 THEN ARRAY['validator.disable_role(text,text)'] ELSE '{}' END) AS needed
+        || CASE WHEN $1 THEN ARRAY['validator.disable_role(text,text)', 'pg_control_system()'] ELSE '{}' END) AS needed
     WHERE NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'validator')
         OR NOT has_schema_privilege('validator', 'USAGE')
         OR to_regprocedure(needed) IS NULL
@@ -217,11 +255,79 @@ async fn carry_out(
     let count = u32::try_from(order.disabled.len()).unwrap_or(u32::MAX);
     let limit = (lock_timeout / count.max(1)).as_millis().max(1).to_string();
     // First, so that nobody comes back.
-    let identities = order.disabled.iter().collect();
-    let not_disabled = disable(client, &order.issuer, identities, &limit, &mut done).await;
-    let mut errors = Vec::new();
-    // The answers before the sessions: a login that begins afterwards finds no older one.
+    let all = (0..order.disabled.len()).collect();
+    let not_disabled = disable(client, order, all, &limit, &mut done).await;
+    let mut failures = end_sessions(client, order, &mut done.ended).await;
+    // The locks of those whose sessions were ended go now, or in a moment. They are waited for at once: who comes back and
+    // locks the role again stands behind.
+    let (again, for_good): (Vec<_>, Vec<_>) = not_disabled
+        .into_iter()
+        .partition(|(_, failure)| failure.may_pass);
+    let again = again.into_iter().map(|(identity, _)| identity).collect();
+    let before = done.disabled.len();
+    let still = disable(client, order, again, &limit, &mut done).await;
+    if done.disabled.len() > before {
+        // Whoever came back before the role was disabled.
+        failures.extend(end_sessions(client, order, &mut done.ended_later).await);
+    }
+    if !order.disabled.is_empty() {
+        match client.query_typed_one(CLUSTER, &[]).await {
+            Ok(row) => done.cluster = Some(row.get(0)),
+            Err(error) => failures.push(Failure::of(error)),
+        }
+    }
+    let of_roles = for_good.into_iter().chain(still);
+    let of_roles = of_roles.map(|(_, failure)| failure);
+    conclude(done, of_roles.chain(failures))
+}
+
+/// On a standby: waits until it has replayed that these roles are disabled, and ends the sessions that have begun before.
+async fn follow(
+    client: &Client,
+    order: &Order,
+    roles: &[String],
+    patience: Duration,
+) -> Result<Done, Failure> {
+    let (start, mut pause) = (Instant::now(), FIRST_LOOK);
+    loop {
+        let roles: [(&(dyn ToSql + Sync), Type); 1] = [(&roles, Type::TEXT_ARRAY)];
+        let rows = client.query_typed(STILL_LOG_IN, &roles).await;
+        let rows = rows.map_err(Failure::of)?;
+        let still: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
+        if still.is_empty() {
+            break;
+        }
+        if start.elapsed() > patience {
+            let still = Printable::list(still);
+            return Err(Failure {
+                why: format!(
+                    "role {still} can log in until the standby has replayed what the primary has done"
+                ),
+                done: Done::default(),
+                may_pass: false,
+            });
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LAST_LOOK);
+    }
+    let mut done = Done::default();
+    let failures = end_sessions(client, order, &mut done.ended_later).await;
+    conclude(done, failures.into_iter())
+}
+
+/// What was done, and what failed.
+fn conclude(done: Done, failures: impl Iterator<Item = Failure>) -> Result<Done, Failure> {
+    match failures.reduce(Failure::and) {
+        None => Ok(done),
+        Some(failure) => Err(Failure { done, ..failure }),
+    }
+}
+
+/// Discards the answers before the sessions end: a login that begins afterwards finds no older one. `ended`: how many end is
+/// added to it. What failed.
+async fn end_sessions(client: &Client, order: &Order, ended: &mut i64) -> Vec<Failure> {
     let issuer: [(&(dyn ToSql + Sync), Type); 1] = [(&order.issuer, Type::TEXT)];
+    let mut errors = Vec::new();
     errors.extend(client.query_typed(FLUSH, &issuer).await.err());
     for criteria in &order.sessions {
         let parameters: [(&(dyn ToSql + Sync), Type); 4] = [
@@ -231,55 +337,51 @@ async fn carry_out(
             (&criteria.sub, Type::TEXT),
         ];
         match client.query_typed_one(END, &parameters).await {
-            Ok(row) => done.ended += i64::from(row.get::<_, i32>(0)),
+            Ok(row) => *ended += i64::from(row.get::<_, i32>(0)),
             Err(error) => errors.push(error),
         }
     }
-    // The locks of those whose sessions were ended go now, or in a moment. They are waited for at once: who comes back and
-    // locks the role again stands behind.
-    let (again, for_good): (Vec<_>, Vec<_>) = not_disabled
-        .into_iter()
-        .partition(|(_, failure)| failure.may_pass);
-    let identities = again.into_iter().map(|(identity, _)| identity).collect();
-    let still = disable(client, &order.issuer, identities, &limit, &mut done).await;
-    let of_roles = for_good
-        .into_iter()
-        .chain(still)
-        .map(|(_, failure)| failure);
-    let failures = of_roles.chain(errors.into_iter().map(Failure::of));
-    match failures.reduce(Failure::and) {
-        None => Ok(done),
-        Some(failure) => Err(Failure { done, ..failure }),
-    }
+    errors.into_iter().map(Failure::of).collect()
 }
 
-/// Disables the roles of all identities, whichever fails. `limit`: lock_timeout for each. Those that failed.
-async fn disable<'a>(
+/// Disables the roles of these identities, by their numbers, whichever fails. `limit`: lock_timeout for each. Those that
+/// failed.
+async fn disable(
     client: &Client,
-    issuer: &str,
-    identities: Vec<&'a String>,
+    order: &Order,
+    identities: Vec<usize>,
     limit: &str,
     done: &mut Done,
-) -> Vec<(&'a String, Failure)> {
+) -> Vec<(usize, Failure)> {
     let mut failed = Vec::new();
-    for identity in identities {
+    for number in identities {
+        let Some(identity) = order.disabled.get(number) else {
+            continue;
+        };
         let parameters: [(&(dyn ToSql + Sync), Type); 3] = [
-            (&issuer, Type::TEXT),
+            (&order.issuer, Type::TEXT),
             (identity, Type::TEXT),
             (&limit, Type::TEXT),
         ];
         let row = match client.query_typed_one(DISABLE, &parameters).await {
             Ok(row) => row,
             Err(error) => {
-                failed.push((identity, Failure::of(error)));
+                failed.push((number, Failure::of(error)));
                 continue;
             }
         };
-        let roles: Option<Vec<Option<String>>> = row.get(0);
-        let all = roles.as_ref().map_or(0, Vec::len);
-        let disabled: Option<Vec<String>> = roles.map(|all| all.into_iter().flatten().collect());
-        let missing = all.saturating_sub(disabled.as_ref().map_or(0, Vec::len));
-        done.add(Done { ended: 0, disabled });
+        let Some(roles) = row.get::<_, Option<Vec<Option<String>>>>(0) else {
+            // A standby.
+            continue;
+        };
+        let all = roles.len();
+        let disabled: Vec<String> = roles.into_iter().flatten().collect();
+        let missing = all.saturating_sub(disabled.len());
+        done.add(Done {
+            disabled,
+            disabled_all_of: (missing == 0).then_some(number).into_iter().collect(),
+            ..Done::default()
+        });
         if missing > 0 {
             let failure = Failure {
                 why: format!(
@@ -288,7 +390,7 @@ async fn disable<'a>(
                 done: Done::default(),
                 may_pass: true,
             };
-            failed.push((identity, failure));
+            failed.push((number, failure));
         }
     }
     failed
@@ -339,34 +441,6 @@ impl Failure {
             may_pass: self.may_pass || other.may_pass,
         }
     }
-}
-
-/// What came of an order, by server.
-pub type Outcomes = Vec<(String, Result<Done, String>)>;
-
-/// Carries an order out on all servers at the same time, and waits for all of them.
-pub async fn carry_out_everywhere(servers: &[Arc<Server>], order: Arc<Order>) -> Outcomes {
-    let mut tasks = JoinSet::new();
-    for (number, server) in servers.iter().enumerate() {
-        let (server, order) = (Arc::clone(server), Arc::clone(&order));
-        tasks.spawn(async move { (number, server.carry_out(&order).await) });
-    }
-    let done = tasks.join_all().await;
-    let mut outcomes: Outcomes = servers
-        .iter()
-        .map(|server| {
-            (
-                server.name.clone(),
-                Err("the attempt has failed".to_owned()),
-            )
-        })
-        .collect();
-    for (number, outcome) in done {
-        if let Some(place) = outcomes.get_mut(number) {
-            place.1 = outcome;
-        }
-    }
-    outcomes
 }
 
 #[cfg(test)]

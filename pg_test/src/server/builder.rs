@@ -17,6 +17,7 @@ pub struct ServerBuilder {
     configuration: Configuration,
     certificate: Option<Identity>,
     own_module: bool,
+    own_identifier: bool,
     second_module: Option<String>,
 }
 
@@ -41,6 +42,7 @@ impl ServerBuilder {
             configuration: Configuration::new(),
             certificate: None,
             own_module: false,
+            own_identifier: false,
             second_module: None,
         }
     }
@@ -118,6 +120,12 @@ impl ServerBuilder {
         self
     }
 
+    /// Gives the server a system identifier of its own; others share one, as clones do.
+    pub fn own_identifier(mut self) -> Self {
+        self.own_identifier = true;
+        self
+    }
+
     /// Has the provider asked about opaque tokens, by a client without a secret.
     pub fn asks_about_opaque_tokens(self) -> Self {
         self.set("validator.introspection", "opaque")
@@ -179,7 +187,10 @@ impl ServerBuilder {
             self.configuration.set("dynamic_library_path", &path);
         }
         let data = folder.join("data");
-        copy_template(&data);
+        match self.own_identifier {
+            true => initialize(&data, &folder),
+            false => copy_template(&data),
+        }
         if let Some(identity) = &self.certificate {
             write_private(&data.join("server.crt"), identity.certificate_pem());
             write_private(&data.join("server.key"), &identity.key_pem());
@@ -199,16 +210,20 @@ pub(crate) fn copy_template(data: &Path) {
         let folder = scratch::new_folder("template");
         child::give_to_server_user(&folder);
         let data = folder.join("data");
-        let mut command = Command::new(environment::bindir().join("initdb"));
-        command.arg("-D").arg(&data).current_dir(&folder);
-        command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8"]);
-        command.args(["--no-locale", "--no-sync", "--wal-segsize=1"]);
-        command.env("LC_ALL", "C");
-        child::as_server_user(&mut command);
-        child::run(command, Duration::from_secs(120)).success();
+        initialize(&data, &folder);
         data
     });
     copy(template, data);
+}
+
+fn initialize(data: &Path, folder: &Path) {
+    let mut command = Command::new(environment::bindir().join("initdb"));
+    command.arg("-D").arg(data).current_dir(folder);
+    command.args(["--auth=trust", "--username=postgres", "--encoding=UTF8"]);
+    command.args(["--no-locale", "--no-sync", "--wal-segsize=1"]);
+    command.env("LC_ALL", "C");
+    child::as_server_user(&mut command);
+    child::run(command, Duration::from_secs(120)).success();
 }
 
 fn copy(from: &Path, to: &Path) {

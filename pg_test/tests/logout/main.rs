@@ -1,6 +1,7 @@
 //! `validator-hook`: from what a provider sends to the sessions that end.
 
 mod disabled;
+mod disabled_standbys;
 mod events;
 mod hostile;
 mod logouts;
