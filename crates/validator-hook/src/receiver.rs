@@ -176,8 +176,8 @@ impl Receiver {
                 },
             };
             // What may be sent again counts before what is of no use to send again: the other event is lost otherwise.
-            let is_final = matches!(answer, Answer::TryAgain(_));
-            if answer_to_this != Answer::Done && !is_final {
+            let may_pass = matches!(answer, Answer::TryAgain(_));
+            if answer_to_this != Answer::Done && !may_pass {
                 answer = answer_to_this;
             }
         }

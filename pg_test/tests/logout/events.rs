@@ -116,6 +116,35 @@ fn address_names_the_user_whose_identity_it_is() {
     assert_ended(&mut session);
 }
 
+/// Of two events in one token: a refusal would not be sent again, and what has failed for a while would be lost.
+#[test]
+fn event_that_may_be_sent_again_counts_before_one_that_is_refused() {
+    let issuer = Issuer::builder().start();
+    let server = server(&issuer);
+    let hook = Hook::start(&configuration(&issuer, &server, "", ""));
+    let mut session = log_in(&server, &issuer, "alice", "s1");
+    let alice = json!({"format": "iss_sub", "iss": issuer.url(), "sub": "alice"});
+    let address = json!({"format": "email", "email": "alice@corp.example"});
+    let function = "FUNCTION validator.end_sessions(text, text, text, text, text)";
+    // Whichever is the first of them.
+    let tokens = [[&alice, &address], [&address, &alice]].map(|[first, second]| {
+        let events = json!({SESSION_REVOKED: {"subject": first}, DISABLED: {"subject": second}});
+        let token = event_of(&issuer, DISABLED, alice.clone()).without_claim("sub_id");
+        token.claim("events", events).encode()
+    });
+    server.sql(&format!("REVOKE EXECUTE ON {function} FROM {ROLE}"));
+    for token in &tokens {
+        assert_status(&hook.tell(token, ""), 503);
+    }
+    assert_open(&mut session);
+    server.sql(&format!("GRANT EXECUTE ON {function} TO {ROLE}"));
+    for token in &tokens {
+        assert_status(&hook.tell(token, ""), 400);
+        assert_ended(&mut session);
+        session = log_in(&server, &issuer, "alice", "s1");
+    }
+}
+
 #[test]
 fn refusals_have_the_codes_of_rfc_8935() {
     let issuer = Issuer::builder().start();
