@@ -77,10 +77,10 @@ pub fn obtain<S: Shared>(
             Look::Ask if left.is_zero() => return Err(timed_out(shared.url())),
             Look::Ask => {
                 let until = flight_end(now, timeout);
-                if let Some(claim) = shared.claim(now, until)? {
-                    if let Some(result) = shared.ask(claim, deadline) {
-                        return result;
-                    }
+                if let Some(claim) = shared.claim(now, until)?
+                    && let Some(result) = shared.ask(claim, deadline)
+                {
+                    return result;
                 }
             }
         }
