@@ -6,8 +6,10 @@
 //! must hold of a token that was accepted. [`documents`] does so of what a provider publishes.
 
 pub mod case;
+pub mod claims;
 pub mod conditions;
 pub mod documents;
 pub mod mutator;
 pub mod oracle;
+pub mod roles;
 pub mod text;
