@@ -36,6 +36,16 @@ fn member_that_makes_a_key_unusable_is_named() {
             r#""key_ops" does not list "verify""#,
         ),
         (
+            vec![("key_ops", vec![text("verify"), 1.into()].into())],
+            "key_ops",
+            r#""key_ops" does not list "verify""#,
+        ),
+        (
+            vec![("key_ops", vec!["sign", "verify"].into())],
+            "x",
+            r#""x" and "y" are not a point on the curve"#,
+        ),
+        (
             vec![("crv", text("secp256k1"))],
             "crv",
             r#""crv" is "secp256k1""#,
@@ -45,6 +55,11 @@ fn member_that_makes_a_key_unusable_is_named() {
         (vec![("kty", Value::Null)], "kty", r#""kty" is missing"#),
         (vec![("alg", text("ES384"))], "alg", r#""alg" is "ES384""#),
         (vec![("alg", text("x\n"))], "alg", r#""alg" is "x\u{a}""#),
+        (
+            vec![("alg", text("ES256"))],
+            "x",
+            r#""x" and "y" are not a point on the curve"#,
+        ),
         (
             vec![("d", text("x"))],
             "d",
@@ -76,6 +91,35 @@ fn member_that_makes_a_key_unusable_is_named() {
             r#""n" has 1032 bits"#,
         ),
         (
+            vec![
+                ("kty", text("RSA")),
+                ("n", weak.clone()),
+                ("e", text("AQAB")),
+                ("alg", text("RS256")),
+            ],
+            "n",
+            r#""n" has 1032 bits"#,
+        ),
+        (
+            vec![
+                ("kty", text("RSA")),
+                ("n", weak.clone()),
+                ("e", text("AQAB")),
+                ("alg", text("ES256")),
+            ],
+            "alg",
+            r#""alg" is "ES256""#,
+        ),
+        (
+            vec![
+                ("kty", text("RSA")),
+                ("n", text(&"qqqq".repeat(86))),
+                ("e", text("AQAB")),
+            ],
+            "n",
+            r#""n" is not a usable modulus, of 2064 bits"#,
+        ),
+        (
             vec![("kty", text("RSA")), ("n", weak), ("e", text("AQ"))],
             "e",
             r#""e" is not a usable exponent"#,
@@ -95,6 +139,25 @@ fn member_that_makes_a_key_unusable_is_named() {
         odd_kid,
         (r#""kid" is not a string"#.to_owned(), Some("kid"))
     );
+}
+
+#[test]
+fn fault_tells_a_key_for_something_else_from_one_that_is_published() {
+    for (member, value, is_of_another_use, is_private) in [
+        ("use", "enc", true, false),
+        ("key_ops", "sign", true, false),
+        ("alg", "ES384", false, false),
+        ("d", "x", false, true),
+        ("oth", "x", false, true),
+    ] {
+        let mut jwk: Value = serde_json::from_str(P256).unwrap();
+        jwk[member] = value.into();
+        let set = format!("{{\"keys\":[{ED25519},{jwk}]}}");
+        let set = JwkSet::parse(set.as_bytes()).unwrap();
+        let fault = &set.unusable()[0].fault;
+        let told = (fault.is_of_another_use(), fault.is_private());
+        assert_eq!(told, (is_of_another_use, is_private), "{member}");
+    }
 }
 
 #[test]
