@@ -237,7 +237,7 @@ fn parse_point(x: &str, y: &str, field_bytes: usize) -> Option<Vec<u8>> {
 fn parse_coordinate(bytes: &[u8], field_bytes: usize) -> Option<Vec<u8>> {
     let number = match bytes {
         [] => return None,
-        [0, number @ ..] if number.len() == field_bytes => number,
+        [0, number @ ..] => number,
         number => number,
     };
     let missing = field_bytes.checked_sub(number.len())?;

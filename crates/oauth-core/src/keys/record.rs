@@ -196,10 +196,8 @@ enum Name<'a> {
     Kid([u8; 32]),
     /// By the thumbprint of its certificate, which a key of the set has.
     Certificate(&'a CertificateTags),
-    /// By one that no key of the set has: it may be one of those that have none.
+    /// By one that no key of the set has, or not at all: it may be one of those that have none.
     UnknownCertificate(&'a CertificateTags),
-    /// Not at all.
-    None,
 }
 
 impl<'a> Name<'a> {
@@ -208,7 +206,6 @@ impl<'a> Name<'a> {
         let is_same = |head: &KeyHead| head.certificate.compare(certificate) == Comparison::Same;
         match wanted.kid {
             Some(kid) => Name::Kid(kid_digest(Some(kid))),
-            None if certificate.is_none() => Name::None,
             None if heads.any(is_same) => Name::Certificate(certificate),
             None => Name::UnknownCertificate(certificate),
         }
@@ -220,7 +217,6 @@ impl<'a> Name<'a> {
             Name::Kid(digest) => head.kid == *digest,
             Name::Certificate(certificate) => compared(certificate) == Comparison::Same,
             Name::UnknownCertificate(certificate) => compared(certificate) == Comparison::Open,
-            Name::None => true,
         }
     }
 
@@ -234,7 +230,7 @@ impl<'a> Name<'a> {
             Name::Certificate(_) => unsuitable,
             // Those of another certificate are other keys.
             Name::UnknownCertificate(_) if heads.any(|head| !self.is_of(head)) => unknown,
-            Name::UnknownCertificate(_) | Name::None => Reject::NoFittingKey { again_in: None },
+            Name::UnknownCertificate(_) => Reject::NoFittingKey { again_in: None },
         }
     }
 }
