@@ -70,3 +70,27 @@ fn is_granted(scope: &str, granted: &[&str], names: &ScopeNames) -> bool {
             }
         }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn scopes_are_there_if_any_is_named_in_either_form() {
+        for (claims, expected) in [
+            (json!({}), false),
+            (json!({"scope": ""}), false),
+            (json!({"scope": " "}), false),
+            (json!({"scope": "openid"}), true),
+            (json!({"scp": []}), false),
+            (json!({"scp": ["openid"]}), true),
+            (json!({"scope": "", "scp": ["openid"]}), true),
+            (json!({"scope": 1, "scp": null}), false),
+            (json!({"scopes": ["openid"]}), false),
+        ] {
+            let claims = claims.as_object().unwrap();
+            assert_eq!(has_scope(claims), expected, "{claims:?}");
+        }
+    }
+}

@@ -44,10 +44,12 @@ const EXAMPLES: [(Algorithm, &str, &str); 3] = [
 /// Verifies one example of each kind of signature, so that a process that forks others has done for them what is done
 /// once. Returns whether all are found to be good, and none of them over another text.
 pub fn warm_up() -> bool {
-    let Ok(keys) = JwkSet::parse(EXAMPLE_KEYS.as_bytes()) else {
-        return false;
-    };
-    EXAMPLES.iter().all(|(alg, input, signature)| {
+    let keys = JwkSet::parse(EXAMPLE_KEYS.as_bytes());
+    keys.is_ok_and(|keys| verify_all(&keys, &EXAMPLES))
+}
+
+fn verify_all(keys: &JwkSet, examples: &[(Algorithm, &str, &str)]) -> bool {
+    examples.iter().all(|(alg, input, signature)| {
         let verifies =
             |input: &str, key: &PublicKey| key.verifies(*alg, input.as_bytes(), signature);
         keys.select(&KeyReference::new(None, *alg))
@@ -66,5 +68,25 @@ mod tests {
     #[test]
     fn examples_of_the_rfcs_verify() {
         assert!(warm_up());
+    }
+
+    #[test]
+    fn each_example_must_verify_and_over_its_own_text_only() {
+        let keys = JwkSet::parse(EXAMPLE_KEYS.as_bytes()).unwrap();
+        for number in 0..EXAMPLES.len() {
+            let (_, _, of_another) = EXAMPLES[(number + 1) % EXAMPLES.len()];
+            for change in [
+                |example: &mut (Algorithm, &str, &str)| example.1 = "another text",
+                |example: &mut (Algorithm, &str, &str)| example.2 = "",
+            ] {
+                let mut examples = EXAMPLES;
+                change(&mut examples[number]);
+                assert!(!verify_all(&keys, &examples), "{number}");
+            }
+            let mut examples = EXAMPLES;
+            examples[number].2 = of_another;
+            assert!(!verify_all(&keys, &examples), "{number}");
+        }
+        assert!(verify_all(&keys, &EXAMPLES));
     }
 }
