@@ -48,6 +48,19 @@ pub fn overwrite(mut bytes: Vec<u8>) {
 mod tests {
     use super::*;
 
+    /// A string that grows by itself would leave what it had where it was.
+    #[test]
+    fn text_grows_by_a_copy_of_its_own_only() {
+        let mut text = SecretText::of(&["abc"]);
+        let needed = text.0.capacity() * 3;
+        text.push_str(&"x".repeat(needed - 3));
+        assert!(text.0.capacity() >= needed * 2, "{}", text.0.capacity());
+        // What fits stays where it is.
+        let before = text.0.as_ptr();
+        text.push_str(&"y".repeat(needed));
+        assert_eq!(text.0.as_ptr(), before);
+    }
+
     #[test]
     fn text_is_whole_however_it_grows() {
         let mut text = SecretText::of(&["Basic ", "", "\u{e4}"]);
