@@ -305,14 +305,16 @@ impl AnswerCache {
         forgotten
     }
 
-    /// Forgets what was said before that time.
-    pub fn forget_older(self, key: &AnswerKey, time: Timestamp) {
+    /// Forgets what was said before that time, unless it is being asked again.
+    pub fn forget_older(self, key: &AnswerKey, time: Timestamp, now: Timestamp) {
         let mut sets = self.0.exclusive();
         let place = place_of(key, sets.len());
         let set = &mut sets[place];
-        if let Some(index) = set.find(key)
-            && set.answers[index].freshness.fetched_at() < time
-        {
+        let Some(index) = set.find(key) else {
+            return;
+        };
+        let answer = &set.answers[index];
+        if answer.plan(now) == Plan::Use && answer.freshness.fetched_at() < time {
             set.names[index].used_at = AtomicI64::new(0);
         }
     }

@@ -94,6 +94,11 @@ impl<T> UnderWay<T> {
             .unwrap_or_else(|| Err(Internal(Printable::new("the helper thread panicked")).into()))
     }
 
+    /// Whether it has ended with such an outcome.
+    pub fn outcome_is(&self, is_such: impl FnOnce(&Result<T, Failure>) -> bool) -> bool {
+        self.result.lock().as_ref().is_some_and(is_such)
+    }
+
     /// Waits for the thread to end, at most until `time`; whether it has.
     ///
     /// Errors: this is a background worker that has to leave.

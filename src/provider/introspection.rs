@@ -171,7 +171,7 @@ impl ProviderIntrospection {
                 let lifetime = response.lifetime(self.ttl, now);
                 match response.to_stored(token) {
                     Some(text) => Ended::Said(Said::Text(text), lifetime),
-                    None => Ended::Nothing,
+                    None => Ended::Said(Said::Unkept, lifetime),
                 }
             }
             Answer::Refused(Reject::TokenInactive) => Ended::Said(Said::Inactive, negative),
@@ -229,8 +229,9 @@ impl ProviderIntrospection {
             && failure.cause.may_have_moved()
         {
             let cooldown = self.metadata_limits.refresh_cooldown;
-            let before = SystemClock.now().minus(cooldown);
-            memory::answers().forget_older(&self.key_of(METADATA, ""), before);
+            let now = SystemClock.now();
+            let key = self.key_of(METADATA, "");
+            memory::answers().forget_older(&key, now.minus(cooldown), now);
         }
     }
 

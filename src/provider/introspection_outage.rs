@@ -1,8 +1,8 @@
 //! Asks an introspection endpoint, unless it is known to be down, and finds out whether it is.
 //!
 //! A failure may be due to the token: whoever sends one at which the endpoint hangs must not shut out everyone else. So an
-//! endpoint is down only if it does not answer about a token that nobody has sent, either, and only such a question finds out
-//! whether it answers again.
+//! endpoint is down only if it does not answer about a token that nobody has sent, either. An answer about any token shows that
+//! it is not.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,9 @@ use crate::provider::fetch_thread::{self, UnderWay};
 use crate::provider::introspection_question::{Answer, NEVER_ISSUED};
 use crate::provider::single_flight::{SingleFlight, flight_end, timed_out};
 use crate::settings::provider::ProviderIntrospection;
+
+/// How often a login looks which of two requests has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Why there is no answer about a token.
 pub enum Failed {
@@ -72,8 +75,8 @@ impl ProviderIntrospection {
         answer.map_err(Failed::into_failure)
     }
 
-    /// One request, unless the endpoint is known to be down. If it was, and may answer again, this login finds that out
-    /// first, until `until`.
+    /// One request, unless the endpoint is known to be down. If it was, and may answer again, this login finds that out,
+    /// until `until`.
     pub fn ask_unless_down(
         &self,
         endpoint: &Endpoint,
@@ -81,35 +84,22 @@ impl ProviderIntrospection {
         deadline: Instant,
         until: Timestamp,
     ) -> Result<Answer, Failed> {
-        match memory::circuit_breakers().enter(&self.breaker_key(), SystemClock.now(), until) {
-            Entry::Free => {}
-            Entry::Trial => {
-                let start = Instant::now();
-                let left = deadline.saturating_duration_since(start);
-                let probe = self.start(endpoint, &NEVER_ISSUED, deadline);
-                let probed = probe.and_then(UnderWay::finish);
-                let health = Health::of(&probed, self.is_hurried(left));
-                let is_answered = matches!(health, Health::Answers);
-                self.note_health(health, Some(until));
-                if let (false, Err(failure)) = (is_answered, probed) {
-                    // An outage that goes on must be seen in the statistics.
-                    self.count(|row| row.introspections.count(start.elapsed(), true));
-                    self.doubt_endpoint(&failure);
-                    return Err(Failed::Otherwise(failure));
-                }
-            }
+        let breakers = memory::circuit_breakers();
+        let trial = match breakers.enter(&self.breaker_key(), SystemClock.now(), until) {
+            Entry::Free => None,
+            Entry::Trial => Some(until),
             Entry::Refused(failure) => {
                 let failure = failure.map_or_else(|| timed_out(endpoint), Failure::from);
                 return Err(Failed::Otherwise(failure));
             }
-        }
+        };
         let start = Instant::now();
         let (asked, health) = self
-            .ask(endpoint, token, deadline)
+            .ask(endpoint, token, deadline, trial.is_some())
             .unwrap_or_else(|failure| (Err(failure), Health::Unknown));
         self.count(|row| row.introspections.count(start.elapsed(), asked.is_err()));
         let is_of_token = matches!(health, Health::Answers);
-        self.note_health(health, None);
+        self.note_health(health, trial);
         asked.map_err(|failure| {
             self.doubt_endpoint(&failure);
             match is_of_token {
@@ -145,34 +135,66 @@ impl ProviderIntrospection {
         }
     }
 
-    /// One request about a token, and what it says of the endpoint: if it fails, or is not answered in half of the time, by
-    /// one about a token that nobody has sent.
+    /// One request about a token, and what it says of the endpoint: if it fails, or is not answered soon, together with one
+    /// about a token that nobody has sent. In a trial both are sent at once.
     fn ask(
         &self,
         endpoint: &Endpoint,
         token: &Bearer<'_>,
         deadline: Instant,
+        is_trial: bool,
     ) -> Result<(Result<Answer, Failure>, Health), Failure> {
         let start = Instant::now();
         let left = deadline.saturating_duration_since(start);
-        let is_hurried = self.is_hurried(left);
+        // What has less time than this to answer in says nothing by not answering.
+        let enough = self.timeout * 3 / 4;
+        let is_hurried = left < enough;
+        let patience = match is_trial {
+            true => Duration::ZERO,
+            false => left.saturating_sub(enough),
+        };
         let mut asked = self.start(endpoint, token, deadline)?;
         let mut probe = None;
-        if !is_hurried && !asked.has_ended_by(start + left / 2)? {
-            probe = Some(self.start(endpoint, &NEVER_ISSUED, deadline));
+        if (is_trial || !is_hurried) && !asked.has_ended_by(start + patience)? {
+            probe = Some(self.start(endpoint, &NEVER_ISSUED, deadline)?);
+        }
+        if let (true, Some(probe)) = (is_trial, &mut probe) {
+            self.end_outage_if_answered(probe, &mut asked, deadline)?;
         }
         let answer = asked.finish();
         let mut health = Health::of(&answer, is_hurried);
         if matches!(health, Health::Down(_)) {
-            let probe = probe.unwrap_or_else(|| self.start(endpoint, &NEVER_ISSUED, deadline));
-            health = Health::of(&probe.and_then(UnderWay::finish), false);
+            let probe = match probe {
+                Some(probe) => Ok(probe),
+                None => self.start(endpoint, &NEVER_ISSUED, deadline),
+            };
+            health = Health::of(&probe.and_then(UnderWay::finish), is_hurried);
         }
         Ok((answer, health))
     }
 
-    /// Whether so little time is left that nothing is known of an endpoint that does not answer in it.
-    fn is_hurried(&self, left: Duration) -> bool {
-        left < self.timeout / 2
+    /// Waits for `probe` or for the login's own request, whichever ends first. An answer to `probe` ends the outage for all
+    /// at once, whatever becomes of the login.
+    fn end_outage_if_answered(
+        &self,
+        probe: &mut UnderWay<Answer>,
+        asked: &mut UnderWay<Answer>,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        while !asked.has_ended_by(deadline.min(Instant::now() + LOOK_AGAIN))? {
+            if probe.has_ended_by(Instant::now())? {
+                let is_answered =
+                    |outcome: &_| matches!(Health::of(outcome, false), Health::Answers);
+                if probe.outcome_is(is_answered) {
+                    self.note_health(Health::Answers, None);
+                }
+                break;
+            }
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Starts one request, on a helper thread.

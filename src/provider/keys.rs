@@ -221,11 +221,16 @@ impl ProviderKeys {
     }
 }
 
+/// Also of a proxy, whose failures are all told in one way.
 fn is_timeout(failure: &Failure) -> bool {
     let Failure::Unavailable(failure) = failure else {
         return false;
     };
-    failure.cause == UnavailableCause::Timeout
+    let cause = &failure.cause;
+    matches!(
+        cause,
+        UnavailableCause::Timeout | UnavailableCause::Proxy { .. }
+    )
 }
 
 /// What the provider has answered.

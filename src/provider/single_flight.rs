@@ -58,8 +58,8 @@ pub fn obtain<S: Shared>(
     deadline: Instant,
     timeout: Duration,
 ) -> Result<S::Value, Failure> {
-    // A login asks once, and again if what it asked was overtaken, such as by a flush.
     let mut has_waited = false;
+    // A login asks once, and again if what it asked was overtaken, such as by a flush.
     loop {
         let now = SystemClock.now();
         let left = deadline.saturating_duration_since(Instant::now());
@@ -73,7 +73,7 @@ pub fn obtain<S: Shared>(
                 }
                 shared.sleep(left);
             }
-            // Asked in no time, it would seem that the provider does not answer.
+            // Without time left, a request would fail and look like an outage.
             Look::Ask if left.is_zero() => return Err(timed_out(shared.url())),
             Look::Ask => {
                 let until = flight_end(now, timeout);

@@ -114,7 +114,7 @@ fn provider_that_got_little_time_is_not_left_alone() {
         issuer.fail(Endpoint::Discovery, Fault::HangInBody);
         let server = mode
             .server_of(&issuer)
-            .set("validator.http_timeout", "6s")
+            .set("validator.http_timeout", "12s")
             .start();
         let token = issuer.token("alice").encode();
         let [first, second] = [0, 1].map(|_| Login::new(&server, "alice").token(&token));
@@ -122,8 +122,8 @@ fn provider_that_got_little_time_is_not_left_alone() {
         let pid = server.wait_for_backend("wait_event = 'ValidatorFetch'");
         let second = thread::spawn(move || second.run());
         server.wait_for_backend("wait_event = 'ValidatorWait'");
-        thread::sleep(SECOND * 4);
-        // The second takes over, when most of its time has gone.
+        thread::sleep(SECOND * 7);
+        // The second takes over, when more than half of its time has gone.
         server.sql(&format!("SELECT pg_terminate_backend({pid})"));
         for login in [first, second] {
             assert!(!login.join().expect("no panic").is_session());
