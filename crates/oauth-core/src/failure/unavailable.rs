@@ -384,15 +384,40 @@ mod tests {
     }
 
     #[test]
-    fn every_failure_of_tls_is_an_outage() {
-        for cause in [
-            UnavailableCause::Tls(Printable::new("")),
-            UnavailableCause::TlsUntrusted,
-            UnavailableCause::TlsExpired { seconds_ago: 1 },
+    fn causes_tell_an_outage_from_another_place_and_from_a_lack_of_our_own() {
+        let text = || Printable::new("");
+        // Whether it is an outage, and whether the endpoint may have moved.
+        for (cause, is_outage, may_have_moved) in [
+            (UnavailableCause::Timeout, true, false),
+            (UnavailableCause::NameResolution, true, true),
+            (UnavailableCause::Connection(text()), true, false),
+            (UnavailableCause::Tls(text()), true, false),
+            (UnavailableCause::TlsUntrusted, true, false),
+            (UnavailableCause::TlsExpired { seconds_ago: 1 }, true, false),
+            (UnavailableCause::name_mismatch("", []), true, true),
+            (
+                UnavailableCause::redirect(302, None, Document::Introspection),
+                false,
+                true,
+            ),
+            (UnavailableCause::Status(400), false, false),
+            (UnavailableCause::Status(404), false, true),
+            (UnavailableCause::Status(405), false, true),
+            (UnavailableCause::Status(410), false, true),
+            (UnavailableCause::Status(429), true, false),
+            (UnavailableCause::Status(500), false, false),
+            (UnavailableCause::Status(502), true, false),
+            (UnavailableCause::Status(503), true, false),
+            (UnavailableCause::Status(504), true, false),
+            (UnavailableCause::TooLarge, false, false),
+            (UnavailableCause::ClientUnauthorized, false, false),
         ] {
-            assert!(cause.is_outage(), "{cause:?}");
+            let told = (cause.is_outage(), cause.may_have_moved());
+            assert_eq!(told, (is_outage, may_have_moved), "{cause:?}");
+            assert!(!cause.is_ours(), "{cause:?}");
         }
-        assert!(!UnavailableCause::TooLarge.is_outage());
+        let ours = UnavailableCause::NoThread(text());
+        assert!(ours.is_ours() && !ours.is_outage() && !ours.may_have_moved());
     }
 
     #[test]
