@@ -33,9 +33,11 @@ const DISABLE: &str = "
     END";
 /// A primary and its standbys have the same.
 const CLUSTER: &str = "SELECT system_identifier FROM pg_control_system()";
-/// Those of some roles that may log in as this server knows them.
-const STILL_LOG_IN: &str =
-    "SELECT rolname::text FROM pg_roles WHERE rolname = ANY ($1) AND rolcanlogin ORDER BY 1";
+/// Those of some roles that this standby does not know as disabled. One that it does not have was created or renamed on the
+/// primary a moment ago: the user may still log in here by another name, or soon by this one.
+const NOT_YET_DISABLED: &str = "
+    SELECT name FROM unnest($1) AS name LEFT JOIN pg_roles ON rolname = name
+    WHERE rolname IS NULL OR rolcanlogin ORDER BY 1";
 /// How long is waited before a standby is asked for its roles again: twice as long each time, up to half a second.
 const FIRST_LOOK: Duration = Duration::from_millis(10);
 const LAST_LOOK: Duration = Duration::from_millis(500);
@@ -291,7 +293,7 @@ async fn follow(
     let (start, mut pause) = (Instant::now(), FIRST_LOOK);
     loop {
         let roles: [(&(dyn ToSql + Sync), Type); 1] = [(&roles, Type::TEXT_ARRAY)];
-        let rows = client.query_typed(STILL_LOG_IN, &roles).await;
+        let rows = client.query_typed(NOT_YET_DISABLED, &roles).await;
         let rows = rows.map_err(Failure::of)?;
         let still: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
         if still.is_empty() {
@@ -300,9 +302,7 @@ async fn follow(
         if start.elapsed() > patience {
             let still = Printable::list(still);
             return Err(Failure {
-                why: format!(
-                    "role {still} can log in until the standby has replayed what the primary has done"
-                ),
+                why: format!("the standby has not replayed yet that role {still} cannot log in"),
                 done: Done::default(),
                 may_pass: false,
             });

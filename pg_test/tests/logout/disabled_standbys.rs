@@ -60,7 +60,7 @@ fn provider_is_told_to_try_again_until_the_standby_has_replayed_it() {
     assert_ended(&mut session);
     keeps_out(&primary, "zoe", &token);
     hook.wait_for(
-        "standby: 1 ended, but role zoe can log in until the standby has replayed what the primary has done\n",
+        "standby: 1 ended, but the standby has not replayed yet that role zoe cannot log in\n",
         SOON,
     );
     let mut back = standby.admits("zoe", &token);
@@ -68,6 +68,36 @@ fn provider_is_told_to_try_again_until_the_standby_has_replayed_it() {
     assert_status(&hook.tell(&event, ""), 202);
     assert_ended(&mut back);
     keeps_out(&standby, "zoe", &token);
+}
+
+/// A role that the standby does not have by this name has another one there, or is about to come.
+#[test]
+fn role_that_the_standby_does_not_know_yet_is_waited_for() {
+    let issuer = Issuer::builder().start();
+    let (primary, standby, configuration) = primary_and_standby(&issuer);
+    let hook = Hook::start(&format!("{configuration}timeout_seconds = 2\n"));
+    standby.sql("SELECT pg_wal_replay_pause()");
+    primary.sql("ALTER ROLE zoe RENAME TO zoey");
+    drop(primary.admits("yves", &token(&issuer, "yves")));
+    let [zoe, yves] = ["zoe", "yves"].map(|user| disabled_user(&issuer, user));
+    for (event, role) in [(&zoe, "zoey"), (&yves, "yves")] {
+        assert_status(&hook.tell(event, ""), 503);
+        hook.wait_for(
+            &format!("the standby has not replayed yet that role {role} cannot log in\n"),
+            SOON,
+        );
+        assert_eq!(may_log_in(&primary, role), "false");
+        assert_eq!(may_log_in(&standby, role), "");
+    }
+    let mut back = standby.admits("zoe", &token(&issuer, "zoe"));
+    standby.sql("SELECT pg_wal_replay_resume()");
+    assert_status(&hook.tell(&zoe, ""), 202);
+    assert_ended(&mut back);
+    assert_status(&hook.tell(&yves, ""), 202);
+    assert_eq!(may_log_in(&standby, "zoe"), "");
+    for role in ["zoey", "yves"] {
+        assert_eq!(may_log_in(&standby, role), "false");
+    }
 }
 
 /// One of another cluster has roles of its own, which may have the same names.
