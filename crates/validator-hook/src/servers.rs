@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use oauth_core::Printable;
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error};
 
@@ -76,7 +76,7 @@ pub struct Server {
     tls: MakeRustls,
     timeout: Duration,
     slots: Semaphore,
-    /// Those that wait for a standby, which may be far behind, keep no others from it.
+    /// Orders that wait for a standby to catch up do not use up the connections of other orders.
     slots_of_waiting: Semaphore,
 }
 
@@ -156,9 +156,10 @@ impl Server {
     /// Carries a part of an order out, and says what was done, and why not all of it. What may pass is tried again.
     pub async fn carry_out(&self, order: &Order, part: &Part) -> (Done, Option<String>) {
         let mut pauses = PAUSES.iter();
+        let start = Instant::now();
         let mut done = Done::default();
         loop {
-            let failure = match self.attempt(order, part).await {
+            let failure = match self.attempt(order, part, start).await {
                 Ok(last) => {
                     done.add(last);
                     return (done, None);
@@ -173,14 +174,10 @@ impl Server {
         }
     }
 
-    async fn attempt(&self, order: &Order, part: &Part) -> Result<Done, Failure> {
-        let slots = match part {
-            Part::Whole => &self.slots,
-            Part::SessionsOnceDisabled(_) => &self.slots_of_waiting,
-        };
+    /// `start`: when the first attempt began.
+    async fn attempt(&self, order: &Order, part: &Part, start: Instant) -> Result<Done, Failure> {
+        let _slot = self.slot(part, start).await?;
         let work = async {
-            // Never closed.
-            let _slot = slots.acquire().await.ok();
             let client = self.connect().await.map_err(Failure::of)?;
             match part {
                 Part::Whole => carry_out(&client, order, self.timeout / 4).await,
@@ -195,6 +192,24 @@ impl Server {
                 why: format!("no answer within {} s", self.timeout.as_secs()),
                 done: Done::default(),
                 may_pass: true,
+            }),
+        }
+    }
+
+    /// Waits for one of the connections. The server has not been asked yet, so this is no part of the time for its answer.
+    async fn slot(&self, part: &Part, start: Instant) -> Result<SemaphorePermit<'_>, Failure> {
+        let (slots, limit, server) = match part {
+            // As long as the attempts may take: not every provider sends a logout again.
+            Part::Whole => (&self.slots, self.timeout * 3, "server"),
+            Part::SessionsOnceDisabled(_) => (&self.slots_of_waiting, self.timeout, "standby"),
+        };
+        match timeout_at(start + limit, slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            // They are never closed: the time is over.
+            Ok(Err(_)) | Err(_) => Err(Failure {
+                why: format!("too many orders wait for this {server}"),
+                done: Done::default(),
+                may_pass: false,
             }),
         }
     }
@@ -260,8 +275,8 @@ async fn carry_out(
     let all = (0..order.disabled.len()).collect();
     let not_disabled = disable(client, order, all, &limit, &mut done).await;
     let mut failures = end_sessions(client, order, &mut done.ended).await;
-    // The locks of those whose sessions were ended go now, or in a moment. They are waited for at once: who comes back and
-    // locks the role again stands behind.
+    // The locks of those whose sessions were ended go now, or in a moment. They are waited for at once: a user who comes back
+    // and locks the role again has to wait behind this request.
     let (again, for_good): (Vec<_>, Vec<_>) = not_disabled
         .into_iter()
         .partition(|(_, failure)| failure.may_pass);
@@ -444,18 +459,4 @@ impl Failure {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::may_pass;
-
-    #[test]
-    fn what_others_caused_is_tried_again() {
-        for code in [
-            "08006", "40001", "40P01", "53300", "55P03", "57014", "57P01", "XX000",
-        ] {
-            assert!(may_pass(code), "{code}");
-        }
-        for code in ["00000", "42501", "42883", "22023", "57000", "XX001", ""] {
-            assert!(!may_pass(code), "{code}");
-        }
-    }
-}
+mod tests;

@@ -100,6 +100,33 @@ fn role_that_the_standby_does_not_know_yet_is_waited_for() {
     }
 }
 
+/// An order that waits for others to be done has asked the standby nothing.
+#[test]
+fn order_that_waits_behind_others_does_not_blame_the_standby() {
+    let issuer = Issuer::builder().start();
+    let (primary, standby, configuration) = primary_and_standby(&issuer);
+    let hook = Hook::start(&format!("{configuration}timeout_seconds = 4\n"));
+    standby.sql("SELECT pg_wal_replay_pause()");
+    // In four seconds, eight of them have their turn: four wait for three seconds at the same time.
+    let events: Vec<String> = (0..16).map(|_| disabled_user(&issuer, "zoe")).collect();
+    thread::scope(|scope| {
+        let hook = &hook;
+        let answers = events
+            .iter()
+            .map(|event| scope.spawn(move || hook.tell(event, "")));
+        let answers: Vec<_> = answers.collect();
+        for answer in answers {
+            assert_status(&answer.join().expect("no panic"), 503);
+        }
+    });
+    let log = hook.wait_for("too many orders wait for this standby\n", SOON);
+    assert!(log.contains("the standby has not replayed yet that role zoe cannot log in\n"));
+    assert!(!log.contains("no answer within"), "{log}");
+    keeps_out(&primary, "zoe", &token(&issuer, "zoe"));
+    standby.sql("SELECT pg_wal_replay_resume()");
+    assert_status(&hook.tell(&events[0], ""), 202);
+}
+
 /// One of another cluster has roles of its own, which may have the same names.
 #[test]
 fn standby_of_another_primary_is_not_waited_for() {
