@@ -115,7 +115,7 @@ fn awaited(outcomes: &[Outcome], order: &Order) -> Vec<Option<Vec<String>>> {
     outcomes.iter().map(roles).collect()
 }
 
-/// Notes on the standbys without a primary that nothing was disabled there: during a switchover, for example. If a server
+/// Notes on the standbys without a primary that not everything was disabled there: during a switchover, for example. If a server
 /// has failed, that is known already, and it may be the primary.
 fn name_orphans(outcomes: &mut [Outcome], order: &Order) {
     if outcomes.iter().any(|outcome| outcome.failure.is_some()) {
@@ -128,7 +128,7 @@ fn name_orphans(outcomes: &mut [Outcome], order: &Order) {
     let complete: BTreeSet<Option<i64>> = complete.collect();
     for outcome in outcomes {
         if !complete.contains(&outcome.done.cluster) {
-            let why = "no role was disabled, since the server is a standby and none of the others is its primary";
+            let why = "not all roles were disabled, since the server is a standby and none of the others is its primary";
             outcome.failure = Some(why.to_owned());
         }
     }

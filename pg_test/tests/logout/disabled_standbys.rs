@@ -164,7 +164,7 @@ fn order_is_not_lost_while_there_is_no_primary() {
     assert_status(&hook.tell(&event, ""), 503);
     assert_ended(&mut session);
     hook.wait_for(
-        "standby: 1 ended, but no role was disabled, since the server is a standby and none of the others is its primary\n",
+        "standby: 1 ended, but not all roles were disabled, since the server is a standby and none of the others is its primary\n",
         SOON,
     );
     let mut back = standby.admits("zoe", &token);

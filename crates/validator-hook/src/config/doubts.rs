@@ -39,8 +39,8 @@ impl Config {
             (
                 format!("issuer \"{}\"", issuer.issuer.identifier()),
                 format!(
-                    "disable_roles has no effect with identity_claim = \"{}\": events name users by \"sub\" or \"email\", so \
-                     that their sessions end, and their roles are left to an administrator",
+                    "disable_roles has no effect with identity_claim = \"{}\": events name users by \"sub\" or \"email\" \
+                     only. Sessions are ended, but an administrator has to disable the roles",
                     issuer.identity.claim()
                 ),
             )

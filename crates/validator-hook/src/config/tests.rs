@@ -202,6 +202,8 @@ fn roles_that_no_event_can_name_are_in_doubt() {
     };
     let start = "issuer \"https://idp.example.com/realms/corp\": disable_roles has no effect with identity_claim = \"preferred_username\"";
     assert!(doubt.starts_with(start), "{doubt}");
+    let end = "Sessions are ended, but an administrator has to disable the roles";
+    assert!(doubt.ends_with(end), "{doubt}");
 }
 
 #[test]
