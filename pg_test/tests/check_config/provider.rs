@@ -387,7 +387,8 @@ fn keys_that_are_not_used_are_told_with_the_reason() {
     let good = Key::new(KeyKind::P256);
     let encryption = good.with_kid("abc").jwk_with(json!({"use": "enc"}));
     let curve = good.without_kid().jwk_with(json!({"crv": "secp256k1"}));
-    let forged = good.with_kid("\n\u{202e}x").jwk_with(json!({"d": "AQAB"}));
+    let published = Key::new(KeyKind::P256).with_kid("\n\u{202e}x");
+    let published = published.jwk_with(json!({"d": "AQAB"}));
     issuer.publish_only(&[encryption.clone(), good.jwk()]);
     let found = assert_findings(&server, &["ok ok"]);
     let told = "usable keys: 1, not used: key \"abc\": \"use\" is \"enc\".";
@@ -396,7 +397,7 @@ fn keys_that_are_not_used_are_told_with_the_reason() {
     let told = only_detail(&server, "notice keys_unusable");
     let expected = "Not used: key \"abc\": \"use\" is \"enc\"; key 3: \"crv\" is \"secp256k1\".";
     assert_eq!(told, expected);
-    issuer.publish_only(&[encryption, good.jwk(), curve, forged]);
+    issuer.publish_only(&[encryption, good.jwk(), curve, published]);
     let found = assert_findings(&server, &["warning keys_unusable"]);
     let told = "key 3: \"crv\" is \"secp256k1\"; key \"\\u{a}\\u{202e}x\": \"d\" publishes its private part.";
     assert!(found[0].detail.contains(told), "{found:?}");
