@@ -4,7 +4,7 @@
 //! (global/pg_internal.init) is there (IndexScanOK of catcache.c). Any other one, and any other catalog, ends the backend
 //! with an error whose text the client receives.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 
 use pgrx::pg_sys;
 
@@ -30,7 +30,11 @@ pub struct Membership {
 
 /// The number of a role. `None`: it does not exist, or no role can have this name.
 pub fn role_oid(name: &str) -> Option<pg_sys::Oid> {
-    let name = CString::new(name).ok()?;
+    role_oid_by_bytes(&CString::new(name).ok()?)
+}
+
+/// The same for a name in any encoding, or none.
+pub fn role_oid_by_bytes(name: &CStr) -> Option<pg_sys::Oid> {
     // SAFETY: a NUL-terminated string; a role that does not exist gives InvalidOid.
     let oid = unsafe { pg_sys::get_role_oid(name.as_ptr(), true) };
     (oid != pg_sys::InvalidOid).then_some(oid)

@@ -1,7 +1,8 @@
 //! How roles are kept from logging in whose bearers have left, or use them no more; `sql/` declares it in schema
 //! `validator`.
 
-use std::ffi::CString;
+use std::collections::HashSet;
+use std::ffi::{CStr, CString};
 
 use pgrx::datum::Interval;
 use pgrx::pg_sys::Oid;
@@ -10,12 +11,13 @@ use pgrx::prelude::*;
 
 use crate::log::server_log;
 use crate::memory;
-use crate::postgres::query::{rows_with, text};
-use crate::postgres::role_rows::{is_in_recovery, role_oid, role_row};
+use crate::postgres::query::{rows, rows_with, text};
+use crate::postgres::role_rows::{is_in_recovery, role_oid_by_bytes, with_role};
 use crate::postgres::subtransaction::alone;
-use crate::postgres::text::{argument, quoted, shown_name};
+use crate::postgres::text::{argument, lossy, shown_name};
 use crate::postgres::time;
 use crate::roles::{MARKER, Note};
+use crate::sql::roles::managed_roles;
 
 /// All managed roles but superusers, with the comment.
 const MANAGED: &str = "SELECT r.oid, pg_catalog.shobj_description(r.oid, 'pg_authid') \
@@ -72,8 +74,8 @@ fn disable_role(issuer: Option<&[u8]>, identity: Option<&[u8]>) -> Vec<Option<St
     );
     log_disabled(&disabled, by, &facts);
     for (role, error) in errors {
-        let name = role_row(role).map_or_else(|| role.to_u32().to_string(), |row| row.name);
-        let name = shown_name(name);
+        let name = with_role(role, name_in).map(|name| shown_name(lossy(name.into_bytes())));
+        let name = name.unwrap_or_else(|| role.to_u32().to_string());
         warning!("role \"{name}\" could not be disabled: {}", error.message);
     }
     let names = disabled.into_iter().map(|role| Some(shown_name(role.name)));
@@ -109,19 +111,15 @@ fn share_lock_timeout(roles: usize) {
     }
 }
 
-/// The managed roles that may log in, and have neither a session nor a login since that long; $2 stands for a login that is
-/// not known.
-const UNUSED: &str = "SELECT oid, role, last_login_at, unused_since FROM (\
-        SELECT r.oid, role, last_login_at, GREATEST(created_at, COALESCE(last_login_at, $2)) AS unused_since \
-        FROM validator.list_provisioned_roles() JOIN pg_catalog.pg_roles r ON r.rolname = role WHERE r.rolcanlogin) AS managed \
-    WHERE unused_since < pg_catalog.now() - $1 \
-    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = managed.oid) ORDER BY 2";
+/// The roles that may log in, and have no session.
+const IDLE: &str = "SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolcanlogin \
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_stat_activity a WHERE a.usesysid = r.oid)";
 
 struct Unused {
     oid: Oid,
     role: String,
     last_login: Option<TimestampWithTimeZone>,
-    since: Option<TimestampWithTimeZone>,
+    since: TimestampWithTimeZone,
 }
 
 /// Managed roles that have not logged in for that long; without `dry_run` they may not log in any more.
@@ -167,7 +165,7 @@ fn disable_unused_roles(
             shown_name(found.role),
             found.last_login,
             !dry_run,
-            found.since,
+            Some(found.since),
         )
     }))
 }
@@ -199,14 +197,35 @@ fn find_unused(unused_for: Interval) -> Vec<Unused> {
             time::describe(known_since)
         );
     }
-    let mut unused = rows_with(UNUSED, &[unused_for.into(), since.into()], |row| {
-        Ok(Unused {
-            oid: row.get(1)?.unwrap_or(Oid::INVALID),
-            role: text(row, 2)?,
-            last_login: row.get(3)?,
-            since: row.get(4)?,
+    // Before the last logins are read: whoever logs in and leaves in between is seen there.
+    let idle = rows(IDLE, |row| Ok(row.get::<Oid>(1)?.unwrap_or(Oid::INVALID)));
+    let idle: HashSet<Oid> = idle.into_iter().collect();
+    let before = rows_with(
+        "SELECT pg_catalog.now() - $1",
+        &[unused_for.into()],
+        |row| row.get::<TimestampWithTimeZone>(1),
+    );
+    let before = before.into_iter().flatten().map(pg_sys::TimestampTz::from);
+    let before = before.max().unwrap_or(pg_sys::TimestampTz::MIN);
+    let managed = managed_roles().into_iter();
+    let mut unused: Vec<Unused> = managed
+        .filter(|role| idle.contains(&role.oid))
+        .filter_map(|role| {
+            let last_login = role.last_login.and_then(time::timestamptz);
+            let created_at = role.created_at().and_then(time::timestamptz);
+            let times = [created_at, last_login.or(since)];
+            let since = times
+                .into_iter()
+                .flatten()
+                .max_by_key(|time| pg_sys::TimestampTz::from(*time))?;
+            (pg_sys::TimestampTz::from(since) < before).then_some(Unused {
+                oid: role.oid,
+                role: role.name,
+                last_login,
+                since,
+            })
         })
-    });
+        .collect();
     // A login was forgotten since: whose is not known.
     if logins.known_since() != Some(known_since) {
         unused.retain(|found| found.last_login.is_some());
@@ -243,11 +262,11 @@ fn disable(role: Oid) -> Option<Disabled> {
             pg_sys::ShareUpdateExclusiveLock as _,
         );
     }
-    let row = role_row(role)?;
-    if row.may_log_in {
-        Spi::run(&format!("ALTER ROLE {} NOLOGIN", quoted(&row.name))).unwrap_or_report();
+    let (name, could_log_in) = with_role(role, |row| (name_in(row), row.rolcanlogin))?;
+    if could_log_in {
+        run(&no_login(&name));
         // The statement names the role, and names can be given to others.
-        if role_oid(&row.name) != Some(role) {
+        if role_oid_by_bytes(&name) != Some(role) {
             ereport!(
                 ERROR,
                 PgSqlErrorCode::ERRCODE_OBJECT_IN_USE,
@@ -256,9 +275,27 @@ fn disable(role: Oid) -> Option<Disabled> {
         }
     }
     Some(Disabled {
-        name: row.name,
-        could_log_in: row.may_log_in,
+        name: lossy(name.into_bytes()),
+        could_log_in,
     })
+}
+
+/// In the encoding of the database where it was created.
+fn name_in(row: &pg_sys::FormData_pg_authid) -> CString {
+    // SAFETY: a NUL-terminated name.
+    unsafe { CStr::from_ptr(row.rolname.data.as_ptr()) }.to_owned()
+}
+
+/// The statement, with the name as it is, whether or not that is valid in this database: PostgreSQL compares bytes.
+fn no_login(name: &CStr) -> CString {
+    // SAFETY: a NUL-terminated string; the result is one, too, in the current memory context.
+    let quoted = unsafe { CStr::from_ptr(pg_sys::quote_identifier(name.as_ptr())) };
+    let statement = [b"ALTER ROLE ", quoted.to_bytes(), b" NOLOGIN"].concat();
+    CString::new(statement).unwrap_or_default()
+}
+
+fn run(statement: &CStr) {
+    Spi::connect_mut(|client| client.update(statement, None, &[]).map(drop)).unwrap_or_report();
 }
 
 /// Logs what was done, once nothing of the call can fail any more.

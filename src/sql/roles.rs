@@ -1,6 +1,6 @@
 //! What SQL sees of the roles that logins have provisioned; `sql/` declares it in schema `validator`.
 
-use oauth_core::{Printable, name_fault};
+use oauth_core::{Printable, Timestamp, name_fault};
 use pgrx::pg_sys::Oid;
 use pgrx::prelude::*;
 
@@ -18,6 +18,36 @@ const MANAGED: &str = "SELECT r.oid, r.rolname::text, pg_catalog.shobj_descripti
         SELECT member FROM pg_catalog.pg_auth_members WHERE roleid = mark.oid \
         GROUP BY member HAVING NOT pg_catalog.bool_or(admin_option)) ORDER BY 2";
 
+/// A managed role.
+pub(super) struct Managed {
+    pub oid: Oid,
+    pub name: String,
+    groups: Vec<String>,
+    note: Option<Note>,
+    pub last_login: Option<Timestamp>,
+}
+
+impl Managed {
+    pub fn created_at(&self) -> Option<Timestamp> {
+        Some(self.note.as_ref()?.created_at)
+    }
+}
+
+/// All of them, by name. By their numbers other queries know them: names may not be valid in the database.
+pub(super) fn managed_roles() -> Vec<Managed> {
+    let logins = memory::last_logins();
+    rows_with(MANAGED, &[MARKER.into()], |row| {
+        let oid: Oid = row.get(1)?.unwrap_or(Oid::INVALID);
+        Ok(Managed {
+            oid,
+            name: text(row, 2)?,
+            groups: texts(row, 4)?,
+            note: Note::read(&text(row, 3)?),
+            last_login: logins.and_then(|logins| logins.of(oid.to_u32())),
+        })
+    })
+}
+
 /// The rows of the view `validator.provisioned_roles`.
 #[allow(clippy::type_complexity)] // One column per line, as pgrx requires.
 #[pg_extern(sql = false, volatile, parallel_unsafe)]
@@ -32,16 +62,8 @@ fn list_provisioned_roles() -> TableIterator<
         name!(last_login_at, Option<TimestampWithTimeZone>),
     ),
 > {
-    let logins = memory::last_logins();
-    let found = rows_with(MANAGED, &[MARKER.into()], |row| {
-        let oid: Oid = row.get(1)?.unwrap_or(Oid::INVALID);
-        let groups = texts(row, 4)?;
-        let note = Note::read(&text(row, 3)?);
-        let last_login = logins.and_then(|logins| logins.of(oid.to_u32()));
-        Ok((text(row, 2)?, note, groups, last_login))
-    });
-    let rows = found.into_iter().map(|(role, note, groups, last_login)| {
-        let (issuer, identity, created_at) = match note {
+    let rows = managed_roles().into_iter().map(|role| {
+        let (issuer, identity, created_at) = match role.note {
             Some(note) => (
                 Some(note.issuer),
                 Some(note.identity),
@@ -50,12 +72,12 @@ fn list_provisioned_roles() -> TableIterator<
             None => (None, None, None),
         };
         (
-            shown_name(role),
+            shown_name(role.name),
             issuer.map(storable),
             identity.map(storable),
-            groups.into_iter().map(shown_name).collect(),
+            role.groups.into_iter().map(shown_name).collect(),
             created_at.and_then(time::timestamptz),
-            last_login.and_then(time::timestamptz),
+            role.last_login.and_then(time::timestamptz),
         )
     });
     TableIterator::new(rows)

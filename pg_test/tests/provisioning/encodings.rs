@@ -1,6 +1,8 @@
 //! Databases whose encoding is not UTF-8. Roles and the comments on them are those of the whole server, and their bytes are
 //! the same in each; arguments are in the encoding of the database.
 
+use std::time::Duration;
+
 use rig::{Login, Session};
 
 use crate::{Directory, wait_for_worker};
@@ -63,8 +65,6 @@ fn people_with_any_name_are_found_from_a_database_of_any_encoding() {
         }
         server.sql("ALTER ROLE \"zoë\" LOGIN");
         server.sql("ALTER ROLE yves LOGIN");
-        let unused = "SELECT count(*) FROM validator.disable_unused_roles('1 day')";
-        assert_eq!(session.value(unused), "0", "{encoding}");
         let found =
             "SELECT count(*) FROM validator.check_config() WHERE finding = 'internal_error'";
         assert_eq!(session.value(found), "0", "{encoding}");
@@ -82,6 +82,54 @@ fn people_with_any_name_are_found_from_a_database_of_any_encoding() {
         !log.contains("panicked") && !log.contains("only UTF-8 compatible"),
         "{log}"
     );
+}
+
+/// "€" is three bytes, which are nothing in EUC_JP, and the other role's "ÿ" is one, which is nothing in UTF-8.
+#[test]
+fn unused_roles_of_any_name_are_disabled_from_a_database_of_any_encoding() {
+    let directory = Directory::start();
+    let server = &directory.server;
+    let mut sessions = ENCODINGS.map(|encoding| session_in(&directory, encoding));
+    drop(directory.admits("zoë€", &["analysts"]));
+    sessions[0]
+        .query("CREATE ROLE \"mÿ\" LOGIN; GRANT validator_managed TO \"mÿ\"")
+        .expect("it can be made");
+    std::thread::sleep(Duration::from_millis(500));
+    crate::eventually("the backend has ended", || {
+        server.value("SELECT count(*) FROM pg_stat_activity WHERE usename = 'zoë€'") == "0"
+    });
+    let managed =
+        "FROM pg_auth_members WHERE roleid = 'validator_managed'::regrole AND NOT admin_option";
+    let may_log_in = format!(
+        "SELECT count(*) FROM pg_roles WHERE rolcanlogin AND oid IN (SELECT member {managed})"
+    );
+    for (session, encoding) in sessions.iter_mut().zip(ENCODINGS) {
+        assert_eq!(server.value(&may_log_in), "2", "{encoding}");
+        let unused = |interval: &str, dry_run: bool| {
+            format!(
+                "SELECT count(role) || ' ' || count(*) FILTER (WHERE disabled) \
+                     FROM validator.disable_unused_roles('{interval}', dry_run => {dry_run})"
+            )
+        };
+        assert_eq!(session.value(&unused("1 day", false)), "0 0", "{encoding}");
+        assert_eq!(session.value(&unused("400 ms", true)), "2 0", "{encoding}");
+        assert_eq!(session.value(&unused("400 ms", false)), "2 2", "{encoding}");
+        assert_eq!(session.value(&unused("400 ms", false)), "0 0", "{encoding}");
+        assert_eq!(server.value(&may_log_in), "0", "{encoding}");
+        directory.does_not_provision("zoë€", &["analysts"], "role_disabled");
+        // Whatever the names of the roles are here.
+        server.sql(&format!(
+            "DO $$ DECLARE name text; BEGIN FOR name IN SELECT quote_ident(rolname) FROM pg_roles WHERE oid IN (SELECT member {managed}) \
+             LOOP EXECUTE 'ALTER ROLE ' || name || ' LOGIN'; END LOOP; END $$"
+        ));
+    }
+    let log = server.log().text();
+    assert_eq!(
+        log.matches("disable_unused_roles disabled a role").count(),
+        10,
+        "{log}"
+    );
+    assert!(!log.contains("panicked"), "{log}");
 }
 
 /// Comments of earlier versions have their characters as they are, and anyone who may comment on a role can put bytes there
