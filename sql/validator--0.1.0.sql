@@ -1,8 +1,10 @@
 -- validator 0.1.0: SQL functions and views of the OAuth token validator, in schema "validator".
 \echo Use "CREATE EXTENSION validator" to load this file. \quit
 
--- In a schema that was there before, its owner may have functions that are called in place of these.
+-- In a schema that was there before, whoever may create objects, or owns some, can have them called in place of these.
 DO $$
+DECLARE
+    found pg_catalog.text;
 BEGIN
     IF EXISTS (
         SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) n.nspowner
@@ -10,6 +12,38 @@ BEGIN
     THEN
         RAISE EXCEPTION 'schema "@extschema@" belongs to a role that is not a superuser'
             USING ERRCODE = 'insufficient_privilege', HINT = 'Drop or rename the schema, and create the extension again.';
+    END IF;
+
+    SELECT COALESCE(r.rolname::pg_catalog.text, 'PUBLIC') INTO found
+    FROM pg_catalog.pg_namespace n CROSS JOIN pg_catalog.aclexplode(n.nspacl) a
+        LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) a.grantee
+    WHERE n.nspname OPERATOR(pg_catalog.=) '@extschema@' AND a.privilege_type OPERATOR(pg_catalog.=) 'CREATE'
+        AND r.rolsuper IS NOT TRUE
+    LIMIT 1;
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'roles that are not superusers may create objects in schema "@extschema@"'
+            USING ERRCODE = 'insufficient_privilege', DETAIL = pg_catalog.concat('CREATE is granted to ', found, '.'),
+                HINT = 'Revoke it, also from the default privileges on schemas, and create the extension again.';
+    END IF;
+
+    SELECT pg_catalog.pg_describe_object(o.classid, o.objid, 0) INTO found
+    FROM (
+        SELECT 'pg_catalog.pg_proc'::pg_catalog.regclass::pg_catalog.oid, p.oid, p.pronamespace, p.proowner
+            FROM pg_catalog.pg_proc p
+        UNION ALL
+        SELECT 'pg_catalog.pg_operator'::pg_catalog.regclass::pg_catalog.oid, o.oid, o.oprnamespace, o.oprowner
+            FROM pg_catalog.pg_operator o
+        UNION ALL
+        SELECT 'pg_catalog.pg_type'::pg_catalog.regclass::pg_catalog.oid, t.oid, t.typnamespace, t.typowner
+            FROM pg_catalog.pg_type t) o (classid, objid, namespace, owner)
+        JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) o.namespace
+        JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) o.owner
+    WHERE n.nspname OPERATOR(pg_catalog.=) '@extschema@' AND NOT r.rolsuper
+    LIMIT 1;
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'schema "@extschema@" has objects of roles that are not superusers'
+            USING ERRCODE = 'insufficient_privilege', DETAIL = pg_catalog.concat('One is ', found, '.'),
+                HINT = 'Drop them, and create the extension again.';
     END IF;
 END
 $$;

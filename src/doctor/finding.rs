@@ -149,8 +149,8 @@ kinds! {
         };
     WORKER_MISSING = "worker_missing", Warning,
         "Check the server's log. Raise max_worker_processes, or fix the error that ends the worker, and restart.";
-    SCHEMA_OWNER = "schema_of_another", Warning,
-        "ALTER SCHEMA validator OWNER TO a superuser, and DROP what is in it and not the extension's (\\dx+ validator lists that).";
+    SCHEMA_OF_ANOTHER = "schema_of_another", Warning,
+        "ALTER SCHEMA validator OWNER TO a superuser, REVOKE CREATE on it from others, and drop every object in it that does not belong to the extension (\\dx+ validator lists those that do).";
     TOO_MANY_ISSUERS = "too_many_issuers", Warning,
         RAISE_CACHED_ISSUERS;
     PROVISION_ROLE_MISSING = "provision_role_missing", Error,

@@ -30,16 +30,42 @@ pub fn examine(configuration: &Configuration, lines: usize, issuers: &[Issuer]) 
     findings
 }
 
-/// The owner of a schema can add functions that are called in place of the extension's.
-const SCHEMA_OWNER: &str = "SELECT r.rolname::text FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace \
-     JOIN pg_roles r ON r.oid = n.nspowner WHERE e.extname = 'validator' AND NOT r.rolsuper";
+/// Whoever may create objects in the schema of the extension, or owns some there, can have them called in place of the
+/// extension's; superusers can do so anyway. The script of the extension refuses the same.
+const STRANGERS_IN_SCHEMA: &str = "\
+    WITH own AS (SELECT e.oid, n.oid AS namespace, n.nspowner, n.nspacl \
+        FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'validator'), \
+    objects (classid, objid, namespace, owner) AS ( \
+        SELECT 'pg_proc'::regclass::oid, oid, pronamespace, proowner FROM pg_proc \
+        UNION ALL SELECT 'pg_operator'::regclass::oid, oid, oprnamespace, oprowner FROM pg_operator \
+        UNION ALL SELECT 'pg_type'::regclass::oid, oid, typnamespace, typowner FROM pg_type) \
+    SELECT 'owner', r.rolname::text, NULL FROM own JOIN pg_roles r ON r.oid = own.nspowner WHERE NOT r.rolsuper \
+    UNION ALL \
+    SELECT DISTINCT 'grantee', COALESCE(r.rolname::text, 'PUBLIC'), NULL \
+        FROM own CROSS JOIN aclexplode(own.nspacl) a LEFT JOIN pg_roles r ON r.oid = a.grantee \
+        WHERE a.privilege_type = 'CREATE' AND a.grantee <> own.nspowner AND r.rolsuper IS NOT TRUE \
+    UNION ALL \
+    SELECT 'objects', r.rolname::text, min(pg_describe_object(o.classid, o.objid, 0)) \
+        FROM own JOIN objects o USING (namespace) JOIN pg_roles r ON r.oid = o.owner \
+        WHERE NOT r.rolsuper AND NOT EXISTS ( \
+            SELECT FROM pg_depend d WHERE d.classid = o.classid AND d.objid = o.objid AND d.deptype = 'e' \
+            AND d.refclassid = 'pg_extension'::regclass AND d.refobjid = own.oid) \
+        GROUP BY r.rolname";
 
-fn examine_schema() -> Option<Finding> {
-    let owners = rows(SCHEMA_OWNER, |row| text(row, 1));
-    let owner = Printable::new(owners.first()?);
-    let detail =
-        format!("The schema of the extension belongs to {owner}, which is not a superuser.");
-    Some(finding::SCHEMA_OWNER.with(detail))
+fn examine_schema() -> Vec<Finding> {
+    let strangers = rows(STRANGERS_IN_SCHEMA, |row| {
+        Ok((text(row, 1)?, text(row, 2)?, text(row, 3)?))
+    });
+    let findings = strangers.into_iter().map(|(what, role, object)| {
+        let (role, object) = (Printable::new(&role), Printable::new(&object));
+        let fact = match what.as_str() {
+            "owner" => format!("The schema of the extension belongs to {role}, which"),
+            "grantee" => format!("{role} may create objects in the schema of the extension, and"),
+            _ => format!("In the schema of the extension, {object} belongs to {role}, which"),
+        };
+        finding::SCHEMA_OF_ANOTHER.with(format!("{fact} is not a superuser."))
+    });
+    findings.collect()
 }
 
 fn examine_libraries(configuration: &Configuration) -> Vec<Finding> {

@@ -3,7 +3,9 @@
 mod inherited_pages;
 mod updates;
 
-use rig::{Issuer, Login, Server};
+use std::process::Command;
+
+use rig::{Issuer, Login, Server, environment, scratch};
 
 fn start() -> Server {
     Server::builder()
@@ -162,39 +164,185 @@ fn extension_stays_in_its_schema() {
     assert_eq!(error("DROP SCHEMA validator"), "2BP01");
 }
 
-/// Its owner could have functions in it that are called in place of the extension's.
+/// A function that is called in place of the extension's, by `validator.claim('sub'::varchar)`.
+const OVERLOAD: &str =
+    "CREATE FUNCTION validator.claim(name varchar) RETURNS text LANGUAGE sql RETURN 'forged'";
+
+const FINDINGS: &str = "SELECT string_agg(detail, ' ' ORDER BY detail) FROM validator.check_config() WHERE finding = 'schema_of_another'";
+
+/// Creates the extension, which is refused, and leaves nothing. The message and its detail.
+#[track_caller]
+fn refused_creation(server: &Server) -> String {
+    let mut superuser = Login::by_socket(server, "postgres").run().session();
+    let error = superuser
+        .query("CREATE EXTENSION validator")
+        .expect_err("refused");
+    assert_eq!(error.code(), "42501");
+    assert_eq!(
+        server.value("SELECT to_regprocedure('validator.version()')"),
+        ""
+    );
+    format!(
+        "{}: {}",
+        error.message(),
+        error.field('D').unwrap_or_default()
+    )
+}
+
 #[test]
 fn a_schema_that_belongs_to_somebody_else_is_not_taken() {
     let server = start();
     server.sql("GRANT CREATE ON DATABASE postgres TO alice");
     let mut alice = Login::new(&server, "alice").run().session();
-    for statement in [
-        "CREATE SCHEMA validator",
-        "CREATE FUNCTION validator.claim(name varchar) RETURNS text LANGUAGE sql RETURN 'forged'",
-    ] {
+    for statement in ["CREATE SCHEMA validator", OVERLOAD] {
         alice.query(statement).expect("alice may");
     }
-    let mut superuser = Login::by_socket(&server, "postgres").run().session();
-    let error = superuser
-        .query("CREATE EXTENSION validator")
-        .expect_err("refused");
-    assert_eq!(error.code(), "42501");
+    let error = refused_creation(&server);
     assert!(
-        error
-            .message()
-            .contains("belongs to a role that is not a superuser"),
+        error.contains("schema \"validator\" belongs to a role that is not a superuser"),
         "{error}"
     );
+    // What alice has made stays when the schema is given away.
+    server.sql("ALTER SCHEMA validator OWNER TO postgres");
+    let error = refused_creation(&server);
     assert_eq!(
-        server.value("SELECT to_regprocedure('validator.version()')"),
-        ""
+        error,
+        "schema \"validator\" has objects of roles that are not superusers: \
+         One is function claim(character varying)."
     );
     // As a restored dump leaves it: of any superuser's.
     server.sql("DROP SCHEMA validator CASCADE");
     server.sql("CREATE ROLE restorer SUPERUSER; CREATE SCHEMA validator AUTHORIZATION restorer");
     server.sql("CREATE EXTENSION validator");
-    let found = "SELECT count(*) FROM validator.check_config() WHERE finding = 'schema_of_another'";
-    assert_eq!(server.value(found), "0");
+    assert_eq!(server.value(FINDINGS), "");
     server.sql("ALTER SCHEMA validator OWNER TO alice");
-    assert_eq!(server.value(found), "1");
+    assert_eq!(
+        server.value(FINDINGS),
+        "The schema of the extension belongs to alice, which is not a superuser."
+    );
+}
+
+#[test]
+fn a_schema_where_others_may_create_objects_or_have_some_is_not_taken() {
+    let server = start();
+    server.sql("CREATE SCHEMA validator; CREATE ROLE team; CREATE ROLE boss SUPERUSER; GRANT team TO alice");
+    for role in ["PUBLIC", "alice", "team"] {
+        server.sql(&format!(
+            "GRANT CREATE, USAGE ON SCHEMA validator TO {role}"
+        ));
+        assert_eq!(
+            refused_creation(&server),
+            format!(
+                "roles that are not superusers may create objects in schema \"validator\": \
+                 CREATE is granted to {role}."
+            )
+        );
+        server.sql(&format!("REVOKE CREATE ON SCHEMA validator FROM {role}"));
+    }
+    for (make, name) in [
+        (OVERLOAD, "function claim(character varying)"),
+        (
+            "CREATE OPERATOR validator.= (PROCEDURE = texteq, LEFTARG = text, RIGHTARG = text)",
+            "=(text,text)",
+        ),
+        ("CREATE DOMAIN validator.json AS text", "json"),
+        ("CREATE TABLE validator.own ()", "own"),
+    ] {
+        server.sql("GRANT CREATE ON SCHEMA validator TO alice");
+        server.sql(&format!("SET ROLE alice; {make}"));
+        server.sql("REVOKE CREATE ON SCHEMA validator FROM alice");
+        let error = refused_creation(&server);
+        assert!(
+            error.contains(" has objects of roles that are not superusers: One is "),
+            "{error}"
+        );
+        assert!(error.contains(name), "{error}");
+        server.sql("DROP OWNED BY alice");
+    }
+    // Superusers can do anything anyway, and it is theirs to let others use the schema.
+    server
+        .sql("GRANT CREATE ON SCHEMA validator TO boss; GRANT USAGE ON SCHEMA validator TO PUBLIC");
+    server.sql(&format!("SET ROLE boss; {OVERLOAD}"));
+    server.sql("CREATE EXTENSION validator");
+    assert_eq!(server.value(FINDINGS), "");
+}
+
+/// Default privileges are those of a schema that the statement itself creates.
+#[test]
+fn a_schema_that_default_privileges_open_is_not_created() {
+    let server = start();
+    server.sql("ALTER DEFAULT PRIVILEGES GRANT CREATE ON SCHEMAS TO PUBLIC");
+    let error = refused_creation(&server);
+    assert!(error.contains("CREATE is granted to PUBLIC."), "{error}");
+    server.sql("ALTER DEFAULT PRIVILEGES REVOKE CREATE ON SCHEMAS FROM PUBLIC");
+    server.sql("CREATE EXTENSION validator");
+}
+
+#[test]
+fn what_is_done_to_the_schema_later_is_found() {
+    let server = start();
+    server.sql("CREATE EXTENSION validator; CREATE ROLE team");
+    assert_eq!(server.value(FINDINGS), "");
+    server.sql("GRANT CREATE, USAGE ON SCHEMA validator TO PUBLIC, alice");
+    server.sql("GRANT USAGE ON SCHEMA validator TO team");
+    let may_create = "may create objects in the schema of the extension, and is not a superuser.";
+    assert_eq!(
+        server.value(FINDINGS),
+        format!("PUBLIC {may_create} alice {may_create}")
+    );
+    server.sql("REVOKE CREATE ON SCHEMA validator FROM PUBLIC");
+    server.sql(&format!("SET ROLE alice; {OVERLOAD}"));
+    server.sql("REVOKE CREATE ON SCHEMA validator FROM alice");
+    assert_eq!(
+        server.value(FINDINGS),
+        "In the schema of the extension, function validator.claim(character varying) belongs to alice, \
+         which is not a superuser."
+    );
+    server.sql("DROP FUNCTION validator.claim(varchar)");
+    assert_eq!(server.value(FINDINGS), "");
+}
+
+/// A dump creates the schema and the extension first, and then what else there is, and rights on it.
+#[test]
+fn a_dump_of_a_schema_that_others_use_is_restored() {
+    let server = start();
+    server.sql("CREATE EXTENSION validator; CREATE ROLE restorer SUPERUSER");
+    server.sql("ALTER SCHEMA validator OWNER TO restorer; GRANT CREATE, USAGE ON SCHEMA validator TO alice");
+    server.sql(&format!(
+        "SET ROLE alice; {OVERLOAD}; CREATE TABLE validator.own ()"
+    ));
+    server.sql("GRANT EXECUTE ON FUNCTION validator.version() TO alice");
+    server.sql("CREATE DATABASE restored TEMPLATE template0");
+    let tool = |name: &str, arguments: &[&str]| {
+        let mut command = Command::new(environment::bindir().join(name));
+        command
+            .args(["-U", "postgres", "-h"])
+            .arg(server.socket_folder());
+        command
+            .args(["-p", &server.port().to_string()])
+            .args(arguments);
+        let done = command.output().expect("it runs");
+        assert!(done.status.success(), "{done:?}");
+        String::from_utf8(done.stdout).expect("UTF-8")
+    };
+    let dump = scratch::new_folder("dump").join("dump.sql");
+    let dump = dump.to_str().expect("UTF-8");
+    tool("pg_dump", &["-f", dump, "postgres"]);
+    tool(
+        "psql",
+        &["-X", "-v", "ON_ERROR_STOP=1", "-d", "restored", "-f", dump],
+    );
+    let left = |database: &str| {
+        let sql = format!(
+            "SELECT extname, nspowner::regrole, nspacl, to_regtype('validator.own') IS NOT NULL,              has_function_privilege('alice', 'validator.version()', 'EXECUTE'), ({FINDINGS})              FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace WHERE extname = 'validator'"
+        );
+        tool("psql", &["-X", "-A", "-t", "-d", database, "-c", &sql])
+    };
+    let restored = left("restored");
+    assert!(restored.contains("|restorer|"), "{restored}");
+    assert!(
+        restored.contains("function validator.claim(character varying) belongs to alice"),
+        "{restored}"
+    );
+    assert_eq!(restored, left("postgres"));
 }
