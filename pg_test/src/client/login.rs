@@ -5,6 +5,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -78,6 +79,7 @@ pub struct Login {
     parameters: Vec<(String, String)>,
     first: FirstResponse,
     on_error: OnError,
+    hesitation: Duration,
     limit: Duration,
 }
 
@@ -111,6 +113,7 @@ impl Login {
             parameters: Vec::new(),
             first: FirstResponse::Discovery,
             on_error: OnError::Acknowledge,
+            hesitation: Duration::ZERO,
             limit: Duration::from_secs(30),
         }
     }
@@ -150,6 +153,12 @@ impl Login {
     /// Sends another parameter in the startup packet, such as `options` or a setting's name.
     pub fn parameter(mut self, name: &str, value: &str) -> Login {
         self.parameters.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Lets the server wait this long for the first response.
+    pub fn hesitating_for(mut self, hesitation: Duration) -> Login {
+        self.hesitation = hesitation;
         self
     }
 
@@ -202,6 +211,7 @@ impl Login {
             match wire.receive()? {
                 Message::AuthenticationSasl(_) => {
                     refusal.asked_for_token = true;
+                    thread::sleep(self.hesitation);
                     self.respond(wire)?;
                 }
                 Message::AuthenticationCleartextPassword => {

@@ -167,6 +167,56 @@ fn login_that_a_flush_overtakes_is_judged_again() {
     }
 }
 
+/// Why docs/sessions.md has sessions ended once more after the settings have changed, and the keys are flushed.
+#[test]
+fn login_that_began_before_a_reload_keeps_the_settings_but_not_the_keys() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let server = with_extension(server_of(&issuer, preload));
+        let stolen = issuer.rotate();
+        let token = issuer.token("alice").encode();
+        drop(server.admits("alice", &token));
+        wait_for_count(&server, "0");
+        for is_withdrawn in [false, true] {
+            let login = Login::new(&server, "alice").token(&token);
+            let login = thread::spawn(move || login.hesitating_for(SLOW).run());
+            // The server has asked for the token.
+            thread::sleep(SLOW / 4);
+            if is_withdrawn {
+                issuer.withdraw(stolen.kid().expect("a name"));
+                server.forget_keys();
+            }
+            server.reload_with(&[("validator.enabled", "off")]);
+            assert_eq!(server.value("SELECT count(*) FROM validator.sessions"), "0");
+            let outcome = login.join().expect("no panic");
+            assert_eq!(outcome.is_session(), !is_withdrawn, "preload: {preload}");
+            drop(outcome);
+            server.reload_with(&[("validator.enabled", "on")]);
+            wait_for_count(&server, "0");
+        }
+    }
+}
+
+#[test]
+fn login_by_a_key_that_is_withdrawn_and_flushed_is_judged_again_without_it() {
+    for preload in BOTH {
+        let issuer = Issuer::builder().start();
+        let stolen = issuer.rotate();
+        let server =
+            with_extension(server_of(&issuer, preload).set("validator.http_timeout", "60s"));
+        let token = issuer.token("alice").encode();
+        let mark = server.log().mark();
+        // Its answer still has the key.
+        let login = begin(&server, &issuer, Endpoint::Jwks, &token);
+        issuer.withdraw(stolen.kid().expect("a name"));
+        server.forget_keys();
+        let refusal = login.join().expect("no panic").refusal();
+        assert_eq!(refusal.error().code(), "28000");
+        let log = server.log().since(mark);
+        assert!(log.contains("reason=unknown_kid "), "{log}");
+    }
+}
+
 /// As `validator-hook` does it: the answers, and then the sessions. Whoever is not meant is not asked about again.
 #[test]
 fn flush_of_answers_leaves_it_to_end_sessions_which_login_ends() {
