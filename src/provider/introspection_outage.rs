@@ -154,20 +154,18 @@ impl ProviderIntrospection {
             false => left.saturating_sub(enough),
         };
         let mut asked = self.start(endpoint, token, deadline)?;
+        // That it cannot be sent does not matter to a login that is answered.
         let mut probe = None;
         if (is_trial || !is_hurried) && !asked.has_ended_by(start + patience)? {
-            probe = Some(self.start(endpoint, &NEVER_ISSUED, deadline)?);
+            probe = Some(self.start(endpoint, &NEVER_ISSUED, deadline));
         }
-        if let (true, Some(probe)) = (is_trial, &mut probe) {
+        if let (true, Some(Ok(probe))) = (is_trial, &mut probe) {
             self.end_outage_if_answered(probe, &mut asked, deadline)?;
         }
         let answer = asked.finish();
         let mut health = Health::of(&answer, is_hurried);
         if matches!(health, Health::Down(_)) {
-            let probe = match probe {
-                Some(probe) => Ok(probe),
-                None => self.start(endpoint, &NEVER_ISSUED, deadline),
-            };
+            let probe = probe.unwrap_or_else(|| self.start(endpoint, &NEVER_ISSUED, deadline));
             health = Health::of(&probe.and_then(UnderWay::finish), is_hurried);
         }
         Ok((answer, health))
