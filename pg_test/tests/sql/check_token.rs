@@ -173,17 +173,23 @@ fn roles_are_judged_by_the_files_as_they_are() {
 fn word_of_a_provider_that_repeats_the_token_is_not_shown() {
     let issuer = Issuer::builder().start();
     let server = with_extension(server_that_asks(&issuer));
-    let token = issuer.opaque_token("alice");
-    let mut word = issuer.word_on("alice");
-    word["client_id"] = json!(format!("client of {token}"));
-    issuer.say(&token, word);
-    let rows = check(&server, &issuer, &token, "alice");
-    assert_eq!(last(&rows).1, "t", "{rows:#?}");
-    let client = rows.iter().find(|row| row[0].as_deref() == Some("client"));
-    assert_eq!(
-        client.and_then(|row| row[2].as_deref()),
-        Some("(not shown: it contains a part of the token)")
-    );
+    let part = issuer.opaque_token("alice");
+    let token = format!("{part}.more");
+    for (repeated, expected) in [
+        // It is no claim at all.
+        (token.as_str(), "it names no client"),
+        (&part, "(not shown: it contains a part of the token)"),
+    ] {
+        let mut word = issuer.word_on("alice");
+        word["client_id"] = json!(format!("client of {repeated}"));
+        issuer.say(&token, word);
+        server.forget_keys();
+        let rows = check(&server, &issuer, &token, "alice");
+        assert_eq!(last(&rows).1, "t", "{rows:#?}");
+        let client = rows.iter().find(|row| row[0].as_deref() == Some("client"));
+        let told = client.and_then(|row| row[2].as_deref());
+        assert_eq!(told, Some(expected));
+    }
 }
 
 #[test]
