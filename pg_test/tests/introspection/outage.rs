@@ -42,6 +42,16 @@ fn refuses_at_once(server: &Server, issuer: &Issuer, cause: &str) {
     assert_eq!(asked(issuer), before);
 }
 
+/// The provider was down for a moment, which a login with this token has found.
+fn find_down(server: &Server, issuer: &Issuer) -> String {
+    issuer.fail(Endpoint::Introspection, Fault::Status(503));
+    let token = issuer.opaque_token("alice");
+    server.refuses("alice", &token, "provider_unavailable");
+    refuses_at_once(server, issuer, "http_status");
+    issuer.heal();
+    token
+}
+
 #[test]
 fn one_login_waits_for_a_provider_that_hangs_and_the_others_do_not() {
     for (preload, ttl) in [(false, "30s"), (true, "30s"), (false, "0")] {
@@ -227,11 +237,7 @@ fn token_about_which_the_provider_does_not_answer_shuts_out_nobody_else() {
 fn token_about_which_the_provider_does_not_answer_does_not_prolong_an_outage() {
     let issuer = Issuer::builder().start();
     let server = warm(builder(&issuer, true), &issuer);
-    issuer.fail(Endpoint::Introspection, Fault::Status(503));
-    let token = issuer.opaque_token("alice");
-    server.refuses("alice", &token, "provider_unavailable");
-    refuses_at_once(&server, &issuer, "http_status");
-    issuer.heal();
+    let token = find_down(&server, &issuer);
     issuer.fail_about(&token, Fault::HangInBody);
     thread::sleep(PAUSE);
     // The first login finds that the provider is back, although it is not answered itself.
@@ -258,11 +264,7 @@ fn token_about_which_the_provider_does_not_answer_does_not_prolong_an_outage() {
 fn any_answer_ends_an_outage() {
     let issuer = Issuer::builder().start();
     let server = warm(builder(&issuer, true), &issuer);
-    issuer.fail(Endpoint::Introspection, Fault::Status(503));
-    let token = issuer.opaque_token("alice");
-    server.refuses("alice", &token, "provider_unavailable");
-    refuses_at_once(&server, &issuer, "http_status");
-    issuer.heal();
+    let token = find_down(&server, &issuer);
     // Also of a provider that does not answer about tokens that it has not issued.
     issuer.fail_about("never-issued", Fault::HangInBody);
     thread::sleep(PAUSE);
