@@ -3,8 +3,8 @@
 use oauth_core::JwkSet;
 use serde_json::Value;
 
-/// A good key, and these members instead of its own.
-fn told(good: &str, kid: &str, members: &[(&str, Value)]) -> (String, Option<&'static str>) {
+/// Another key, and a good one that these members make unusable, instead of its own.
+fn set_with(good: &str, members: &[(&str, Value)]) -> JwkSet {
     let mut jwk: Value = serde_json::from_str(good).unwrap();
     for (name, value) in members {
         jwk[*name] = value.clone();
@@ -12,6 +12,12 @@ fn told(good: &str, kid: &str, members: &[(&str, Value)]) -> (String, Option<&'s
     let set = format!("{{\"keys\":[{ED25519},{jwk}]}}");
     let set = JwkSet::parse(set.as_bytes()).unwrap();
     assert_eq!(set.unusable().len(), 1, "{jwk}");
+    set
+}
+
+/// What is told of such a key.
+fn told(good: &str, kid: &str, members: &[(&str, Value)]) -> (String, Option<&'static str>) {
+    let set = set_with(good, members);
     let (head, _) = set.keys().last().unwrap().describe();
     let words = set.unusable_in_words();
     let words = words.strip_prefix(&format!("key {kid}: ")).expect(kid);
@@ -26,7 +32,11 @@ const P256: &str = r#"{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV
 #[test]
 fn member_that_makes_a_key_unusable_is_named() {
     let text = |text: &str| Value::from(text);
-    let weak = text(&"qqqq".repeat(43));
+    let [weak, even] = [43, 86].map(|count| "qqqq".repeat(count));
+    let rsa = |n: &str, e: &str, more: &[(&'static str, Value)]| {
+        let members = [("kty", text("RSA")), ("n", text(n)), ("e", text(e))];
+        [&members[..], more].concat()
+    };
     for (members, member, words) in [
         (vec![("use", text("enc"))], "use", r#""use" is "enc""#),
         (vec![("use", 1.into())], "use", r#""use" is not a string"#),
@@ -81,46 +91,24 @@ fn member_that_makes_a_key_unusable_is_named() {
             "x",
             r#""x" is not a point that can be used"#,
         ),
+        (rsa(&weak, "AQAB", &[]), "n", r#""n" has 1032 bits"#),
         (
-            vec![
-                ("kty", text("RSA")),
-                ("n", weak.clone()),
-                ("e", text("AQAB")),
-            ],
+            rsa(&weak, "AQAB", &[("alg", text("RS256"))]),
             "n",
             r#""n" has 1032 bits"#,
         ),
         (
-            vec![
-                ("kty", text("RSA")),
-                ("n", weak.clone()),
-                ("e", text("AQAB")),
-                ("alg", text("RS256")),
-            ],
-            "n",
-            r#""n" has 1032 bits"#,
-        ),
-        (
-            vec![
-                ("kty", text("RSA")),
-                ("n", weak.clone()),
-                ("e", text("AQAB")),
-                ("alg", text("ES256")),
-            ],
+            rsa(&weak, "AQAB", &[("alg", text("ES256"))]),
             "alg",
             r#""alg" is "ES256""#,
         ),
         (
-            vec![
-                ("kty", text("RSA")),
-                ("n", text(&"qqqq".repeat(86))),
-                ("e", text("AQAB")),
-            ],
+            rsa(&even, "AQAB", &[]),
             "n",
             r#""n" is not a usable modulus, of 2064 bits"#,
         ),
         (
-            vec![("kty", text("RSA")), ("n", weak), ("e", text("AQ"))],
+            rsa(&weak, "AQ", &[]),
             "e",
             r#""e" is not a usable exponent"#,
         ),
@@ -150,10 +138,7 @@ fn fault_tells_a_key_for_something_else_from_one_that_is_published() {
         ("d", "x", false, true),
         ("oth", "x", false, true),
     ] {
-        let mut jwk: Value = serde_json::from_str(P256).unwrap();
-        jwk[member] = value.into();
-        let set = format!("{{\"keys\":[{ED25519},{jwk}]}}");
-        let set = JwkSet::parse(set.as_bytes()).unwrap();
+        let set = set_with(P256, &[(member, value.into())]);
         let fault = &set.unusable()[0].fault;
         let told = (fault.is_of_another_use(), fault.is_private());
         assert_eq!(told, (is_of_another_use, is_private), "{member}");

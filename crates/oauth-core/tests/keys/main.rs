@@ -19,3 +19,14 @@ mod signature;
 mod spelling;
 mod vectors;
 mod wycheproof;
+
+use court::KeyKind;
+
+/// One of each kind that can verify signatures.
+const KINDS: [KeyKind; 5] = [
+    KeyKind::Rsa,
+    KeyKind::P256,
+    KeyKind::P384,
+    KeyKind::P521,
+    KeyKind::Ed25519,
+];

@@ -4,13 +4,7 @@ use court::*;
 use oauth_core::{Algorithm, JwkSet, KeyReference};
 use serde_json::{Value, json};
 
-const KINDS: [KeyKind; 5] = [
-    KeyKind::Rsa,
-    KeyKind::P256,
-    KeyKind::P384,
-    KeyKind::P521,
-    KeyKind::Ed25519,
-];
+use crate::KINDS;
 
 /// The verdict on a token of this key, where another key keeps the set one that can be used, and what is told of the set.
 fn judge_set(key: &Key, jwks: &[Value]) -> (&'static str, String) {

@@ -1,15 +1,7 @@
 //! Signatures that must not verify: RFC 7515 §5.2, RFC 7518 §3.3 to §3.5, RFC 8037 §3.1.
 
-use crate::rsa_vectors;
+use crate::{KINDS, rsa_vectors};
 use court::*;
-
-const KINDS: [KeyKind; 5] = [
-    KeyKind::Rsa,
-    KeyKind::P256,
-    KeyKind::P384,
-    KeyKind::P521,
-    KeyKind::Ed25519,
-];
 
 /// The verdict on a token of this key, where it is the issuer's only one.
 fn verdict_by(key: &Key, token: &Token) -> &'static str {
