@@ -33,7 +33,6 @@ pub fn examine(line: &LineSettings<'_>, all: &[LineSettings<'_>]) -> Vec<Finding
 }
 
 fn secrets<'a>(line: &'a LineSettings<'_>) -> impl Iterator<Item = Sent<'a>> {
-    let issuer = line.issuer.as_ref();
     let introspection = line.introspection.as_ref().ok().and_then(Option::as_ref);
     let client = introspection.and_then(|introspection| {
         let client = &introspection.client;
@@ -49,7 +48,7 @@ fn secrets<'a>(line: &'a LineSettings<'_>) -> impl Iterator<Item = Sent<'a>> {
             url: introspection
                 .endpoint
                 .as_ref()
-                .or(issuer.map(|issuer| issuer.discovery()))?,
+                .unwrap_or(introspection.issuer.discovery()),
         })
     });
     let keys = line.keys.as_ref().ok();

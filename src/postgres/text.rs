@@ -51,20 +51,10 @@ pub fn lossy(bytes: Vec<u8>) -> String {
 /// or has a character that UTF-8 lacks. Functions take their arguments as bytes, since pgrx panics for a `&str` that is not
 /// ASCII unless the database's encoding is UTF-8.
 pub fn argument(bytes: &[u8]) -> String {
-    if let (Ok(text), true) = (std::str::from_utf8(bytes), bytes.is_ascii()) {
-        return text.to_owned();
-    }
-    // A text has at most 1 GB.
-    let length = i32::try_from(bytes.len()).unwrap_or(0);
-    let own = bytes.as_ptr().cast::<c_char>();
-    // SAFETY: called in a transaction, in the main thread, with that many bytes; the result is the same pointer, or a
-    // NUL-terminated string in the current memory context.
-    let converted = unsafe {
-        let converted = pg_sys::pg_server_to_any(own, length, pg_sys::pg_enc::PG_UTF8 as i32);
-        match converted.cast_const() == own {
-            true => bytes,
-            false => CStr::from_ptr(converted).to_bytes(),
-        }
+    // ASCII is the same in each.
+    let converted = match bytes.is_ascii() {
+        true => bytes,
+        false => server_to_utf8(bytes),
     };
     let Ok(text) = std::str::from_utf8(converted) else {
         ereport!(
@@ -74,6 +64,22 @@ pub fn argument(bytes: &[u8]) -> String {
         );
     };
     text.to_owned()
+}
+
+/// The same text in UTF-8, if it could be converted. Raises PostgreSQL's error if it could not.
+fn server_to_utf8(bytes: &[u8]) -> &[u8] {
+    // A text has at most 1 GB.
+    let length = i32::try_from(bytes.len()).unwrap_or(0);
+    let own = bytes.as_ptr().cast::<c_char>();
+    // SAFETY: called in a transaction, in the main thread, with that many bytes; the result is the same pointer, or a
+    // NUL-terminated string in the current memory context.
+    unsafe {
+        let converted = pg_sys::pg_server_to_any(own, length, pg_sys::pg_enc::PG_UTF8 as i32);
+        match converted.cast_const() == own {
+            true => bytes,
+            false => CStr::from_ptr(converted).to_bytes(),
+        }
+    }
 }
 
 /// The name of a role as this database's own views show it: by its bytes, unless they are not valid here, which would be an
